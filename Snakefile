@@ -1,0 +1,32 @@
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+# a month of cycles is a chain of some 500 jobs, deeper than Python's default stack
+sys.setrecursionlimit(10_000)
+
+
+configfile: "config/config.yaml"
+
+
+validate(config, Path(workflow.current_basedir) / "workflow/schemas/config.schema.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/archive.smk"
+include: "workflow/rules/background.smk"
+include: "workflow/rules/observations.smk"
+include: "workflow/rules/cycle.smk"
+include: "workflow/rules/verification.smk"
+include: "workflow/rules/example.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/scores.csv",
+        "results/comparison.csv",
+        "results/report.html",

@@ -1,0 +1,33 @@
+"""Analysis methods: what each one needs, by the name it has in the configuration.
+
+This module imports nothing heavy, since the Snakefile reads it to know the inputs of `assimilate`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Method:
+    """An analysis method.
+
+    Attributes
+    ----------
+    error_model : str or None
+        ``gaussian``, ``vae``, or None for no analysis at all.
+    ensemble : bool
+        Whether the system's own time-lagged ensemble enters.
+    adapters : bool
+        Whether the error model is tuned on that ensemble by low-rank adapters.
+    """
+
+    error_model: str | None
+    ensemble: bool = False
+    adapters: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "no_assimilation": Method(None),
+    "3dvar": Method("gaussian"),
+    "vae_var": Method("vae"),
+    "lora_envar": Method("vae", ensemble=True, adapters=True),
+}

@@ -1,0 +1,144 @@
+"""The variational analysis: a cost function in control space and its minimisation.
+
+    J(w) = lambda / 2 |w|^2 + 1/2 sum_i (y_i - H_i(x_b + dx(w)))^2 / r_i^2
+
+with dx the increment of the background error model, and R diagonal. All methods share this code.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..background.error_model import ErrorModel
+
+
+class DivergenceError(ArithmeticError):
+    """The minimisation did not end at a finite cost at or below the one it started from."""
+
+
+@dataclass(frozen=True)
+class MinimiserSettings:
+    """L-BFGS with strong Wolfe line searches.
+
+    Attributes
+    ----------
+    iterations : int
+        Most iterations.
+    history : int
+        Pairs kept for the inverse Hessian.
+    gradient_reduction : float
+        Stop where the largest component of the gradient has fallen by this factor.
+    """
+
+    iterations: int = 25
+    history: int = 10
+    gradient_reduction: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Result of `minimise`: the control vector, costs, evaluations, and gradient norms at start and end."""
+
+    control: torch.Tensor
+    cost_start: float
+    cost_end: float
+    evaluations: int
+    gradient_start: float
+    gradient_end: float
+
+
+class CostFunction:
+    """J, callable on a control vector.
+
+    Parameters
+    ----------
+    error_model : ErrorModel
+    background_weight : float
+        lambda; 1 trusts the error model's own amplitude.
+    background : (69, lat, lon)
+        On the state grid.
+    to_state_grid : function
+        From the error grid to the state grid.
+    operator : function
+        H, from a state to the observations' equivalents, shape (rows,).
+    values, errors : (rows,)
+    """
+
+    def __init__(
+        self,
+        error_model: ErrorModel,
+        background_weight: float,
+        background: torch.Tensor,
+        to_state_grid: Callable[[torch.Tensor], torch.Tensor],
+        operator: Callable[[torch.Tensor], torch.Tensor],
+        values: torch.Tensor,
+        errors: torch.Tensor,
+    ):
+        self.error_model, self.background_weight = error_model, background_weight
+        self.background, self.to_state_grid, self.operator = background, to_state_grid, operator
+        self.values, self.errors = values, errors
+
+    def state(self, control: torch.Tensor) -> torch.Tensor:
+        """x_b + dx(w), shape (69, lat, lon)."""
+        return self.background + self.to_state_grid(self.error_model.increment(control))
+
+    def __call__(self, control: torch.Tensor) -> torch.Tensor:
+        departure = (self.values - self.operator(self.state(control))) / self.errors
+        return 0.5 * self.background_weight * control.square().sum() + 0.5 * departure.square().sum()
+
+    def start(self) -> torch.Tensor:
+        """The control vector of the background, zero."""
+        return self.background.new_zeros(self.error_model.control_size)
+
+
+def minimise(
+    cost: Callable[[torch.Tensor], torch.Tensor],
+    start: torch.Tensor,
+    settings: MinimiserSettings,
+    progress: Callable[[str], None] = print,
+) -> Minimum:
+    """Minimise a differentiable cost from `start` by L-BFGS.
+
+    Raises
+    ------
+    DivergenceError
+        If the cost or its gradient stops being finite, or ends above the start.
+    """
+    control = start.clone().requires_grad_(True)
+    history: list[tuple[float, float, float]] = []
+    best = (math.inf, start)
+
+    def closure():
+        nonlocal best
+        control.grad = None
+        value = cost(control)
+        value.backward()
+        history.append((value.item(), control.grad.norm().item(), control.grad.abs().max().item()))
+        if not all(map(math.isfinite, history[-1])):
+            raise DivergenceError(
+                f"the minimisation diverged: at evaluation {len(history)} the cost is {history[-1][0]} and the "
+                f"gradient's norm {history[-1][1]}; the background, the observations or the error model are at fault"
+            )
+        if history[-1][0] < best[0]:
+            best = (history[-1][0], control.detach().clone())
+        progress(f"evaluation {len(history)}: cost {history[-1][0]:.6g}, gradient norm {history[-1][1]:.3g}")
+        return value
+
+    with torch.enable_grad():
+        closure()
+        first = history.pop()
+        optimiser = torch.optim.LBFGS(
+            [control],
+            max_iter=settings.iterations,
+            history_size=settings.history,
+            line_search_fn="strong_wolfe",
+            tolerance_grad=settings.gradient_reduction * first[2],
+            tolerance_change=0.0,
+        )
+        optimiser.step(closure)
+    if not best[0] <= first[0]:
+        raise DivergenceError(f"the minimisation ended at a cost of {best[0]:.6g}, above the {first[0]:.6g} it began at")
+    end = next(entry for entry in history if entry[0] == best[0])
+    return Minimum(best[1], first[0], best[0], len(history), first[1], end[1])

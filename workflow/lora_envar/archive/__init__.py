@@ -1,0 +1,1 @@
+"""Reanalysis archives: where they come from and the one layout they are brought into."""

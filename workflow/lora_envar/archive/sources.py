@@ -1,0 +1,200 @@
+"""Where a reanalysis comes from: one function per source, each writing what it gets for a block of times to one file.
+
+A source is `fetch(settings, times, destination)`: `settings` is the configuration's section `archive`, `times` the valid
+times wanted, and `destination` a netCDF file that appears when all of it has arrived and has been checked.
+"""
+
+import time as clock
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from ..files import whole
+from ..grid import SphericalHarmonics
+from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..state_file import write_states
+from .nature import NATURE_GRID, NATURE_TRUNCATION
+from .packed import read_coefficients
+
+ARCO_STORE = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3"
+CDS_ATTEMPTS = 5
+GRIB_SUFFIXES = (".grib", ".grb", ".grib2", ".grb2")
+NETCDF_SUFFIXES = (".nc", ".nc4")
+
+
+class SourceError(RuntimeError):
+    """A source cannot be reached or does not have what was asked for."""
+
+
+def fetch_example(settings: dict, times: list[datetime], destination):
+    """The shipped archive: unpack spherical-harmonic coefficients."""
+    available, coefficients = read_coefficients(settings["path"])
+    wanted = np.array([time.replace(tzinfo=None) for time in times], dtype="datetime64[h]")
+    missing = wanted[~np.isin(wanted, available)]
+    if len(missing):
+        raise SourceError(
+            f"{settings['path']}: has no state valid at {missing[0]}; it covers {available[0]} to {available[-1]} "
+            "(archive.start, archive.end)"
+        )
+    harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
+    states = harmonics.synthesise(coefficients[torch.as_tensor(np.searchsorted(available, wanted))])
+    write_states(destination, states.numpy(), times, NATURE_GRID, {"source_archive": str(settings["path"])})
+
+
+def fetch_files(settings: dict, times: list[datetime], destination):
+    """A folder of GRIB and netCDF files: what they hold for the wanted times, in one file."""
+    folder = Path(settings["path"])
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in (*GRIB_SUFFIXES, *NETCDF_SUFFIXES))
+    if not paths:
+        raise SourceError(f"{folder}: has no GRIB or netCDF file (archive.path)")
+    wanted = _naive(times)
+    parts = []
+    for path in paths:
+        for dataset in open_datasets(path):
+            name = next((name for name in ("valid_time", "time") if name in dataset.coords), None)
+            if name is None:
+                continue
+            stamps = np.atleast_1d(dataset[name].values)
+            if not np.issubdtype(stamps.dtype, np.datetime64):
+                raise SourceError(f"{path}: its time axis {name!r} cannot be read as dates")
+            kept = np.isin(stamps, wanted)
+            if not kept.any():
+                continue
+            if dataset[name].dims:
+                dataset = dataset.isel({dataset[name].dims[0]: kept})
+            parts.append(dataset.drop_vars([n for n in ("number", "step", "surface", "meanSea", "heightAboveGround") if n in dataset.coords]))
+    if not parts:
+        raise SourceError(f"{folder}: none of its {len(paths)} files has a state valid at {wanted[0]} (archive.path)")
+    _write(xr.merge(parts, compat="no_conflicts", join="outer"), destination)
+
+
+def fetch_arco(settings: dict, times: list[datetime], destination):
+    """ARCO-ERA5, a public Zarr store in the cloud: only the chunks of the wanted times and variables."""
+    store = settings.get("path") or ARCO_STORE
+    options = {"token": "anon"} if store.startswith("gs://") else {}
+    try:
+        dataset = xr.open_zarr(store, chunks=None, consolidated=True, storage_options=options or None)
+        names = [VARIABLES[name][0] for name in (*SURFACE, *UPPER_AIR)]
+        lacking = [name for name in names if name not in dataset]
+        if lacking:
+            raise SourceError(f"{store}: lacks {', '.join(lacking)}")
+        selected = dataset[names].sel(time=_naive(times), level=list(LEVELS)).load()
+    except SourceError:
+        raise
+    except KeyError as error:
+        raise SourceError(f"{store}: has not all wanted times and levels: {error}") from error
+    except Exception as error:  # gcsfs, aiohttp and zarr raise errors of many kinds
+        raise SourceError(_unreachable("ARCO-ERA5", store, error)) from error
+    _write(selected, destination)
+
+
+def fetch_cds(settings: dict, times: list[datetime], destination):
+    """Copernicus Climate Data Store: one request a day and level type; days that have arrived are not asked for again."""
+    try:
+        import cdsapi
+
+        client = cdsapi.Client(url=settings.get("url"), key=settings.get("key"), quiet=True, progress=False)
+    except Exception as error:  # cdsapi raises a bare Exception where it finds no credentials
+        raise SourceError(
+            f"Climate Data Store: no client could be made ({error}). Put url and key into ~/.cdsapirc, or into "
+            "CDSAPI_URL and CDSAPI_KEY, and accept the licence of the ERA5 datasets"
+        ) from error
+    destination = Path(destination)
+    partial = destination.with_name(f".{destination.name}.requests")
+    partial.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for day in sorted({time.date() for time in times}):
+        hours = [time for time in times if time.date() == day]
+        for dataset, extra in (
+            ("reanalysis-era5-single-levels", {"variable": [VARIABLES[name][0] for name in SURFACE]}),
+            (
+                "reanalysis-era5-pressure-levels",
+                {"variable": [VARIABLES[name][0] for name in UPPER_AIR], "pressure_level": [str(p) for p in LEVELS]},
+            ),
+        ):
+            request = {
+                "product_type": ["reanalysis"],
+                "year": [f"{day:%Y}"],
+                "month": [f"{day:%m}"],
+                "day": [f"{day:%d}"],
+                "time": [f"{time:%H:%M}" for time in hours],
+                "data_format": "grib",
+                "download_format": "unarchived",
+                **extra,
+            }
+            target = partial / f"{day:%Y%m%d}-{'-'.join(f'{time:%H}' for time in hours)}-{dataset}.grib"
+            if not target.exists():
+                _retrieve(client, dataset, request, target)
+            for part in open_datasets(target):
+                parts.append(part.drop_vars([n for n in ("number", "step", "surface", "meanSea", "heightAboveGround") if n in part.coords]))
+    _write(xr.merge(parts, compat="no_conflicts", join="outer"), destination)
+    for path in partial.iterdir():
+        path.unlink()
+    partial.rmdir()
+
+
+def _retrieve(client, dataset, request, target):
+    """One request, tried again after growing pauses; the file appears when it is whole and readable."""
+    for attempt in range(1, CDS_ATTEMPTS + 1):
+        try:
+            with whole(target) as temporary:
+                client.retrieve(dataset, request, str(temporary))
+                if temporary.read_bytes()[:4] != b"GRIB" or temporary.read_bytes()[-4:] != b"7777":
+                    raise SourceError("what arrived is not a whole GRIB file")
+            return
+        except Exception as error:  # cdsapi raises errors of many kinds
+            if attempt == CDS_ATTEMPTS:
+                raise SourceError(_unreachable("Climate Data Store", dataset, error)) from error
+            print(f"{dataset}, attempt {attempt} of {CDS_ATTEMPTS}: {error}", flush=True)
+            clock.sleep(min(2**attempt, 60))
+
+
+def open_datasets(path) -> list[xr.Dataset]:
+    """All datasets of a GRIB file (one per kind of level) or the one of a netCDF file.
+
+    Raises
+    ------
+    SourceError
+        If the file is truncated or of another format.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() in GRIB_SUFFIXES:
+            import cfgrib
+
+            return cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": "", "errors": "raise"})
+        return [xr.open_dataset(path, engine="netcdf4")]
+    except Exception as error:  # ecCodes and netCDF raise errors of many kinds
+        raise SourceError(f"{path}: cannot be read as {path.suffix[1:]} ({error}); is it whole?") from error
+
+
+def _unreachable(service: str, what: str, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return (
+        f"{service}: {what} cannot be had ({reason}). Without a network use archive.source: example, or files for "
+        "data in hand"
+    )
+
+
+def _naive(times):
+    return np.array([time.replace(tzinfo=None) for time in times], dtype="datetime64[ns]")
+
+
+def _write(dataset: xr.Dataset, destination):
+    for variable in dataset.variables.values():
+        variable.encoding.clear()
+    with whole(destination) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4")
+
+
+#: archive.source in the configuration -> function
+SOURCES: dict[str, Callable] = {
+    "example": fetch_example,
+    "files": fetch_files,
+    "cds": fetch_cds,
+    "arco": fetch_arco,
+}

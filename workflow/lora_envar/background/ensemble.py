@@ -1,0 +1,47 @@
+"""Time-lagged ensembles: perturbations of forecasts valid at one time, and the two normalisations of them."""
+
+import torch
+
+from ..grid import Grid
+
+NORMALISATIONS = ("member", "amplitude")
+
+
+def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, normalisation: str) -> torch.Tensor:
+    """Normalised perturbations of an ensemble, shape as `members`.
+
+    Parameters
+    ----------
+    members : (members, 69, lat, lon)
+        Forecasts valid at the same time, on the error grid, in the units of the state.
+    deviation : (69, 1, 1)
+        Standard deviation of the climatological errors, S.
+    normalisation : str
+        ``member``: the paper's. Every perturbation is divided by its own standard deviation per channel, then the batch
+        brought to zero mean and unit variance per channel; all amplitude is lost. ``amplitude``: perturbations are
+        divided by S and by one number, so that over all channels their variance is 1; what differs between places,
+        channels and members stays.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two members, or members that are all alike in a channel.
+    """
+    if len(members) < 2:
+        raise ValueError(f"perturbations need at least 2 members, there is {len(members)}")
+    departures = (members - members.mean(0)) / deviation
+    if normalisation == "amplitude":
+        # M / (M - 1): the mean of the members is not the mean of the population
+        variance = grid.mean(departures**2).mean() * len(members) / (len(members) - 1)
+        scaled = departures / variance.sqrt()
+    elif normalisation == "member":
+        own = grid.mean(departures**2).sqrt()[..., None, None]
+        scaled = departures / own
+        mean = grid.mean(scaled).mean(0)[:, None, None]
+        scaled = scaled - mean
+        scaled = scaled / grid.mean(scaled**2).mean(0).sqrt()[:, None, None]
+    else:
+        raise ValueError(f"ensemble normalisation {normalisation!r} is unknown; known: {', '.join(NORMALISATIONS)}")
+    if not scaled.isfinite().all():
+        raise ValueError("the ensemble has no spread in at least one channel")
+    return scaled

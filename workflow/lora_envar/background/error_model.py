@@ -1,0 +1,21 @@
+"""What an analysis method needs to know of a background error model: control vector in, increment out."""
+
+from typing import Protocol
+
+import torch
+
+
+class ErrorModel(Protocol):
+    """A control-variable transform: standard normal control vectors become increments with the model's covariance.
+
+    Attributes
+    ----------
+    control_size : int
+        Length of the control vector.
+    """
+
+    control_size: int
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment on the error grid, shape (69, lat, lon), in the units of the state; zero for a zero control."""
+        ...

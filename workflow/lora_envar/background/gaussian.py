@@ -1,0 +1,30 @@
+"""The static Gaussian background error of 3D-Var: homogeneous, isotropic, from NMC samples."""
+
+import torch
+
+from ..grid import Grid, SphericalHarmonics, finest_truncation
+from ..weights import load_weights, save_weights
+from .spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
+from .training_set import TrainingSet
+
+
+def fit_gaussian(samples: TrainingSet, truncation: int | None, batch: int = 16) -> torch.Tensor:
+    """Covariance of normalised errors per total wavenumber, shape (T + 1, 69, 69), about the samples' mean."""
+    harmonics = SphericalHarmonics(samples.grid, truncation or finest_truncation(samples.grid), torch.float64)
+    deviation = torch.from_numpy(samples.deviation).double().view(-1, 1, 1)
+    batches = [range(first, min(first + batch, len(samples))) for first in range(0, len(samples), batch)]
+    mean = sum(torch.from_numpy(samples.read(part)).double().sum(0) for part in batches) / len(samples)
+    normalised = ((torch.from_numpy(samples.read(part)).double() - mean) / deviation for part in batches)
+    return estimate_covariance(normalised, harmonics)
+
+
+def save_gaussian(path, covariance: torch.Tensor, deviation):
+    tensors = {"root": covariance_root(covariance).float(), "deviation": torch.as_tensor(deviation)}
+    save_weights(path, tensors, {"kind": "gaussian"})
+
+
+def load_gaussian(path, grid: Grid, device="cpu") -> GaussianErrorModel:
+    """The error model of a file of `save_gaussian`, on a grid that resolves its truncation."""
+    tensors, _ = load_weights(path)
+    harmonics = SphericalHarmonics(grid, tensors["root"].shape[0] - 1, device=device)
+    return GaussianErrorModel(SpectralField(tensors["root"].to(device), harmonics), tensors["deviation"].to(device))

@@ -1,0 +1,174 @@
+"""Low-rank adapters (LoRA) on the linear layers of the VAE's attention blocks, and their tuning on an ensemble.
+
+W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter that has not
+been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..network import Block
+from ..seeds import generator
+from ..training import TrainingSettings, train
+from ..weights import load_weights, save_weights
+from .ensemble import perturbations
+from .vae import VAE
+
+#: which linear layers of a block are adapted, by the configuration's name
+TARGETS = {
+    "query": ("attention.query",),
+    "query_key_value": ("attention.query", "attention.key", "attention.value"),
+    "all_linear": (
+        *(f"attention.{name}" for name in ("query", "key", "value", "output")),
+        "mlp.0",
+        "mlp.2",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Adapters: rank r, alpha, and a key of `TARGETS`."""
+
+    rank: int = 2
+    alpha: float = 2.0
+    targets: str = "query"
+
+
+class AdaptedLinear(nn.Module):
+    """A frozen linear layer with an adapter beside it."""
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, draws: torch.Generator | None):
+        super().__init__()
+        self.linear, self.scale = linear, alpha / rank
+        weight = linear.weight
+        bound = linear.in_features**-0.5
+        down = torch.empty(rank, linear.in_features).uniform_(-bound, bound, generator=draws)
+        self.down = nn.Parameter(down.to(weight))
+        self.up = nn.Parameter(weight.new_zeros(linear.out_features, rank))
+
+    def forward(self, x):
+        return self.linear(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
+
+
+def add_adapters(vae: VAE, settings: LoraSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
+    """Put adapters into every attention block of encoder and decoder, freeze all else, and give the adapters by name."""
+    vae.requires_grad_(False)
+    for block in [module for module in vae.modules() if isinstance(module, Block)]:
+        for target in TARGETS[settings.targets]:
+            owner, _, name = target.rpartition(".")
+            parent = block.get_submodule(owner)
+            setattr(parent, name, AdaptedLinear(getattr(parent, name), settings.rank, settings.alpha, draws))
+    return adapters(vae)
+
+
+def adapters(vae: VAE) -> dict[str, nn.Parameter]:
+    """The adapters' parameters by name."""
+    return {name: value for name, value in vae.named_parameters() if name.endswith((".down", ".up"))}
+
+
+def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]):
+    """Copy adapters, as `adapters` names them, into a VAE that has them.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes do not fit: other rank, other targets, or another VAE.
+    """
+    own = adapters(vae)
+    if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in tensors.items()}:
+        raise ValueError("the adapters do not fit this VAE and these LoRA settings (rank, targets)")
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+
+
+def finetune(
+    vae: VAE,
+    members: torch.Tensor,
+    epochs: int,
+    batch: int,
+    learning_rate: float,
+    draws: torch.Generator,
+    progress=print,
+) -> list[float]:
+    """Train the parameters that are not frozen on ensemble perturbations with the VAE's own loss.
+
+    Parameters
+    ----------
+    members : (members, channels, lat, lon)
+        Normalised perturbations.
+    """
+    per_epoch = -(-len(members) // batch)
+    order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(epochs)])
+    batches = [part for epoch in order.split(len(members)) for part in epoch.split(batch)]
+    latent_shape = (vae.latent_channels, *vae.grid.shape)
+
+    def loss(step):
+        picked = members[batches[step]]
+        noise = torch.randn(len(picked), *latent_shape, generator=draws).to(members)
+        return vae.loss(picked, noise)
+
+    settings = TrainingSettings(steps=epochs * per_epoch, batch=batch, learning_rate=learning_rate)
+    trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    return train(trainable, loss, settings, progress, report_every=per_epoch)
+
+
+def save_adapters(path, vae: VAE, settings: LoraSettings, members: int, tuned: bool):
+    """Write the adapters, and whether this cycle's ensemble was large enough to tune them."""
+    save_weights(path, adapters(vae), {"lora": asdict(settings), "members": members, "tuned": tuned})
+
+
+def tune(
+    vae: VAE,
+    members: torch.Tensor | None,
+    before,
+    output,
+    settings: LoraSettings,
+    tuning: dict,
+    seed: int,
+    time: str,
+    progress=print,
+):
+    """One cycle's adapters: from the cycle before, or from nothing, tuned on the ensemble if it is large enough.
+
+    Parameters
+    ----------
+    vae : VAE
+        Pretrained.
+    members : (members, 69, lat, lon) or None
+        Forecasts valid at this time, in the units of the state; None if there are none yet.
+    before : path or None
+        The adapters of the cycle before.
+    output : path
+        Where the adapters go.
+    tuning : dict
+        minimum_members, normalisation, epochs, batch, learning_rate: the configuration's keys.
+    seed, time
+        From which the random numbers are drawn.
+    """
+    add_adapters(vae, settings, generator(seed, "adapters"))
+    if before is not None:
+        load_adapters(vae, load_weights(before)[0])
+    count = 0 if members is None else len(members)
+    tuned = count >= tuning["minimum_members"]
+    if tuned:
+        normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, tuning["normalisation"])
+        draws = generator(seed, "finetune", time)
+        vae.autocast = tuning.get("autocast", False)
+        finetune(vae, normalised, tuning["epochs"], tuning["batch"], tuning["learning_rate"], draws, progress)
+        vae.autocast = False
+    else:
+        progress(f"{count} members, fewer than minimum_members ({tuning['minimum_members']}): the adapters stay as they are")
+    save_adapters(output, vae, settings, count, tuned)
+
+
+def load_tuned(vae: VAE, path) -> VAE:
+    """A VAE with the adapters of a file, frozen."""
+    tensors, metadata = load_weights(path)
+    add_adapters(vae, LoraSettings(**metadata["lora"]))
+    load_adapters(vae, tensors)
+    return vae.requires_grad_(False)

@@ -1,0 +1,36 @@
+"""How well an error model resembles the errors it was made from: the gates it must pass before it is cycled."""
+
+import torch
+
+from ..grid import Grid, SphericalHarmonics
+from ..seeds import generator
+from ..state import channel_index
+from .error_model import ErrorModel
+
+#: pairs whose correlation at the same grid point is compared
+PAIRS = (("z500", "u500"), ("z500", "t850"), ("z500", "z850"), ("t850", "q850"), ("u500", "u250"), ("t2m", "msl"))
+
+
+def draw(model: ErrorModel, count: int, seed: int, device="cpu") -> torch.Tensor:
+    """Random increments, shape (count, 69, lat, lon)."""
+    draws = generator(seed, "samples")
+    with torch.no_grad():
+        return torch.stack(
+            [model.increment(torch.randn(model.control_size, generator=draws).to(device)) for _ in range(count)]
+        )
+
+
+def deviation_ratio(samples: torch.Tensor, errors: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Standard deviation of samples over that of errors, per channel, shape (69,)."""
+    return (grid.mean(samples**2).mean(0) / grid.mean(errors**2).mean(0)).sqrt()
+
+
+def spectrum_ratio(samples: torch.Tensor, errors: torch.Tensor, harmonics: SphericalHarmonics) -> torch.Tensor:
+    """Power of samples over that of errors, per channel and total wavenumber, shape (69, T + 1)."""
+    return harmonics.power(samples).mean(0) / harmonics.power(errors).mean(0)
+
+
+def correlation(fields: torch.Tensor, first: str, second: str, grid: Grid) -> float:
+    """Correlation of two channels at the same grid point, over area and samples."""
+    a, b = fields[:, channel_index(first)], fields[:, channel_index(second)]
+    return (grid.mean(a * b).mean() / (grid.mean(a**2).mean() * grid.mean(b**2).mean()).sqrt()).item()

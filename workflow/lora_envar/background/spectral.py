@@ -1,0 +1,83 @@
+"""Homogeneous, isotropic covariances: one channel-by-channel matrix per total wavenumber.
+
+For coefficients a_lm (a vector over channels) of an isotropic random field, E[a_lm a_l'm'^T] = C_l if l = l' and m = m'
+and zero otherwise. The square root applied to white noise, x = S sum_lm C_l^(1/2) v_lm Y_lm, makes samples; it is the
+whole of the Gaussian background error, the prior of the VAE's latent fields, and the VAE's residual.
+"""
+
+import torch
+
+from ..grid import SphericalHarmonics
+
+
+def estimate_covariance(samples, harmonics: SphericalHarmonics) -> torch.Tensor:
+    """Covariance per total wavenumber, shape (T + 1, channels, channels), float64.
+
+    Parameters
+    ----------
+    samples : iterable of tensors
+        Batches of shape (batch, channels, lat, lon) with zero expectation.
+    """
+    waves = harmonics.truncation + 1
+    total, count = 0.0, 0
+    for batch in samples:
+        coefficients = harmonics.analyse(batch).double()
+        channels = coefficients.shape[1]
+        products = torch.zeros(waves, channels, channels, dtype=torch.float64)
+        for wave in range(waves):
+            part = coefficients[..., harmonics.degree == wave].transpose(0, 1).flatten(1)
+            products[wave] = part @ part.T / (2 * wave + 1)
+        total, count = total + products, count + len(batch)
+    if not count:
+        raise ValueError("a covariance cannot be estimated from no samples")
+    return total / count
+
+
+def covariance_root(covariance: torch.Tensor, floor: float = 1e-6) -> torch.Tensor:
+    """Symmetric square root of every matrix, by `eigh`.
+
+    Eigenvalues below `floor` times the largest of their matrix are set to zero: the state's thirteen levels hold fewer
+    independent ones, and the rest is rounding.
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    values = torch.where(values > floor * values[..., -1:], values, 0.0)
+    return vectors @ (values.clamp_min(0).sqrt().unsqueeze(-1) * vectors.mT)
+
+
+class SpectralField:
+    """Random fields with a homogeneous isotropic covariance.
+
+    Parameters
+    ----------
+    root : tensor of shape (T + 1, channels, channels)
+        Square root of the covariance per total wavenumber.
+    harmonics : SphericalHarmonics
+        With truncation T.
+    """
+
+    def __init__(self, root: torch.Tensor, harmonics: SphericalHarmonics):
+        if root.shape[0] != harmonics.truncation + 1:
+            raise ValueError(f"a root of {root.shape[0]} wavenumbers does not fit T{harmonics.truncation}")
+        self.harmonics, self.channels = harmonics, root.shape[1]
+        by_wave = torch.argsort(harmonics.degree, stable=True)
+        self._back = torch.argsort(by_wave)
+        self._sizes = [2 * wave + 1 for wave in range(harmonics.truncation + 1)]
+        self._roots = [matrix.contiguous() for matrix in root]
+        self.control_size = self.channels * harmonics.size
+
+    def __call__(self, control: torch.Tensor) -> torch.Tensor:
+        """Field of shape (channels, lat, lon) of a control vector of length `control_size`."""
+        parts = control.view(self.channels, -1).split(self._sizes, dim=1)
+        mixed = torch.cat([root @ part for root, part in zip(self._roots, parts, strict=True)], dim=1)
+        return self.harmonics.synthesise(mixed[:, self._back])
+
+
+class GaussianErrorModel:
+    """The static Gaussian background error of 3D-Var: a `SpectralField` times each channel's standard deviation."""
+
+    def __init__(self, field: SpectralField, deviation: torch.Tensor):
+        self.field, self.deviation = field, deviation.view(-1, 1, 1)
+        self.control_size = field.control_size
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        return self.deviation * self.field(control)

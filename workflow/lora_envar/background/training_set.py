@@ -1,0 +1,104 @@
+"""NMC samples in one netCDF file, read by sample, so that sets larger than memory can be trained on."""
+
+import json
+from collections.abc import Iterable
+
+import netCDF4
+import numpy as np
+
+from ..files import whole
+from ..grid import Grid
+from ..state import CHANNELS, NAMES
+from ..state_file import provenance
+
+
+def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Grid):
+    """Write blocks of samples, and the standard deviation per channel over time and area.
+
+    Parameters
+    ----------
+    blocks : iterable of (hours, array)
+        Start times in hours since 1970 and samples of shape (time, 69, lat, lon), in the units of the state.
+
+    Raises
+    ------
+    ValueError
+        If a sample is not finite, or a channel has no variance.
+    """
+    square, count = np.zeros(len(CHANNELS)), 0
+    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        dataset.setncatts(
+            provenance(title="NMC forecast errors", grid=json.dumps([grid.kind, grid.nlat, grid.nlon]))
+        )
+        for name, size in (("sample", None), ("channel", len(CHANNELS)), ("latitude", grid.nlat), ("longitude", grid.nlon)):
+            dataset.createDimension(name, size)
+        dataset.createVariable("channel", str, ("channel",))[:] = np.array(NAMES, dtype=object)
+        dataset.createVariable("start", "i8", ("sample",)).units = "hours since 1970-01-01"
+        dataset.createVariable(
+            "error",
+            "f4",
+            ("sample", "channel", "latitude", "longitude"),
+            chunksizes=(1, len(CHANNELS), *grid.shape),
+            compression="zlib",
+            complevel=1,
+            shuffle=True,
+        )
+        for hours, samples in blocks:
+            if not np.isfinite(samples).all():
+                bad = CHANNELS[int(np.flatnonzero(~np.isfinite(samples).all(axis=(0, 2, 3)))[0])].name
+                raise ValueError(f"{path}: forecast errors of {bad} are not finite")
+            dataset["start"][count : count + len(hours)] = hours
+            dataset["error"][count : count + len(hours)] = samples
+            square += grid.mean(samples.astype(np.float64) ** 2).sum(axis=0)
+            count += len(hours)
+        deviation = np.sqrt(square / max(count, 1))
+        if not (deviation > 0).all():
+            constant = [CHANNELS[i].name for i in np.flatnonzero(~(deviation > 0))]
+            raise ValueError(f"{path}: forecast errors of {', '.join(constant)} have no variance")
+        variable = dataset.createVariable("standard_deviation", "f4", ("channel",))
+        variable.long_name = "standard deviation of the forecast errors over time and area, in the units of the state"
+        variable[:] = deviation
+
+
+class TrainingSet:
+    """Samples of a file of `write_samples`.
+
+    Attributes
+    ----------
+    grid : Grid
+    hours : list of int
+        Start times, hours since 1970.
+    deviation : (69,) float32
+        Standard deviation per channel, in the units of the state.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, truncated, or not of this kind.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self._dataset = netCDF4.Dataset(path)
+            self._dataset.set_auto_mask(False)
+            self.grid = Grid(*json.loads(self._dataset.grid))
+            self.hours = self._dataset["start"][:].tolist()
+            self.deviation = self._dataset["standard_deviation"][:]
+        except (OSError, AttributeError, IndexError) as error:
+            raise ValueError(f"{path}: not a whole set of forecast errors ({error}); remake it") from error
+
+    def __len__(self):
+        return len(self.hours)
+
+    def read(self, indices=slice(None)) -> np.ndarray:
+        """Samples, float32 of shape (batch, 69, lat, lon), in the units of the state."""
+        error = self._dataset["error"]
+        return error[indices] if isinstance(indices, slice) else np.stack([error[index] for index in indices])
+
+    def split(self, held_out: float) -> tuple[list[int], list[int]]:
+        """Indices to train on and to hold out: the last share of the period, so that the two are apart in time."""
+        first = len(self) - max(1, round(held_out * len(self)))
+        if not first:
+            raise ValueError(f"{self.path}: holds {len(self)} samples, too few to hold any out")
+        return list(range(first)), list(range(first, len(self)))

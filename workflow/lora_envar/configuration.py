@@ -1,0 +1,109 @@
+"""What the schema of the configuration cannot say: relations between keys. Each error names its key."""
+
+from datetime import datetime, timedelta
+
+from .analysis import METHODS
+from .state import GROUPS
+from .timeline import parse
+
+
+class ConfigurationError(ValueError):
+    """The configuration asks for something impossible."""
+
+
+def check(config: dict):
+    """Refuse a configuration that fits the schema and yet cannot be run.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the key, what was found, and what to do.
+    """
+    archive = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
+    nmc = _period("nmc.start", config["nmc"]["start"], "nmc.end", config["nmc"]["end"])
+    _within("nmc.start", nmc[0], archive)
+    _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), archive)
+    _check_network(config)
+    points = config["grid"]["latitudes"] * config["grid"]["longitudes"]
+    for name, network in config["observations"].items():
+        if network["columns"] > points:
+            raise ConfigurationError(
+                f"observations.{name}.columns: {network['columns']} columns, but the grid has {points} points"
+            )
+    step, spin_up = config["cycling"]["step_hours"], config["verification"]["spin_up_cycles"]
+    if step % config["archive"]["step_hours"]:
+        raise ConfigurationError(
+            f"cycling.step_hours: {step} h is not a multiple of archive.step_hours, {config['archive']['step_hours']} h"
+        )
+    for name, experiment in config["experiments"].items():
+        _check_experiment(name, experiment, config, archive, step, spin_up)
+    for reference in config["verification"]["references"]:
+        if reference not in config["experiments"]:
+            raise ConfigurationError(
+                f"verification.references: {reference!r} is not an experiment; there are "
+                f"{', '.join(config['experiments'])}"
+            )
+
+
+def _check_experiment(name, experiment, config, archive, step, spin_up):
+    key = f"experiments.{name}"
+    method = experiment["method"]
+    if method not in METHODS:
+        raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
+    if METHODS[method].error_model and method not in config["methods"]:
+        raise ConfigurationError(f"methods.{method}: missing, but {key} uses this method")
+    for entry, wanted in (("rank", METHODS[method].adapters), ("ensemble", METHODS[method].ensemble)):
+        if (entry in experiment) != wanted:
+            raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
+    if experiment["observations"] not in config["observations"]:
+        raise ConfigurationError(
+            f"{key}.observations: {experiment['observations']!r} is not among the observations: "
+            f"{', '.join(config['observations'])}"
+        )
+    first, last = _period(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
+    _within(f"{key}.period[1]", last, archive)
+    lead = timedelta(hours=config["cycling"]["first_guess_hours"])
+    _within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
+    if (last - first) % timedelta(hours=step):
+        raise ConfigurationError(f"{key}.period: is not a whole number of cycles of {step} h")
+    cycles = (last - first) // timedelta(hours=step) + 1
+    if cycles <= spin_up:
+        raise ConfigurationError(
+            f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
+        )
+
+
+def _check_network(config):
+    network = config["vae"]["network"]
+    groups = 1 if network["groups"] == "together" else len(GROUPS)
+    if len(network["latent_channels"]) != groups:
+        raise ConfigurationError(
+            f"vae.network.latent_channels: {len(network['latent_channels'])} given, one a group is needed: {groups}"
+        )
+    scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
+    axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
+    for name, window in axes:
+        if config["error_grid"][name] % (scale * window):
+            raise ConfigurationError(
+                f"vae.network.window: {config['error_grid'][name]} {name} of error_grid do not divide into windows of "
+                f"{window} tokens of {scale} points"
+            )
+
+
+def _period(start_key, start, end_key, end) -> tuple[datetime, datetime]:
+    times = []
+    for key, value in ((start_key, start), (end_key, end)):
+        try:
+            times.append(parse(value))
+        except ValueError as error:
+            raise ConfigurationError(f"{key}: {error}") from None
+    if times[0] >= times[1]:
+        raise ConfigurationError(f"{end_key}: {end} is not after {start_key}, {start}")
+    return times[0], times[1]
+
+
+def _within(key, time, period):
+    if not period[0] <= time <= period[1]:
+        raise ConfigurationError(
+            f"{key}: {time:%Y-%m-%dT%H} is outside of the archive, {period[0]:%Y-%m-%dT%H} to {period[1]:%Y-%m-%dT%H}"
+        )

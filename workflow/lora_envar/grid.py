@@ -1,0 +1,244 @@
+"""Latitude-longitude grids: coordinates, area weights, regridding, spherical harmonics.
+
+Every grid runs from north to south and from 0 degrees eastward. A ``gaussian`` grid has its latitudes on the nodes of
+Gauss-Legendre quadrature, an ``equiangular`` one has equal steps and includes both poles (as ERA5 at 0.25 degrees).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch_harmonics import InverseRealSHT, RealSHT
+
+_TORCH_HARMONICS_NAME = {"gaussian": "legendre-gauss", "equiangular": "equiangular"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular global grid.
+
+    Attributes
+    ----------
+    kind : str
+        ``gaussian`` or ``equiangular``.
+    nlat, nlon : int
+        Number of latitudes and longitudes.
+    """
+
+    kind: str
+    nlat: int
+    nlon: int
+
+    def __post_init__(self):
+        if self.kind not in _TORCH_HARMONICS_NAME:
+            raise ValueError(f"grid kind {self.kind!r} is unknown; known: {', '.join(_TORCH_HARMONICS_NAME)}")
+
+    @classmethod
+    def from_coordinates(cls, latitude: np.ndarray, longitude: np.ndarray) -> "Grid":
+        """The grid that has these coordinates (degrees, north to south, from 0 eastward).
+
+        Raises
+        ------
+        ValueError
+            If no kind of grid has them.
+        """
+        for kind in _TORCH_HARMONICS_NAME:
+            grid = cls(kind, len(latitude), len(longitude))
+            if np.allclose(grid.latitude, latitude, atol=0.02) and np.allclose(grid.longitude, longitude, atol=0.02):
+                return grid
+        raise ValueError(
+            f"latitudes {latitude[0]:.2f} to {latitude[-1]:.2f} ({len(latitude)}) and longitudes {longitude[0]:.2f} to "
+            f"{longitude[-1]:.2f} ({len(longitude)}) are neither a Gaussian nor an equiangular global grid with poles"
+        )
+
+    @classmethod
+    def from_settings(cls, settings: dict) -> "Grid":
+        """The grid of a section of the configuration."""
+        return cls(settings["kind"], settings["latitudes"], settings["longitudes"])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.nlat, self.nlon
+
+    @cached_property
+    def latitude(self) -> np.ndarray:
+        """Latitudes in degrees, shape (nlat,), north to south, float64."""
+        if self.kind == "gaussian":
+            return np.degrees(np.arcsin(np.polynomial.legendre.leggauss(self.nlat)[0][::-1]))
+        return np.linspace(90.0, -90.0, self.nlat)
+
+    @cached_property
+    def longitude(self) -> np.ndarray:
+        """Longitudes in degrees, shape (nlon,), from 0 eastward, float64."""
+        return np.arange(self.nlon) * (360.0 / self.nlon)
+
+    @cached_property
+    def latitude_edges(self) -> np.ndarray:
+        """Sine of latitude at the cell edges, shape (nlat + 1,), from 1 down to -1.
+
+        On a Gaussian grid the cells have the quadrature weights as their areas; on an equiangular one the edges lie
+        midway between the latitudes.
+        """
+        if self.kind == "gaussian":
+            weights = np.polynomial.legendre.leggauss(self.nlat)[1]
+            return np.concatenate([[1.0], 1.0 - np.cumsum(weights)[:-1], [-1.0]])
+        middle = np.radians((self.latitude[1:] + self.latitude[:-1]) / 2)
+        return np.concatenate([[1.0], np.sin(middle), [-1.0]])
+
+    @cached_property
+    def area_weights(self) -> np.ndarray:
+        """Area of the cells of each latitude relative to the mean cell, shape (nlat,), mean 1."""
+        area = -np.diff(self.latitude_edges)
+        return area / area.mean()
+
+    def mean(self, field):
+        """Area-weighted mean over the last two dimensions of an array or tensor of shape (..., nlat, nlon)."""
+        weights = self.area_weights[:, None]
+        if isinstance(field, torch.Tensor):
+            weights = torch.as_tensor(weights, dtype=field.dtype, device=field.device)
+        return (field * weights).mean((-2, -1))
+
+
+def finest_truncation(grid: Grid) -> int:
+    """The largest triangular truncation whose transform is exact on a grid."""
+    exact = grid.nlat - 1 if grid.kind == "gaussian" else (grid.nlat - 1) // 2
+    return min(exact, (grid.nlon - 1) // 2)
+
+
+class SphericalHarmonics:
+    """Real spherical-harmonic transform with triangular truncation, for fields of shape (..., nlat, nlon).
+
+    Coefficients are the components along an orthonormal real basis, so that the area mean of a squared field is the
+    sum of its squared coefficients: shape (..., (T + 1)^2), ordered by order m, then degree l, cosine before sine.
+    The transforms themselves are torch-harmonics'.
+
+    Parameters
+    ----------
+    grid : Grid
+    truncation : int
+        T, the largest total wavenumber kept.
+    dtype : torch.dtype
+    device : str or torch.device
+
+    Raises
+    ------
+    ValueError
+        If the grid cannot resolve the truncation.
+    """
+
+    def __init__(self, grid: Grid, truncation: int, dtype=torch.float32, device="cpu"):
+        resolved = finest_truncation(grid)
+        if not 0 <= truncation <= resolved:
+            raise ValueError(f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} resolves T{resolved}, not T{truncation}")
+        self.grid, self.truncation = grid, truncation
+        modes = truncation + 1
+        kind = _TORCH_HARMONICS_NAME[grid.kind]
+        self._forward = RealSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
+        self._inverse = InverseRealSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
+        degree, order = np.tril_indices(modes)
+        by_order = np.lexsort((degree, order))
+        degree, order = degree[by_order], order[by_order]
+        self._flat = torch.as_tensor(degree * modes + order, device=device)
+        self._zonal = modes  # the m = 0 coefficients come first and have no sine part
+        #: total wavenumber of each real coefficient, shape ((T + 1)^2,)
+        self.degree = torch.as_tensor(np.concatenate([degree, degree[modes:]]), device=device)
+        # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
+        scale = np.where(order == 0, 1.0, np.sqrt(2.0)) / np.sqrt(4.0 * np.pi)
+        self._scale = torch.as_tensor(scale, dtype=dtype, device=device)
+
+    @property
+    def size(self) -> int:
+        """Number of real coefficients, (T + 1)^2."""
+        return (self.truncation + 1) ** 2
+
+    def analyse(self, field: torch.Tensor) -> torch.Tensor:
+        """Coefficients, shape (..., (T + 1)^2), of fields of shape (..., nlat, nlon)."""
+        coefficients = self._forward(field).flatten(-2)[..., self._flat] * self._scale
+        return torch.cat([coefficients.real, coefficients.imag[..., self._zonal :]], dim=-1)
+
+    def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Fields, shape (..., nlat, nlon), of coefficients of shape (..., (T + 1)^2)."""
+        real = coefficients[..., : len(self._flat)]
+        sine = coefficients[..., len(self._flat) :]
+        imaginary = torch.cat([torch.zeros_like(real[..., : self._zonal]), sine], dim=-1)
+        modes = self.truncation + 1
+        full = torch.complex(real, imaginary) / self._scale
+        spectrum = full.new_zeros((*full.shape[:-1], modes * modes)).index_copy(-1, self._flat, full)
+        return self._inverse(spectrum.unflatten(-1, (modes, modes)))
+
+    def project(self, field: torch.Tensor) -> torch.Tensor:
+        """Remove all that the truncation does not hold, shape unchanged."""
+        return self.synthesise(self.analyse(field))
+
+    def power(self, field: torch.Tensor) -> torch.Tensor:
+        """Variance per total wavenumber, shape (..., T + 1); its sum is the area mean of the squared field."""
+        square = self.analyse(field) ** 2
+        spectrum = square.new_zeros((*square.shape[:-1], self.truncation + 1))
+        return spectrum.index_add(-1, self.degree, square)
+
+
+class Regridder:
+    """Linear regridding between two grids, periodic in longitude and safe at the poles.
+
+    Both methods separate into one matrix per direction, so applying them is two matrix products, differentiable, and
+    their adjoint is what autograd gives.
+
+    Parameters
+    ----------
+    source, target : Grid
+    method : str
+        ``bilinear``, or ``conservative`` (first order: area-weighted means over the overlap of cells, which keeps
+        global means; the choice when the target is coarser). Beyond the last latitude of a grid without poles, bilinear
+        takes the value of that latitude.
+    """
+
+    def __init__(self, source: Grid, target: Grid, method: str, dtype=torch.float32, device="cpu"):
+        if method == "bilinear":
+            lat = _linear_weights(-source.latitude, -target.latitude)
+            lon = _linear_weights(np.append(source.longitude, 360.0), target.longitude)
+            lon[:, 0] += lon[:, -1]
+            lon = lon[:, :-1]
+        elif method == "conservative":
+            lat = _overlap_weights(-source.latitude_edges, -target.latitude_edges)
+            lon = _periodic_overlap_weights(source.nlon, target.nlon)
+        else:
+            raise ValueError(f"regridding method {method!r} is unknown; known: bilinear, conservative")
+        self.identity = source == target
+        self._lat = torch.as_tensor(lat, dtype=dtype, device=device)
+        self._lon = torch.as_tensor(lon, dtype=dtype, device=device).T.contiguous()
+
+    def __call__(self, field: torch.Tensor) -> torch.Tensor:
+        """Regrid fields of shape (..., source.nlat, source.nlon) to (..., target.nlat, target.nlon)."""
+        return field if self.identity else self._lat @ (field @ self._lon)
+
+
+def regridder(source: Grid, target: Grid, dtype=torch.float32, device="cpu") -> Regridder:
+    """The method that suits the direction: conservative to a coarser grid, bilinear to a finer one."""
+    method = "conservative" if target.nlat < source.nlat else "bilinear"
+    return Regridder(source, target, method, dtype, device)
+
+
+def _linear_weights(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Matrix (target, source) of linear interpolation between ascending coordinates, constant beyond the ends."""
+    right = np.clip(np.searchsorted(source, target), 1, len(source) - 1)
+    fraction = np.clip((target - source[right - 1]) / (source[right] - source[right - 1]), 0.0, 1.0)
+    weights = np.zeros((len(target), len(source)))
+    rows = np.arange(len(target))
+    weights[rows, right - 1] = 1.0 - fraction
+    weights[rows, right] += fraction
+    return weights
+
+
+def _overlap_weights(source_edges: np.ndarray, target_edges: np.ndarray) -> np.ndarray:
+    """Matrix (target, source): the share of each target cell that each source cell covers; edges ascend."""
+    upper = np.minimum(target_edges[1:, None], source_edges[None, 1:])
+    lower = np.maximum(target_edges[:-1, None], source_edges[None, :-1])
+    return np.clip(upper - lower, 0.0, None) / np.diff(target_edges)[:, None]
+
+
+def _periodic_overlap_weights(source: int, target: int) -> np.ndarray:
+    """`_overlap_weights` on the circle, cells centred on the longitudes; in units of one turn."""
+    source_edges = (np.arange(source + 1) - 0.5) / source
+    target_edges = (np.arange(target + 1) - 0.5) / target
+    return sum(_overlap_weights(source_edges + turn, target_edges) for turn in (-1.0, 0.0, 1.0))

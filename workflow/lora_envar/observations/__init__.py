@@ -1,0 +1,1 @@
+"""Observations: simulated networks, tables in files, and operators."""

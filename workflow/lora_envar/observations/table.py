@@ -1,0 +1,119 @@
+"""Observations as a table in netCDF: one row per datum, and why it was or was not used."""
+
+from dataclasses import dataclass, fields, replace
+
+import netCDF4
+import numpy as np
+
+from ..files import whole
+from ..state import VARIABLES
+from ..state_file import provenance
+
+#: codes of the column `variable`, in the order of `VARIABLES`
+CODES = {name: code for code, name in enumerate(VARIABLES)}
+
+#: codes of the column `rejection`
+REJECTIONS = {0: "used", 1: "outside_of_levels"}
+
+#: column -> (netCDF type, long name, units)
+_COLUMNS = {
+    "variable": ("i1", "observed variable", None),
+    "pressure": ("f4", "pressure, missing at the surface", "hPa"),
+    "latitude": ("f4", "latitude", "degrees_north"),
+    "longitude": ("f4", "longitude", "degrees_east"),
+    "time": ("i8", "valid time", "hours since 1970-01-01"),
+    "value": ("f4", "observed value, in the units of the state", None),
+    "error": ("f4", "standard deviation of the observation error, in the units of the state", None),
+    "station": ("i4", "number of the station", None),
+    "report_type": ("i2", "report type, 0 for simulated", None),
+    "quality": ("i1", "quality mark of the report, 0 for simulated", None),
+    "observation_minus_background": ("f4", "O - B", None),
+    "observation_minus_analysis": ("f4", "O - A", None),
+    "rejection": ("i1", "why the datum was not used", None),
+}
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Columns of equal length; see `_COLUMNS` for meaning and units. Departures are NaN before an analysis."""
+
+    variable: np.ndarray
+    pressure: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    time: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+    station: np.ndarray
+    report_type: np.ndarray
+    quality: np.ndarray
+    observation_minus_background: np.ndarray
+    observation_minus_analysis: np.ndarray
+    rejection: np.ndarray
+
+    @classmethod
+    def build(cls, **columns) -> "Observations":
+        """A table of the given columns; departures and codes that are not given are missing, or zero."""
+        size = len(columns["value"])
+        for name, (kind, *_) in _COLUMNS.items():
+            default = np.nan if name.startswith("observation_minus") else 0
+            columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
+        return cls(**columns)
+
+    def __len__(self):
+        return len(self.value)
+
+    def select(self, rows: np.ndarray) -> "Observations":
+        return Observations(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def with_columns(self, **columns) -> "Observations":
+        return replace(self, **columns)
+
+
+def write_observations(path, table: Observations, attributes: dict | None = None):
+    """Write a table whole or not at all."""
+    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        dataset.setncatts(provenance(featureType="point", **(attributes or {})))
+        dataset.createDimension("observation", len(table))
+        for name, (kind, long_name, units) in _COLUMNS.items():
+            variable = dataset.createVariable(
+                name, kind, ("observation",), compression="zlib", complevel=1, shuffle=True, fill_value=False
+            )
+            variable.long_name = long_name
+            if units:
+                variable.units = units
+            variable[:] = getattr(table, name)
+        for name, codes in (("variable", {code: name for name, code in CODES.items()}), ("rejection", REJECTIONS)):
+            dataset[name].flag_values = np.array(list(codes), dtype="i1")
+            dataset[name].flag_meanings = " ".join(codes.values())
+
+
+def read_observations(path) -> Observations:
+    """Read a table.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, truncated, lacks a column, or holds values or errors that cannot be used.
+    """
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            dataset.set_auto_mask(False)
+            table = Observations(**{name: dataset[name][:] for name in _COLUMNS})
+    except (OSError, IndexError, RuntimeError) as error:
+        raise ValueError(f"{path}: not a whole table of observations ({error}); remake it") from error
+    for name in ("value", "error", "latitude", "longitude"):
+        if not np.isfinite(getattr(table, name)).all():
+            raise ValueError(f"{path}: column {name} holds values that are not finite")
+    if not (table.error > 0).all():
+        raise ValueError(f"{path}: column error holds values that are not positive")
+    return table
+
+
+def attribute(path, name: str) -> float:
+    """A number that `write_observations` was given as an attribute."""
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            return float(dataset.getncattr(name))
+    except (OSError, AttributeError) as error:
+        raise ValueError(f"{path}: attribute {name} cannot be read ({error}); remake the file") from error

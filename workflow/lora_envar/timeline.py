@@ -1,0 +1,39 @@
+"""Valid times: their names in paths, and the arithmetic of cycles and blocks."""
+
+from datetime import datetime, timedelta, timezone
+
+FORMAT = "%Y%m%dT%H"
+
+
+def parse(text: str) -> datetime:
+    """A time from a path (``20090301T06``) or from the configuration (ISO 8601), in UTC."""
+    for form in (FORMAT, "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(str(text), form).replace(tzinfo=timezone.utc)
+        except ValueError:
+            continue
+    raise ValueError(f"{text!r} is not a time; write it as 2022-01-31T18 or 2022-01-31")
+
+
+def name(time: datetime) -> str:
+    """The time as it stands in paths."""
+    return time.strftime(FORMAT)
+
+
+def shift(time: str, hours: int) -> str:
+    """The name of the time `hours` later."""
+    return name(parse(time) + timedelta(hours=hours))
+
+
+def times(start: datetime, end: datetime, step_hours: int) -> list[datetime]:
+    """From `start` to `end`, both included."""
+    count = int((end - start) / timedelta(hours=step_hours)) + 1
+    return [start + timedelta(hours=step_hours * index) for index in range(count)]
+
+
+def hours_since_1970(time: datetime) -> int:
+    return int(time.timestamp()) // 3600
+
+
+def from_hours(hours: int) -> datetime:
+    return datetime.fromtimestamp(int(hours) * 3600, timezone.utc)

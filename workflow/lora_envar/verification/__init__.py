@@ -1,0 +1,1 @@
+"""Verification: scores, significance, gates, figures and the report."""

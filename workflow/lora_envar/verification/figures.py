@@ -1,0 +1,90 @@
+"""Figures of the report, as PNG files whose bytes depend on the data alone."""
+
+from datetime import datetime
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize, TwoSlopeNorm
+
+from ..files import whole
+from ..grid import Grid
+from ..state import CHANNELS, channel_index
+from .gates import GATED
+
+#: colours that stay apart for the colour-blind (Okabe and Ito)
+PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+
+
+def _save(figure, path):
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def maps(path, experiment: str, time: datetime, grid: Grid, truth, background, analysis, stations, coastline):
+    """Truth, background error, increment and analysis error of z500, t850 and u500.
+
+    Parameters
+    ----------
+    truth, background, analysis : (69, lat, lon)
+    stations : (n, 2)
+        Longitude and latitude of the observed columns.
+    coastline : DataFrame
+        line, longitude, latitude.
+    """
+    channels = ("z500", "t850", "u500")
+    titles = ("truth", "background minus truth", "increment: analysis minus background", "analysis minus truth")
+    figure, axes = plt.subplots(len(channels), 4, figsize=(18, 8.2), layout="constrained", sharex=True, sharey=True)
+    order = np.argsort((grid.longitude + 180) % 360)
+    longitude = (grid.longitude[order] + 180) % 360 - 180
+    for row, name in zip(axes, channels, strict=True):
+        index = channel_index(name)
+        fields = [truth[index], (background - truth)[index], (analysis - background)[index], (analysis - truth)[index]]
+        limit = max(float(np.quantile(np.abs(field), 0.995)) for field in fields[1:])
+        for axis, field, title in zip(row, fields, titles, strict=True):
+            whole_field = title == "truth"
+            norm = Normalize(field.min(), field.max()) if whole_field else TwoSlopeNorm(0.0, -limit, limit)
+            image = axis.pcolormesh(
+                longitude, grid.latitude, field[:, order], norm=norm, cmap="viridis" if whole_field else "RdBu_r"
+            )
+            for _, line in coastline.groupby("line"):
+                axis.plot(line.longitude, line.latitude, color="black", linewidth=0.4)
+            error = "" if whole_field else f", rms {grid.mean(field.astype(float) ** 2) ** 0.5:.3g}"
+            axis.set_title(f"{name}: {title}{error}", fontsize=9)
+            figure.colorbar(image, ax=axis, shrink=0.8, label=CHANNELS[index].units)
+            axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
+            axis.tick_params(labelsize=7)
+    place = (stations + [180.0, 0.0]) % [360.0, 1e9] - [180.0, 0.0]
+    for axis in axes[:, 2]:
+        axis.plot(place[:, 0], place[:, 1], ".", color="black", markersize=1.2)
+    figure.suptitle(f"{experiment}, {time:%Y-%m-%d %H} UTC; dots: observed columns", fontsize=11)
+    _save(figure, path)
+
+
+def error_curves(path, scores: pd.DataFrame, first: dict[str, str]):
+    """Global RMSE of analyses (lines) and backgrounds (dots) over time; `first` are the ends of the spin-up."""
+    chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
+    figure, axes = plt.subplots(2, 3, figsize=(15, 7.5), layout="constrained", sharex=True)
+    names = (*GATED, "v500")
+    for axis, name in zip(axes.flat, names, strict=True):
+        channel = CHANNELS[channel_index(name)]
+        rows = chosen[(chosen.variable == channel.variable) & (chosen.level.fillna(0) == (channel.level or 0))]
+        for colour, experiment in zip(PALETTE, rows.experiment.unique(), strict=False):
+            for kind, style in (("background", "."), ("analysis", "-")):
+                part = rows[(rows.experiment == experiment) & (rows.kind == kind)]
+                label = experiment if kind == "analysis" else None
+                times = pd.to_datetime(part.valid_time, format="%Y-%m-%dT%H")
+                axis.plot(times, part.value, style, color=colour, label=label, markersize=3, linewidth=1.3)
+        for end in set(first.values()):
+            axis.axvline(pd.to_datetime(end, format="%Y%m%dT%H"), color="grey", linewidth=0.7, linestyle=":")
+        axis.set(yscale="log", ylabel=channel.units)
+        axis.set_title(name, fontsize=10)
+        axis.tick_params(labelsize=7, axis="x", rotation=25)
+    axes.flat[0].legend(fontsize=8)
+    figure.suptitle("Global RMSE: lines analyses, dots backgrounds; scored to the right of the dotted line", fontsize=11)
+    _save(figure, path)

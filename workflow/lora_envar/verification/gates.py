@@ -1,0 +1,214 @@
+"""Gates: what must hold of a model or an experiment before its results mean anything. A rule computes them all.
+
+A gate that is not passed does not stop the workflow; the report shows it as it is.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..background import sampling
+from ..background.error_model import ErrorModel
+from ..background.pretraining import normalised
+from ..background.training_set import TrainingSet
+from ..background.vae import VAE
+from ..forecast import ForecastModel, forecast
+from ..grid import SphericalHarmonics, finest_truncation
+from ..observations.table import attribute
+from ..seeds import generator
+from ..state import CHANNELS, HEADLINE, NAMES, channel_index
+from ..state_file import Archive
+from ..timeline import from_hours, hours_since_1970
+from .score import after_spin_up, channel_of
+
+GATED = ("z500", "t850", "u500", "q700", "t2m")
+LEADS = (6, 24, 48, 120)
+ROLLOUT_HOURS = 240
+
+
+@dataclass
+class Gates:
+    """A growing table of gates."""
+
+    rows: list[dict] = field(default_factory=list)
+
+    def add(self, part: str, gate: str, quantity: str, value: float, low: float = -np.inf, high: float = np.inf):
+        """Record a value and the interval in which it must lie."""
+        passed = bool(low <= value <= high)
+        self.rows.append(
+            {"part": part, "gate": gate, "quantity": quantity, "value": value, "low": low, "high": high, "passed": passed}
+        )
+
+    def __add__(self, other: "Gates") -> "Gates":
+        return Gates(self.rows + other.rows)
+
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, columns=["part", "gate", "quantity", "value", "low", "high", "passed"])
+
+
+def forecast_errors(model: ForecastModel, archive: Archive, after, climatology: np.ndarray, count: int = 12):
+    """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive after a time.
+
+    Parameters
+    ----------
+    after : datetime
+        The period before it may have been used to fit something.
+    climatology : (69, lat, lon)
+
+    Returns
+    -------
+    DataFrame
+        lead_hours, variable (channel), model, persistence, climatology; in the units of the state.
+    """
+    last = hours_since_1970(archive.times[-1]) - LEADS[-1]
+    available = [t for t in archive.times if t > after and hours_since_1970(t) <= last]
+    starts = available[:: max(1, len(available) // count)][:count]
+    if not starts:
+        raise ValueError(f"the archive has no start of a {LEADS[-1]} h forecast after nmc.end; make archive.end later")
+    weights = archive.grid.area_weights[:, None]
+    square = np.zeros((3, len(LEADS), len(CHANNELS)))
+    for start in starts:
+        initial = archive.read(start)
+        device = next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
+        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1])
+        for index, lead in enumerate(LEADS):
+            truth = archive.read(from_hours(hours_since_1970(start) + lead))
+            predicted = states[lead // model.step_hours - 1][0].cpu().numpy()
+            for row, guess in enumerate((predicted, initial, climatology)):
+                square[row, index] += ((guess - truth).astype(np.float64) ** 2 * weights).mean((-2, -1))
+    error = np.sqrt(square / len(starts))
+    return pd.DataFrame(
+        [
+            {
+                "lead_hours": lead,
+                "variable": name,
+                "model": error[0, i, channel_index(name)],
+                "persistence": error[1, i, channel_index(name)],
+                "climatology": error[2, i, channel_index(name)],
+            }
+            for i, lead in enumerate(LEADS)
+            for name in HEADLINE
+        ]
+    )
+
+
+def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame, deviation: np.ndarray, seed: int):
+    """The model beats persistence, damps white noise, and keeps mean and variance over ten days.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        Of `forecast_errors`.
+    deviation : (69,)
+        Climatological standard deviation.
+    """
+    gates = Gates()
+    for row in errors.itertuples():
+        quantity = f"{row.variable} at {row.lead_hours} h, model / persistence"
+        gates.add("forecast model", "beats persistence", quantity, row.model / row.persistence, high=1.0)
+    last = hours_since_1970(archive.times[-1]) - ROLLOUT_HOURS
+    start = max(time for time in archive.times if hours_since_1970(time) <= last)
+    state = torch.from_numpy(archive.read(start))[None]
+    device = next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
+    clean = forecast(model, state.to(device), ROLLOUT_HOURS)
+    truncation = getattr(model, "truncation", None) or finest_truncation(archive.grid)
+    harmonics = SphericalHarmonics(archive.grid, truncation)
+    white = torch.randn(len(CHANNELS), harmonics.size, generator=generator(seed, "white noise")) * harmonics.size**-0.5
+    noise = 0.1 * torch.from_numpy(deviation)[:, None, None] * harmonics.synthesise(white)
+    disturbed = forecast(model, (state + noise).to(device), 48)
+    scale = torch.from_numpy(deviation)[:, None, None]
+    for lead in (6, 24, 48):
+        difference = (disturbed[lead // model.step_hours - 1] - clean[lead // model.step_hours - 1])[0].cpu() / scale
+        ratio = (archive.grid.mean(difference**2).mean() ** 0.5 / 0.1).item()
+        gates.add("forecast model", "damps noise", f"white noise left after {lead} h, all channels", ratio, high=1.0)
+    end = clean[-1][0].cpu()
+    truth = torch.from_numpy(archive.read(from_hours(hours_since_1970(start) + ROLLOUT_HOURS)))
+    for name in GATED:
+        index = channel_index(name)
+        shift = (archive.grid.mean(end[index]) - archive.grid.mean(truth[index])).item() / deviation[index]
+        gates.add("forecast model", "ten days", f"{name}: shift of the global mean / climatological sd", shift, -0.25, 0.25)
+        eddies = [field - field.mean(-1, keepdim=True) for field in (end[index], truth[index])]
+        ratio = (archive.grid.mean(eddies[0] ** 2) / archive.grid.mean(eddies[1] ** 2)).sqrt().item()
+        gates.add("forecast model", "ten days", f"{name}: eddy standard deviation / truth's", ratio, 0.75, 1.33)
+    return gates
+
+
+def error_model_gates(models: dict[str, ErrorModel], vae: VAE, samples: TrainingSet, held_out: list[int], seed: int):
+    """The VAE explains held-out errors, and samples of each error model resemble them.
+
+    Parameters
+    ----------
+    models : dict
+        By the name of the method that uses them.
+    """
+    gates = Gates()
+    read = normalised(samples, vae)
+    errors = read(held_out)
+    with torch.no_grad():
+        mean, log_variance = vae.encode(errors)
+        rest = errors - vae.decode(mean)
+        zero = vae.decode(torch.zeros_like(mean[:1]))
+    grid = samples.grid
+    explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors**2).mean()).item()
+    gates.add("VAE", "explained variance", "held-out errors, from the latent mean", explained, low=0.7)
+    gates.add("VAE", "centred", "rms of D(0) / sd of errors", grid.mean(zero**2).mean().sqrt().item(), high=0.5)
+    second = (mean**2 + log_variance.exp()).mean().item()
+    gates.add("VAE", "white latents", "second moment of encoded samples", second, 0.9, 1.1)
+    harmonics = SphericalHarmonics(grid, vae.truncation or finest_truncation(grid))
+    deviation = vae.deviation.cpu()
+    for name, model in models.items():
+        drawn = sampling.draw(model, len(held_out), seed).cpu() / deviation
+        ratio = sampling.deviation_ratio(drawn, errors, grid)
+        for channel in GATED:
+            value = ratio[channel_index(channel)].item()
+            gates.add(name, "samples' standard deviation", f"{channel}, samples / errors", value, 0.9, 1.1)
+        spectrum = sampling.spectrum_ratio(drawn, errors, harmonics)
+        for channel in ("z500", "t850"):
+            for low, high in ((1, 5), (6, 12), (13, harmonics.truncation)):
+                value = spectrum[channel_index(channel), low : high + 1].mean().item()
+                gates.add(name, "samples' spectrum", f"{channel}, wavenumbers {low}-{high}, samples / errors", value, 0.67, 1.5)
+        for first, second in sampling.PAIRS:
+            pair = [sampling.correlation(fields, first, second, grid) for fields in (drawn, errors)]
+            gates.add(name, "correlations", f"{first} with {second}, samples less errors", pair[0] - pair[1], -0.1, 0.1)
+    return gates
+
+
+def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], observation_files: list[str]):
+    """Analyses are better than backgrounds, do not drift, the VAE keeps up with 3D-Var, and 2 J / p is near 1.
+
+    Parameters
+    ----------
+    methods : dict
+        Experiment -> method.
+    first : dict
+        Experiment -> first scored cycle.
+    observation_files : list of paths
+        Tables of analyses, results/{experiment}/{time}/observations.nc.
+    """
+    gates = Gates()
+    chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
+    chosen = after_spin_up(chosen, first)
+    chosen = chosen.assign(channel=channel_of(chosen))
+    table = chosen.pivot_table(index=["experiment", "channel"], columns=["kind", "valid_time"], values="value")
+    mean = chosen.pivot_table(index=["experiment", "channel"], columns="kind", values="value")
+    assimilating = [name for name, method in methods.items() if method != "no_assimilation"]
+    for name in assimilating:
+        for channel in GATED:
+            row = mean.loc[name, channel]
+            gates.add(name, "analysis below background", f"{channel}, RMSE ratio", row.analysis / row.background, high=0.97)
+            series = table.loc[(name, channel), "analysis"].dropna()
+            half = len(series) // 2
+            drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
+            gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
+        own = [path for path in observation_files if f"/{name}/" in str(path) and str(path).split("/")[-2] >= first[name]]
+        fit = np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in own])
+        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", fit, 0.5, 2.0)
+    controls = [name for name in assimilating if methods[name] == "3dvar"]
+    for name in [name for name in assimilating if methods[name] == "vae_var"]:
+        for control in controls[:1]:
+            for channel in GATED:
+                ratio = mean.loc[name, channel].analysis / mean.loc[control, channel].analysis
+                gates.add(name, f"close to {control}", f"{channel}, analysis RMSE ratio", ratio, high=1.1)
+    return gates

@@ -1,0 +1,139 @@
+"""The report: one HTML page with all that is needed to judge the experiments, figures included."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+
+from .. import __version__
+from ..files import whole
+from ..grid import Grid
+from ..observations.table import Observations
+from ..state import CHANNELS, HEADLINE
+from .figures import error_curves, maps
+from .score import after_spin_up, channel_of
+
+
+@dataclass(frozen=True)
+class Case:
+    """The cycle that the maps show; fields of shape (69, lat, lon)."""
+
+    experiment: str
+    time: datetime
+    grid: Grid
+    truth: np.ndarray
+    background: np.ndarray
+    analysis: np.ndarray
+    observations: Observations
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables that the report shows, and the end of the spin-up by experiment."""
+
+    scores: pd.DataFrame
+    comparison: pd.DataFrame
+    model_gates: pd.DataFrame
+    cycling_gates: pd.DataFrame
+    forecast: pd.DataFrame
+    first: dict[str, str]
+
+    @classmethod
+    def read(cls, paths, first) -> "Tables":
+        names = ("scores", "comparison", "model_gates", "cycling_gates", "forecast")
+        tables = {name: pd.read_csv(getattr(paths, name)) for name in names}
+        for name in ("scores", "comparison"):
+            tables[name]["level"] = tables[name]["level"].astype("Int64")
+        return cls(first=first, **tables)
+
+
+def _mean_errors(tables: Tables) -> pd.DataFrame:
+    """Mean analysis RMSE of the headline channels by experiment, after the spin-up."""
+    rows = after_spin_up(tables.scores, tables.first)
+    rows = rows[(rows.kind == "analysis") & (rows.region == "global") & (rows.metric == "rmse")]
+    rows = rows.assign(channel=channel_of(rows))
+    wide = rows.pivot_table(index="channel", columns="experiment", values="value").reindex(HEADLINE)
+    wide = wide[[name for name in tables.first if name in wide]]
+    units = {channel.name: channel.units for channel in CHANNELS}
+    wide.insert(0, "unit", [units[name] for name in wide.index])
+    return wide
+
+
+def _comparisons(tables: Tables) -> list[dict]:
+    """Per pair of experiment and reference: one cell a headline channel."""
+    table = tables.comparison.assign(channel=channel_of(tables.comparison))
+    pairs = []
+    for (experiment, reference), rows in table.groupby(["experiment", "reference"], sort=False):
+        by_channel = rows.set_index("channel")
+        cells = []
+        for name in HEADLINE:
+            row = by_channel.loc[name]
+            scale = row.percent / row.mean_difference if row.mean_difference else 0.0
+            significant = row.p_value < 0.05
+            verdict = ("better" if row.mean_difference < 0 else "worse") if significant else "equal"
+            cells.append(
+                {
+                    "percent": f"{row.percent:+.1f}",
+                    "interval": f"{row.ci_low * scale:+.1f} to {row.ci_high * scale:+.1f}",
+                    "p": f"{row.p_value:.3g}",
+                    "verdict": verdict,
+                }
+            )
+        pairs.append({"experiment": experiment, "reference": reference, "cells": cells, "n": int(rows.n.iloc[0])})
+    return pairs
+
+
+def _forecast_scores(tables: Tables) -> pd.DataFrame | None:
+    rows = tables.scores[
+        (tables.scores.kind == "forecast") & (tables.scores.region == "global") & (tables.scores.metric == "rmse")
+    ]
+    if rows.empty:
+        return None
+    rows = rows.assign(channel=channel_of(rows))
+    rows = rows[rows.channel.isin(["z500", "t850", "u500"])]
+    wide = rows.pivot_table(index=["channel", "lead_hours"], columns="experiment", values="value")
+    return wide[[name for name in tables.first if name in wide]].reset_index()
+
+
+def write_report(paths, config: dict, tables: Tables, case: Case, coastline):
+    """Write the figures (paths.maps, paths.curves) and the page (paths.html)."""
+    stations = np.unique(np.stack([case.observations.longitude, case.observations.latitude], axis=1), axis=0)
+    fields = (case.truth, case.background, case.analysis)
+    maps(paths.maps, case.experiment, case.time, case.grid, *fields, stations, pd.read_csv(coastline))
+    error_curves(paths.curves, tables.scores, tables.first)
+    gates = pd.concat([tables.model_gates, tables.cycling_gates], ignore_index=True)
+    html = _template().render(
+        version=__version__,
+        headline=HEADLINE,
+        errors=_mean_errors(tables),
+        comparisons=_comparisons(tables),
+        forecasts=_forecast_scores(tables),
+        forecast_model=tables.forecast.pivot(index="variable", columns="lead_hours").reindex(HEADLINE),
+        leads=sorted(tables.forecast.lead_hours.unique()),
+        gates=gates,
+        summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
+        maps=_embedded(paths.maps),
+        curves=_embedded(paths.curves),
+        case=case,
+        settings=yaml.safe_dump(config, sort_keys=False, width=110),
+        spin_up=config["verification"]["spin_up_cycles"],
+    )
+    with whole(paths.html) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def _embedded(path) -> str:
+    with open(path, "rb") as file:
+        return "data:image/png;base64," + base64.b64encode(file.read()).decode()
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lora_envar.verification"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["short"] = lambda value: f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return environment.get_template("report.html")

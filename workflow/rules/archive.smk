@@ -1,0 +1,79 @@
+rule download_era5:
+    output:
+        temp("results/archive/download/{block}.nc"),
+    log:
+        "logs/download_era5/{block}.log",
+    benchmark:
+        "benchmarks/download_era5/{block}.tsv"
+    message:
+        "fetching the reanalysis of {wildcards.block}"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        archive=config["archive"],
+        times=lambda wildcards: [
+            time_name(time)
+            for time in block_times(
+                wildcards.block,
+                ARCHIVE_START,
+                ARCHIVE_END,
+                config["archive"]["block_days"],
+                config["archive"]["step_hours"],
+            )
+        ],
+    conda:
+        "../../envs/archive.yaml"
+    script:
+        "../scripts/download_era5.py"
+
+
+rule prepare_archive:
+    input:
+        "results/archive/download/{block}.nc",
+    output:
+        "results/archive/states/{block}.nc",
+    log:
+        "logs/prepare_archive/{block}.log",
+    benchmark:
+        "benchmarks/prepare_archive/{block}.tsv"
+    message:
+        "bringing {wildcards.block} into the 69 channels on the grid"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        grid=config["grid"],
+        derive=config["archive"].get("derive", []),
+    conda:
+        "../../envs/archive.yaml"
+    script:
+        "../scripts/prepare_archive.py"
+
+
+rule climatology:
+    input:
+        archive_files(NMC_START, NMC_END),
+    output:
+        "results/archive/climatology.nc",
+    log:
+        "logs/climatology.log",
+    benchmark:
+        "benchmarks/climatology.tsv"
+    message:
+        "mean and standard deviation of the archive"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        times=[
+            time_name(time)
+            for time in times(NMC_START, NMC_END, config["nmc"]["every_hours"])
+        ],
+    conda:
+        "../../envs/archive.yaml"
+    script:
+        "../scripts/climatology.py"

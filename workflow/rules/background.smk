@@ -1,0 +1,147 @@
+NMC_BLOCKS = blocks_between(
+    NMC_START, NMC_END, NMC_START, config["nmc"]["block_days"]
+)
+
+
+def nmc_times(block):
+    return block_times(
+        block,
+        NMC_START,
+        NMC_END,
+        config["nmc"]["block_days"],
+        config["nmc"]["every_hours"],
+    )
+
+
+rule nmc_forecasts:
+    input:
+        archive=lambda wildcards: archive_files(
+            nmc_times(wildcards.block)[0],
+            nmc_times(wildcards.block)[-1]
+            + timedelta(hours=config["nmc"]["tau_hours"]),
+        ),
+        model=config["forecast_model"]["weights"],
+    output:
+        temp("results/background/nmc/{block}.nc"),
+    log:
+        "logs/nmc_forecasts/{block}.log",
+    benchmark:
+        "benchmarks/nmc_forecasts/{block}.tsv"
+    message:
+        "48 h and 24 h forecasts from {wildcards.block} on"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        model=config["forecast_model"]["name"],
+        times=lambda wildcards: [time_name(t) for t in nmc_times(wildcards.block)],
+        tau_hours=config["nmc"]["tau_hours"],
+        error_grid=config["error_grid"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/nmc_forecasts.py"
+
+
+rule nmc_training_set:
+    input:
+        expand("results/background/nmc/{block}.nc", block=NMC_BLOCKS),
+    output:
+        "results/background/nmc_training_set.nc",
+    log:
+        "logs/nmc_training_set.log",
+    benchmark:
+        "benchmarks/nmc_training_set.tsv"
+    message:
+        "joining the forecast errors, and their standard deviation"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/nmc_training_set.py"
+
+
+rule fit_gaussian:
+    input:
+        "results/background/nmc_training_set.nc",
+    output:
+        "results/background/gaussian.safetensors",
+    log:
+        "logs/fit_gaussian.log",
+    benchmark:
+        "benchmarks/fit_gaussian.tsv"
+    message:
+        "spectral covariance of the forecast errors"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        error_grid=config["error_grid"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/fit_gaussian.py"
+
+
+rule pretrain_vae:
+    input:
+        samples="results/background/nmc_training_set.nc",
+        initial=config["vae"]["initial_weights"] or [],
+    output:
+        "results/background/vae.safetensors",
+    log:
+        "logs/pretrain_vae.log",
+    benchmark:
+        "benchmarks/pretrain_vae.tsv"
+    message:
+        "training the VAE on the forecast errors"
+    threads: 2
+    resources:
+        mem_mb=16000,
+        runtime=2880,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        vae=config["vae"],
+        error_grid=config["error_grid"],
+        held_out=config["nmc"]["held_out"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/pretrain_vae.py"
+
+
+rule fit_residual:
+    input:
+        samples="results/background/nmc_training_set.nc",
+        vae="results/background/vae.safetensors",
+    output:
+        "results/background/vae_covariances.safetensors",
+    log:
+        "logs/fit_residual.log",
+    benchmark:
+        "benchmarks/fit_residual.tsv"
+    message:
+        "covariances of the VAE's latent fields and of what it leaves"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        error_grid=config["error_grid"],
+        latent_truncation=config["vae"]["latent_truncation"],
+        held_out=config["nmc"]["held_out"],
+        seed=config["vae"]["training"]["seed"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/fit_residual.py"

@@ -1,0 +1,114 @@
+import os
+from datetime import timedelta
+
+# the package works installed; where it is not (a rule's conda environment), its folder is found by this
+PACKAGE_ROOT = str((Path(workflow.current_basedir) / "..").resolve())
+sys.path.insert(0, PACKAGE_ROOT)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+from lora_envar import warm
+from lora_envar.analysis import METHODS
+from lora_envar.configuration import ConfigurationError, check
+from lora_envar.timeline import name as time_name, parse as parse_time, shift, times
+
+try:
+    check(config)
+except ConfigurationError as error:
+    raise WorkflowError(f"the configuration cannot be run. {error}") from None
+
+# jobs that this process starts are forked from one process that has imported torch
+if config.get("warm_start", True):
+    os.environ[warm.VARIABLE] = str(os.getpid())
+else:
+    os.environ.pop(warm.VARIABLE, None)
+
+EXPERIMENTS = config["experiments"]
+STEP = config["cycling"]["step_hours"]
+ARCHIVE_START = parse_time(config["archive"]["start"])
+ARCHIVE_END = parse_time(config["archive"]["end"])
+NMC_START = parse_time(config["nmc"]["start"])
+NMC_END = parse_time(config["nmc"]["end"])
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    network="|".join(config["observations"]),
+    time=r"\d{8}T\d{2}",
+    block=r"\d{8}",
+    day=r"\d{8}",
+
+
+def blocks_between(first, last, start, block_days):
+    """Names of the blocks of `block_days` days, counted from `start`, that hold the times from first to last."""
+    span = timedelta(days=block_days)
+    count = range((first - start) // span, (last - start) // span + 1)
+    return [f"{start + index * span:%Y%m%d}" for index in count]
+
+
+def block_times(block, start, end, block_days, step_hours):
+    """The times of a block, from `start` to `end` at most."""
+    origin = start + timedelta(days=(parse_day(block).date() - start.date()).days)
+    last = min(origin + timedelta(days=block_days) - timedelta(hours=1), end)
+    return [t for t in times(start, end, step_hours) if origin <= t <= last]
+
+
+def parse_day(text):
+    return parse_time(f"{text}T00")
+
+
+def archive_files(first, last):
+    """Files of the archive that hold the states from first to last."""
+    blocks = blocks_between(
+        first, last, ARCHIVE_START, config["archive"]["block_days"]
+    )
+    return expand("results/archive/states/{block}.nc", block=blocks)
+
+
+def period(experiment):
+    return [parse_time(text) for text in EXPERIMENTS[experiment]["period"]]
+
+
+def cycles(experiment):
+    """Names of an experiment's analysis times."""
+    return [time_name(time) for time in times(*period(experiment), STEP)]
+
+
+def method_of(experiment):
+    return METHODS[EXPERIMENTS[experiment]["method"]]
+
+
+def settings(experiment):
+    """The method's settings with what the experiment replaces."""
+    entry = EXPERIMENTS[experiment]
+    known = config["methods"].get(entry["method"], {})
+    unknown = sorted(set(entry.get("settings", {})) - set(known))
+    if unknown:
+        raise WorkflowError(
+            f"experiments.{experiment}.settings: {', '.join(unknown)} unknown; methods.{entry['method']} has "
+            f"{', '.join(known)}"
+        )
+    return {**known, **entry.get("settings", {})}
+
+
+def forecast_starts(experiment):
+    """Analysis times after the spin-up from which medium-range forecasts start."""
+    wanted = config["verification"].get("forecast")
+    if not wanted:
+        return []
+    scored = cycles(experiment)[config["verification"]["spin_up_cycles"] :]
+    lead = timedelta(hours=max(wanted["lead_hours"]))
+    starts = scored[:: max(1, wanted["every_hours"] // STEP)]
+    return [start for start in starts if parse_time(start) + lead <= ARCHIVE_END]
+
+
+def kept(path):
+    """A path that is removed after its last use unless the configuration keeps it."""
+    return path if config["cycling"]["keep_members"] else temp(path)
+
+
+def spin_up_ends():
+    """The first scored cycle of every experiment."""
+    first = config["verification"]["spin_up_cycles"]
+    return {name: cycles(name)[first] for name in EXPERIMENTS}

@@ -1,0 +1,188 @@
+# The first background of every experiment comes from the reanalysis, all others from the analysis before.
+FIRST = "|".join(f"{name}/{cycles(name)[0]}" for name in EXPERIMENTS)
+
+
+def lags(wildcards):
+    """Valid times of the 6 h forecasts whose runs reach `time`: the youngest first, none older than the experiment."""
+    entry = EXPERIMENTS[wildcards.experiment]
+    first = cycles(wildcards.experiment)[0]
+    valid = [shift(wildcards.time, -STEP * lag) for lag in range(entry["ensemble"])]
+    return [time for time in valid if parse_time(time) > parse_time(first)]
+
+
+def adapters_before(wildcards):
+    if not settings(wildcards.experiment)["carry_over"]:
+        return []
+    before = shift(wildcards.time, -STEP)
+    if parse_time(before) < period(wildcards.experiment)[0]:
+        return []
+    return f"results/{wildcards.experiment}/{before}/adapters.safetensors"
+
+
+def error_model_files(wildcards):
+    method = method_of(wildcards.experiment)
+    folder = f"results/{wildcards.experiment}/{wildcards.time}"
+    files = {
+        None: {},
+        "gaussian": {"gaussian": "results/background/gaussian.safetensors"},
+        "vae": {
+            "vae": "results/background/vae.safetensors",
+            "covariances": "results/background/vae_covariances.safetensors",
+        },
+    }[method.error_model]
+    if method.adapters:
+        files["adapters"] = f"{folder}/adapters.safetensors"
+    return files
+
+
+rule first_guess:
+    input:
+        archive=lambda wildcards: archive_files(
+            *[
+                parse_time(wildcards.first.rpartition("/")[2])
+                - timedelta(hours=config["cycling"]["first_guess_hours"])
+            ]
+            * 2
+        ),
+        model=config["forecast_model"]["weights"],
+    output:
+        "results/{first}/background.nc",
+    log:
+        "logs/first_guess/{first}.log",
+    benchmark:
+        "benchmarks/first_guess/{first}.tsv"
+    message:
+        "first background of {wildcards.first}"
+    wildcard_constraints:
+        first=FIRST,
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        model=config["forecast_model"]["name"],
+        start=lambda wildcards: shift(
+            wildcards.first.rpartition("/")[2],
+            -config["cycling"]["first_guess_hours"],
+        ),
+        lead_hours=config["cycling"]["first_guess_hours"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/first_guess.py"
+
+
+rule ensemble_forecast:
+    input:
+        analysis=lambda wildcards: (
+            f"results/{wildcards.experiment}/{shift(wildcards.time, -STEP)}/analysis.nc"
+        ),
+        model=config["forecast_model"]["weights"],
+    output:
+        background="results/{experiment}/{time}/background.nc",
+        members=kept("results/{experiment}/{time}/members.nc"),
+    log:
+        "logs/ensemble_forecast/{experiment}/{time}.log",
+    benchmark:
+        "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
+    message:
+        "{wildcards.experiment}: forecast to {wildcards.time} and beyond"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        model=config["forecast_model"]["name"],
+        step_hours=STEP,
+        members=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("ensemble", 0),
+        error_grid=config["error_grid"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/ensemble_forecast.py"
+
+
+# Methods without an ensemble need the next background alone.
+use rule ensemble_forecast as background_forecast with:
+    output:
+        background="results/{experiment}/{time}/background.nc",
+    log:
+        "logs/background_forecast/{experiment}/{time}.log",
+    benchmark:
+        "benchmarks/background_forecast/{experiment}/{time}.tsv"
+    message:
+        "{wildcards.experiment}: forecast to {wildcards.time}"
+    wildcard_constraints:
+        experiment="|".join(e for e in EXPERIMENTS if not method_of(e).ensemble) or "-",
+
+
+ruleorder: first_guess > background_forecast > ensemble_forecast
+
+
+rule finetune_lora:
+    input:
+        members=lambda wildcards: [
+            f"results/{wildcards.experiment}/{time}/members.nc"
+            for time in lags(wildcards)
+        ],
+        before=adapters_before,
+        vae="results/background/vae.safetensors",
+    output:
+        "results/{experiment}/{time}/adapters.safetensors",
+    log:
+        "logs/finetune_lora/{experiment}/{time}.log",
+    benchmark:
+        "benchmarks/finetune_lora/{experiment}/{time}.tsv"
+    message:
+        "{wildcards.experiment}: tuning the error model for {wildcards.time}"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=30,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        settings=lambda wildcards: settings(wildcards.experiment),
+        rank=lambda wildcards: EXPERIMENTS[wildcards.experiment]["rank"],
+        seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/finetune_lora.py"
+
+
+rule assimilate:
+    input:
+        unpack(error_model_files),
+        background="results/{experiment}/{time}/background.nc",
+        observations=lambda wildcards: (
+            f"results/observations/{EXPERIMENTS[wildcards.experiment]['observations']}/{wildcards.time[:8]}.nc"
+        ),
+    output:
+        analysis="results/{experiment}/{time}/analysis.nc",
+        observations="results/{experiment}/{time}/observations.nc",
+    log:
+        "logs/assimilate/{experiment}/{time}.log",
+    benchmark:
+        "benchmarks/assimilate/{experiment}/{time}.tsv"
+    message:
+        "{wildcards.experiment}: analysis of {wildcards.time}"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=30,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        method=lambda wildcards: EXPERIMENTS[wildcards.experiment]["method"],
+        settings=lambda wildcards: settings(wildcards.experiment),
+        minimiser=config["minimiser"],
+        error_grid=config["error_grid"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/assimilate.py"

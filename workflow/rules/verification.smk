@@ -1,0 +1,251 @@
+rule medium_range_forecast:
+    input:
+        analysis="results/{experiment}/{time}/analysis.nc",
+        model=config["forecast_model"]["weights"],
+    output:
+        kept("results/{experiment}/{time}/forecast.nc"),
+    log:
+        "logs/medium_range_forecast/{experiment}/{time}.log",
+    benchmark:
+        "benchmarks/medium_range_forecast/{experiment}/{time}.tsv"
+    message:
+        "{wildcards.experiment}: medium-range forecast from {wildcards.time}"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        model=config["forecast_model"]["name"],
+        lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/medium_range_forecast.py"
+
+
+def scored_files(kind):
+    return lambda wildcards: expand(
+        "results/{experiment}/{time}/{kind}.nc",
+        experiment=wildcards.experiment,
+        time=cycles(wildcards.experiment),
+        kind=kind,
+    )
+
+
+rule score:
+    input:
+        analyses=scored_files("analysis"),
+        backgrounds=scored_files("background"),
+        forecasts=lambda wildcards: expand(
+            "results/{experiment}/{time}/forecast.nc",
+            experiment=wildcards.experiment,
+            time=forecast_starts(wildcards.experiment),
+        ),
+        archive=lambda wildcards: archive_files(
+            period(wildcards.experiment)[0],
+            min(
+                ARCHIVE_END,
+                period(wildcards.experiment)[1]
+                + timedelta(
+                    hours=max(
+                        config["verification"]
+                        .get("forecast", {})
+                        .get("lead_hours", [0])
+                    )
+                ),
+            ),
+        ),
+    output:
+        "results/{experiment}/scores.csv",
+    log:
+        "logs/score/{experiment}.log",
+    benchmark:
+        "benchmarks/score/{experiment}.tsv"
+    message:
+        "{wildcards.experiment}: scores against the truth"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/score.py"
+
+
+rule collect_scores:
+    input:
+        expand("results/{experiment}/scores.csv", experiment=EXPERIMENTS),
+    output:
+        report(
+            "results/scores.csv",
+            caption="../report/scores.rst",
+            category="Scores",
+        ),
+    log:
+        "logs/collect_scores.log",
+    benchmark:
+        "benchmarks/collect_scores.tsv"
+    message:
+        "all scores in one table"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/collect_scores.py"
+
+
+rule compare:
+    input:
+        "results/scores.csv",
+    output:
+        report(
+            "results/comparison.csv",
+            caption="../report/comparison.rst",
+            category="Scores",
+        ),
+    log:
+        "logs/compare.log",
+    benchmark:
+        "benchmarks/compare.tsv"
+    message:
+        "differences between experiments and their significance"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        references=config["verification"]["references"],
+        bootstrap=config["verification"]["bootstrap"],
+        spin_up=spin_up_ends(),
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/compare.py"
+
+
+rule model_gates:
+    input:
+        archive=archive_files(NMC_START, ARCHIVE_END),
+        climatology="results/archive/climatology.nc",
+        samples="results/background/nmc_training_set.nc",
+        gaussian="results/background/gaussian.safetensors",
+        vae="results/background/vae.safetensors",
+        covariances="results/background/vae_covariances.safetensors",
+        model=config["forecast_model"]["weights"],
+    output:
+        gates="results/model_gates.csv",
+        forecast="results/forecast_model.csv",
+    log:
+        "logs/model_gates.log",
+    benchmark:
+        "benchmarks/model_gates.tsv"
+    message:
+        "forecast model and error models against their gates"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        model=config["forecast_model"]["name"],
+        held_out=config["nmc"]["held_out"],
+        error_grid=config["error_grid"],
+        nmc_end=time_name(NMC_END),
+        vae_var=config["methods"].get("vae_var", {}),
+        seed=config["vae"]["training"]["seed"],
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/model_gates.py"
+
+
+rule cycling_gates:
+    input:
+        scores="results/scores.csv",
+        observations=[
+            f"results/{experiment}/{time}/observations.nc"
+            for experiment in EXPERIMENTS
+            for time in cycles(experiment)
+            if method_of(experiment).error_model
+        ],
+    output:
+        "results/cycling_gates.csv",
+    log:
+        "logs/cycling_gates.log",
+    benchmark:
+        "benchmarks/cycling_gates.tsv"
+    message:
+        "cycled experiments against their gates"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        methods={name: entry["method"] for name, entry in EXPERIMENTS.items()},
+        spin_up=spin_up_ends(),
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/cycling_gates.py"
+
+
+# The report shows the last cycle of the first experiment that assimilates with the richest method.
+SHOWN = max(
+    EXPERIMENTS,
+    key=lambda name: (
+        method_of(name).adapters,
+        method_of(name).error_model is not None,
+    ),
+)
+
+
+rule write_report:
+    input:
+        scores="results/scores.csv",
+        comparison="results/comparison.csv",
+        model_gates="results/model_gates.csv",
+        cycling_gates="results/cycling_gates.csv",
+        forecast="results/forecast_model.csv",
+        archive=archive_files(period(SHOWN)[1], period(SHOWN)[1]),
+        background=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/background.nc",
+        analysis=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/analysis.nc",
+        observations=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/observations.nc",
+        coastline="resources/coastline.csv",
+    output:
+        html="results/report.html",
+        maps=report(
+            "results/figures/maps.png",
+            caption="../report/maps.rst",
+            category="Figures",
+        ),
+        curves=report(
+            "results/figures/error_curves.png",
+            caption="../report/error_curves.rst",
+            category="Figures",
+        ),
+    log:
+        "logs/write_report.log",
+    benchmark:
+        "benchmarks/write_report.tsv"
+    message:
+        "the report"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=config,
+        shown=SHOWN,
+        time=cycles(SHOWN)[-1],
+        spin_up=spin_up_ends(),
+    conda:
+        "../../envs/verification.yaml"
+    script:
+        "../scripts/write_report.py"

@@ -1,0 +1,31 @@
+"""Rule assimilate: one analysis from the background, the observations and the method's error model."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    from lora_envar.analysis.assimilate import assimilate
+    from lora_envar.analysis.error_models import load
+    from lora_envar.analysis.variational import MinimiserSettings
+    from lora_envar.grid import Grid
+    from lora_envar.observations.table import read_observations, write_observations
+    from lora_envar.state_file import StateFile, write_states
+    from lora_envar.timeline import hours_since_1970, parse
+
+    time = parse(snakemake.wildcards.time)
+    background = StateFile(snakemake.input.background)
+    table = read_observations(snakemake.input.observations)
+    settings = snakemake.params.settings
+    error_grid = Grid.from_settings(snakemake.params.error_grid)
+    files = dict(snakemake.input.items())
+    result = assimilate(
+        background.read(time),
+        background.grid,
+        error_grid,
+        table.select(table.time == hours_since_1970(time)),
+        load(snakemake.params.method, files, settings, error_grid, device()),
+        settings.get("background_weight", 1.0),
+        MinimiserSettings(**snakemake.params.minimiser),
+        device=device(),
+    )
+    write_states(snakemake.output.analysis, result.state[None], [time], background.grid)
+    write_observations(snakemake.output.observations, result.observations, result.attributes())

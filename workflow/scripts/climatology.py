@@ -1,0 +1,20 @@
+"""Rule climatology: mean and standard deviation of the archive over the NMC period."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.archive.prepare import climatology
+    from lora_envar.state_file import Archive, write_states
+    from lora_envar.timeline import parse
+
+    archive = Archive(snakemake.input)
+    times = [parse(time) for time in snakemake.params.times]
+    result = climatology(archive, times)
+    write_states(
+        snakemake.output[0],
+        result.mean[None],
+        times[:1],
+        archive.grid,
+        {"title": f"climatology of {len(times)} states, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"},
+        {"anomaly_standard_deviation": result.deviation},
+    )

@@ -1,0 +1,21 @@
+"""Rule compare: differences between experiments after the spin-up, and their significance."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    import pandas as pd
+    from lora_envar.files import whole
+    from lora_envar.verification.score import after_spin_up
+    from lora_envar.verification.significance import compare
+
+    scores = pd.read_csv(snakemake.input[0], dtype={"level": "Int64"})
+    bootstrap = snakemake.params.bootstrap
+    table = compare(
+        after_spin_up(scores, snakemake.params.spin_up),
+        snakemake.params.references,
+        bootstrap["samples"],
+        bootstrap["block_cycles"],
+        bootstrap["seed"],
+    )
+    with whole(snakemake.output[0]) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")

@@ -1,0 +1,13 @@
+"""Rule cycling_gates: the cycled experiments against their gates."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    import pandas as pd
+    from lora_envar.files import whole
+    from lora_envar.verification.gates import cycling_gates
+
+    scores = pd.read_csv(snakemake.input.scores, dtype={"level": "Int64"})
+    gates = cycling_gates(scores, snakemake.params.methods, snakemake.params.spin_up, snakemake.input.observations)
+    with whole(snakemake.output[0]) as temporary:
+        gates.table().to_csv(temporary, index=False, float_format="%.5g")

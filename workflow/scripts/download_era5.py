@@ -1,0 +1,11 @@
+"""Rule download_era5: one block of the reanalysis from the configured source."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.archive.sources import SOURCES
+    from lora_envar.timeline import parse
+
+    times = [parse(time) for time in snakemake.params.times]
+    settings = snakemake.params.archive
+    SOURCES[settings["source"]](settings, times, snakemake.output[0])

@@ -1,0 +1,28 @@
+"""Rule example_nmc: forecast errors of a nature run, as T21 coefficients."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    from functools import partial
+    from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION
+    from lora_envar.archive.packed import read_coefficients, write_coefficients
+    from lora_envar.background.nmc import nmc_differences
+    from lora_envar.forecast import forecast
+    from lora_envar.forecast.emulator import Emulator
+    from lora_envar.grid import SphericalHarmonics
+
+    times, coefficients = read_coefficients(snakemake.input.segment)
+    model = Emulator.load(snakemake.input.model, device())
+    model.autocast = True
+    harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION, device=device())
+    tau = snakemake.params.tau_hours
+    apart = snakemake.params.every_hours // model.step_hours
+    starts = range(0, len(times) - 2 * tau // model.step_hours, apart)
+    differences = nmc_differences(
+        partial(forecast, model),
+        lambda hour: harmonics.synthesise(coefficients[hour // model.step_hours].to(device())),
+        [start * model.step_hours for start in starts],
+        tau,
+        batch=16,
+    )
+    write_coefficients(snakemake.output[0], times[list(starts)], harmonics.analyse(differences).cpu())

@@ -1,0 +1,11 @@
+"""Rule fit_gaussian: the static Gaussian background error of 3D-Var."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.background.gaussian import fit_gaussian, save_gaussian
+    from lora_envar.background.training_set import TrainingSet
+
+    samples = TrainingSet(snakemake.input[0])
+    covariance = fit_gaussian(samples, snakemake.params.error_grid.get("truncation"))
+    save_gaussian(snakemake.output[0], covariance, samples.deviation)

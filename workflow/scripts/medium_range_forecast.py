@@ -1,0 +1,17 @@
+"""Rule medium_range_forecast: the configured lead times of a forecast from an analysis."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    import torch
+    from lora_envar.forecast import forecast, load_model
+    from lora_envar.state_file import StateFile, write_states
+    from lora_envar.timeline import name, parse, shift
+
+    analysis = StateFile(snakemake.input.analysis)
+    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    leads = sorted(snakemake.params.lead_hours)
+    states = forecast(model, torch.as_tensor(analysis.read(), device=device())[None], leads[-1])
+    chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
+    valid = [parse(shift(name(analysis.times[0]), lead)) for lead in leads]
+    write_states(snakemake.output[0], chosen.cpu().numpy(), valid, analysis.grid)

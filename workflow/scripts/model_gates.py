@@ -1,0 +1,34 @@
+"""Rule model_gates: the forecast model and the error models against their gates."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    from lora_envar.analysis.error_models import load
+    from lora_envar.background.training_set import TrainingSet
+    from lora_envar.background.vae import VAE
+    from lora_envar.files import whole
+    from lora_envar.forecast import load_model
+    from lora_envar.grid import Grid
+    from lora_envar.state_file import Archive, read_per_channel, read_state
+    from lora_envar.timeline import parse
+    from lora_envar.verification.gates import error_model_gates, forecast_errors, forecast_gates
+
+    archive = Archive(snakemake.input.archive)
+    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    mean = read_state(snakemake.input.climatology)
+    deviation = read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
+    errors = forecast_errors(model, archive, parse(snakemake.params.nmc_end), mean)
+    grid = Grid.from_settings(snakemake.params.error_grid)
+    samples = TrainingSet(snakemake.input.samples)
+    _, held_out = samples.split(snakemake.params.held_out)
+    models = {
+        name: load(name, dict(snakemake.input.items()), snakemake.params.vae_var, grid, device())
+        for name in ("3dvar", "vae_var")
+    }
+    gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
+    gates += error_model_gates(
+        models, VAE.load(snakemake.input.vae, device()), samples, held_out, snakemake.params.seed
+    )
+    for table, path in ((errors, snakemake.output.forecast), (gates.table(), snakemake.output.gates)):
+        with whole(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.5g")

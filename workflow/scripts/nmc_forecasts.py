@@ -1,0 +1,26 @@
+"""Rule nmc_forecasts: forecast errors of one block of start times, on the error grid."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    from functools import partial
+    import torch
+    from lora_envar.background.nmc import nmc_differences
+    from lora_envar.background.training_set import write_samples
+    from lora_envar.forecast import forecast, load_model
+    from lora_envar.grid import Grid, regridder
+    from lora_envar.state_file import Archive
+    from lora_envar.timeline import from_hours, hours_since_1970, parse
+
+    archive = Archive(snakemake.input.archive)
+    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    error_grid = Grid.from_settings(snakemake.params.error_grid)
+    hours = [hours_since_1970(parse(time)) for time in snakemake.params.times]
+    differences = nmc_differences(
+        partial(forecast, model),
+        lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
+        hours,
+        snakemake.params.tau_hours,
+    )
+    samples = regridder(model.grid, error_grid, device=device())(differences)
+    write_samples(snakemake.output[0], [(hours, samples.cpu().numpy())], error_grid)

@@ -1,0 +1,14 @@
+"""Rule prepare_archive: a downloaded block as 69-channel states on the configured grid."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.archive.prepare import prepare
+    from lora_envar.grid import Grid
+    from lora_envar.state_file import write_states
+
+    grid = Grid.from_settings(snakemake.params.grid)
+    times, states = prepare(
+        snakemake.input[0], grid, snakemake.params.grid.get("truncation"), tuple(snakemake.params.derive)
+    )
+    write_states(snakemake.output[0], states, times, grid)

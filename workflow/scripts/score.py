@@ -1,0 +1,32 @@
+"""Rule score: scores of an experiment's analyses, backgrounds and forecasts against the archive."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.files import whole
+    from lora_envar.state_file import Archive, StateFile
+    from lora_envar.verification.score import score_all
+
+    truth = Archive(snakemake.input.archive)
+    files = [
+        (kind, StateFile(path))
+        for kind, paths in (
+            ("analysis", snakemake.input.analyses),
+            ("background", snakemake.input.backgrounds),
+            ("forecast", snakemake.input.forecasts),
+        )
+        for path in paths
+    ]
+
+    def lead(kind, file, time):
+        if kind == "forecast":  # the analysis is its folder's time
+            start = min(f.times[0] for k, f in files if k == "analysis" and f.path.parent == file.path.parent)
+            return int((time - start).total_seconds()) // 3600
+        return 0
+
+    entries = (
+        (time, kind, lead(kind, file, time), file.read(time), truth.read(time)) for kind, file in files for time in file.times
+    )
+    table = score_all(snakemake.wildcards.experiment, entries, truth.grid)
+    with whole(snakemake.output[0]) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")

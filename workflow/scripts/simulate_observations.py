@@ -1,0 +1,24 @@
+"""Rule simulate_observations: a simulated network's observations of one day's analysis times."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.observations.simulate import draw_columns, simulate
+    from lora_envar.observations.table import write_observations
+    from lora_envar.state_file import Archive, read_per_channel
+    from lora_envar.timeline import parse
+
+    archive = Archive(snakemake.input.archive)
+    network = snakemake.params.network
+    errors = network["error_fraction"] * read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
+    columns = draw_columns(archive.grid, network["columns"], network["arrangement"], network["seed"])
+    table = simulate(
+        archive.read,
+        [parse(time) for time in snakemake.params.times],
+        archive.grid,
+        columns,
+        errors,
+        network["noise"],
+        network["seed"],
+    )
+    write_observations(snakemake.output[0], table)

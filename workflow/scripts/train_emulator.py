@@ -1,0 +1,27 @@
+"""Rule train_emulator: the example's forecast model, from its nature runs."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION
+    from lora_envar.archive.packed import read_coefficients
+    from lora_envar.forecast.emulator import train_emulator
+    from lora_envar.network import NetworkSettings
+    from lora_envar.state import CHANNELS
+    from lora_envar.training import TrainingSettings
+    from lora_envar.weights import settings_from
+
+    settings = snakemake.params.settings
+    channels = (len(CHANNELS),)
+    sizes = {"shape": NATURE_GRID.shape, "inputs": channels, "outputs": channels, **settings["network"]}
+    model = train_emulator(
+        [read_coefficients(path)[1] for path in snakemake.input],
+        NATURE_GRID,
+        NATURE_TRUNCATION,
+        settings_from(NetworkSettings, sizes),
+        TrainingSettings(**settings["training"]),
+        settings["noise"],
+        settings["seed"],
+        device=device(),
+    )
+    model.save(snakemake.output[0], half=True, **settings["training"])
