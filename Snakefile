@@ -9,7 +9,10 @@ min_version("9.0")
 sys.setrecursionlimit(10_000)
 
 
-configfile: "config/config.yaml"
+# a configuration given by --configfile stands alone, it is not merged into the example's
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 validate(config, Path(workflow.current_basedir) / "workflow/schemas/config.schema.yaml")

@@ -37,6 +37,7 @@ def check(config: dict):
         )
     for name, experiment in config["experiments"].items():
         _check_experiment(name, experiment, config, archive, step, spin_up)
+    _check_segments(config.get("example", {}).get("segments", {}))
     for reference in config["verification"]["references"]:
         if reference not in config["experiments"]:
             raise ConfigurationError(
@@ -88,6 +89,18 @@ def _check_network(config):
                 f"vae.network.window: {config['error_grid'][name]} {name} of error_grid do not divide into windows of "
                 f"{window} tokens of {scale} points"
             )
+
+
+def _check_segments(segments):
+    """The nature run's forcing is a climatology: from rest on the same day of the year, it is the same run again."""
+    seen = {}
+    for name, segment in segments.items():
+        day = f"{parse(segment['start']):%m-%d}"
+        if day in seen:
+            raise ConfigurationError(
+                f"example.segments.{name}.start: the same day of the year as {seen[day]}'s, hence the same run"
+            )
+        seen[day] = name
 
 
 def _period(start_key, start, end_key, end) -> tuple[datetime, datetime]:

@@ -8,6 +8,7 @@ masked. Defaults are the paper's sizes (one half of the VAE at 128 x 256: 216 M 
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -84,7 +85,9 @@ class WindowAttention(nn.Module):
         self.output = nn.Linear(width, width)
         rows, columns = window
         self.relative_bias = nn.Parameter(torch.empty((2 * rows - 1) * (2 * columns - 1), heads))
-        row, column = (axis.flatten() for axis in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij"))
+        row, column = (
+            axis.flatten() for axis in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        )
         relative = (row[:, None] - row + rows - 1) * (2 * columns - 1) + column[:, None] - column + columns - 1
         self.register_buffer("relative_index", relative.flatten(), persistent=False)
         self.register_buffer("pole_mask", self._pole_mask(), persistent=False)
@@ -194,7 +197,7 @@ class GroupEncoder(nn.Module):
             _blocks(settings, settings.depth, width, heads, stage)
             for stage, (width, heads) in enumerate(zip(widths, settings.heads, strict=True))
         )
-        self.merging = nn.ModuleList(PatchMerging(*pair) for pair in zip(widths[:-1], widths[1:], strict=True))
+        self.merging = nn.ModuleList(PatchMerging(*pair) for pair in pairwise(widths))
 
     def forward(self, x):
         x = self.embedding(x).permute(0, 2, 3, 1) + self.position
@@ -253,9 +256,7 @@ class Network(nn.Module):
         ]
         core = self.gather(torch.cat([outputs[-1] for outputs in encoded], dim=-1)) + self.position
         parts = self.scatter(self.core(core)).chunk(len(self.decoders), dim=-1)
-        return torch.cat(
-            [decoder(*pair) for decoder, *pair in zip(self.decoders, parts, encoded, strict=True)], dim=1
-        )
+        return torch.cat([decoder(*pair) for decoder, *pair in zip(self.decoders, parts, encoded, strict=True)], dim=1)
 
 
 def _initialise(module: nn.Module):

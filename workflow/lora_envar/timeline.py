@@ -1,6 +1,6 @@
 """Valid times: their names in paths, and the arithmetic of cycles and blocks."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 FORMAT = "%Y%m%dT%H"
 
@@ -9,7 +9,7 @@ def parse(text: str) -> datetime:
     """A time from a path (``20090301T06``) or from the configuration (ISO 8601), in UTC."""
     for form in (FORMAT, "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
         try:
-            return datetime.strptime(str(text), form).replace(tzinfo=timezone.utc)
+            return datetime.strptime(str(text), form).replace(tzinfo=UTC)
         except ValueError:
             continue
     raise ValueError(f"{text!r} is not a time; write it as 2022-01-31T18 or 2022-01-31")
@@ -36,4 +36,4 @@ def hours_since_1970(time: datetime) -> int:
 
 
 def from_hours(hours: int) -> datetime:
-    return datetime.fromtimestamp(int(hours) * 3600, timezone.utc)
+    return datetime.fromtimestamp(int(hours) * 3600, UTC)

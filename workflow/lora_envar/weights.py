@@ -16,7 +16,8 @@ LARGE = 1000
 def save_weights(path, tensors: dict[str, torch.Tensor], settings: dict, half: bool = False):
     """Write tensors and JSON-able settings; `half` keeps large tensors in float16.
 
-    Small ones, such as means and standard deviations in physical units, stay exact. The bytes depend on the contents alone.
+    Small ones, such as means and standard deviations in physical units, stay exact. The bytes depend on the contents
+    alone.
     """
     stored = {}
     for name, tensor in sorted(tensors.items()):
@@ -24,6 +25,7 @@ def save_weights(path, tensors: dict[str, torch.Tensor], settings: dict, half: b
         stored[name] = tensor.half() if half and tensor.is_floating_point() and tensor.numel() > LARGE else tensor
     with whole(path) as temporary:
         save_file(stored, temporary, metadata={"settings": json.dumps(settings, sort_keys=True)})
+        temporary.chmod(0o644)  # safetensors lets nobody else read
 
 
 def load_weights(path) -> tuple[dict[str, torch.Tensor], dict]:

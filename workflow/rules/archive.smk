@@ -5,8 +5,8 @@ rule download_era5:
         "logs/download_era5/{block}.log",
     benchmark:
         "benchmarks/download_era5/{block}.tsv"
-    message:
-        "fetching the reanalysis of {wildcards.block}"
+    conda:
+        "../../envs/archive.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -23,8 +23,6 @@ rule download_era5:
                 config["archive"]["step_hours"],
             )
         ],
-    conda:
-        "../../envs/archive.yaml"
     script:
         "../scripts/download_era5.py"
 
@@ -38,8 +36,8 @@ rule prepare_archive:
         "logs/prepare_archive/{block}.log",
     benchmark:
         "benchmarks/prepare_archive/{block}.tsv"
-    message:
-        "bringing {wildcards.block} into the 69 channels on the grid"
+    conda:
+        "../../envs/archive.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -47,8 +45,6 @@ rule prepare_archive:
     params:
         grid=config["grid"],
         derive=config["archive"].get("derive", []),
-    conda:
-        "../../envs/archive.yaml"
     script:
         "../scripts/prepare_archive.py"
 
@@ -62,8 +58,8 @@ rule climatology:
         "logs/climatology.log",
     benchmark:
         "benchmarks/climatology.tsv"
-    message:
-        "mean and standard deviation of the archive"
+    conda:
+        "../../envs/archive.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -73,7 +69,5 @@ rule climatology:
             time_name(time)
             for time in times(NMC_START, NMC_END, config["nmc"]["every_hours"])
         ],
-    conda:
-        "../../envs/archive.yaml"
     script:
         "../scripts/climatology.py"

@@ -1,6 +1,4 @@
-NMC_BLOCKS = blocks_between(
-    NMC_START, NMC_END, NMC_START, config["nmc"]["block_days"]
-)
+NMC_BLOCKS = blocks_between(NMC_START, NMC_END, NMC_START, config["nmc"]["block_days"])
 
 
 def nmc_times(block):
@@ -27,8 +25,8 @@ rule nmc_forecasts:
         "logs/nmc_forecasts/{block}.log",
     benchmark:
         "benchmarks/nmc_forecasts/{block}.tsv"
-    message:
-        "48 h and 24 h forecasts from {wildcards.block} on"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -40,8 +38,6 @@ rule nmc_forecasts:
         times=lambda wildcards: [time_name(t) for t in nmc_times(wildcards.block)],
         tau_hours=config["nmc"]["tau_hours"],
         error_grid=config["error_grid"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/nmc_forecasts.py"
 
@@ -55,14 +51,12 @@ rule nmc_training_set:
         "logs/nmc_training_set.log",
     benchmark:
         "benchmarks/nmc_training_set.tsv"
-    message:
-        "joining the forecast errors, and their standard deviation"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=240,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/nmc_training_set.py"
 
@@ -76,16 +70,14 @@ rule fit_gaussian:
         "logs/fit_gaussian.log",
     benchmark:
         "benchmarks/fit_gaussian.tsv"
-    message:
-        "spectral covariance of the forecast errors"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         error_grid=config["error_grid"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/fit_gaussian.py"
 
@@ -100,8 +92,8 @@ rule pretrain_vae:
         "logs/pretrain_vae.log",
     benchmark:
         "benchmarks/pretrain_vae.tsv"
-    message:
-        "training the VAE on the forecast errors"
+    conda:
+        "../../envs/torch.yaml"
     threads: 2
     resources:
         mem_mb=16000,
@@ -112,8 +104,6 @@ rule pretrain_vae:
         vae=config["vae"],
         error_grid=config["error_grid"],
         held_out=config["nmc"]["held_out"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/pretrain_vae.py"
 
@@ -128,8 +118,8 @@ rule fit_residual:
         "logs/fit_residual.log",
     benchmark:
         "benchmarks/fit_residual.tsv"
-    message:
-        "covariances of the VAE's latent fields and of what it leaves"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -141,7 +131,5 @@ rule fit_residual:
         latent_truncation=config["vae"]["latent_truncation"],
         held_out=config["nmc"]["held_out"],
         seed=config["vae"]["training"]["seed"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/fit_residual.py"

@@ -60,9 +60,7 @@ def parse_day(text):
 
 def archive_files(first, last):
     """Files of the archive that hold the states from first to last."""
-    blocks = blocks_between(
-        first, last, ARCHIVE_START, config["archive"]["block_days"]
-    )
+    blocks = blocks_between(first, last, ARCHIVE_START, config["archive"]["block_days"])
     return expand("results/archive/states/{block}.nc", block=blocks)
 
 

@@ -51,10 +51,10 @@ rule first_guess:
         "logs/first_guess/{first}.log",
     benchmark:
         "benchmarks/first_guess/{first}.tsv"
-    message:
-        "first background of {wildcards.first}"
     wildcard_constraints:
         first=FIRST,
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -68,8 +68,6 @@ rule first_guess:
             -config["cycling"]["first_guess_hours"],
         ),
         lead_hours=config["cycling"]["first_guess_hours"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/first_guess.py"
 
@@ -87,8 +85,8 @@ rule ensemble_forecast:
         "logs/ensemble_forecast/{experiment}/{time}.log",
     benchmark:
         "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
-    message:
-        "{wildcards.experiment}: forecast to {wildcards.time} and beyond"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -100,8 +98,6 @@ rule ensemble_forecast:
         step_hours=STEP,
         members=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("ensemble", 0),
         error_grid=config["error_grid"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/ensemble_forecast.py"
 
@@ -114,8 +110,6 @@ use rule ensemble_forecast as background_forecast with:
         "logs/background_forecast/{experiment}/{time}.log",
     benchmark:
         "benchmarks/background_forecast/{experiment}/{time}.tsv"
-    message:
-        "{wildcards.experiment}: forecast to {wildcards.time}"
     wildcard_constraints:
         experiment="|".join(e for e in EXPERIMENTS if not method_of(e).ensemble) or "-",
 
@@ -137,8 +131,8 @@ rule finetune_lora:
         "logs/finetune_lora/{experiment}/{time}.log",
     benchmark:
         "benchmarks/finetune_lora/{experiment}/{time}.tsv"
-    message:
-        "{wildcards.experiment}: tuning the error model for {wildcards.time}"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=16000,
@@ -149,8 +143,6 @@ rule finetune_lora:
         settings=lambda wildcards: settings(wildcards.experiment),
         rank=lambda wildcards: EXPERIMENTS[wildcards.experiment]["rank"],
         seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/finetune_lora.py"
 
@@ -169,8 +161,8 @@ rule assimilate:
         "logs/assimilate/{experiment}/{time}.log",
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
-    message:
-        "{wildcards.experiment}: analysis of {wildcards.time}"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=16000,
@@ -182,7 +174,5 @@ rule assimilate:
         settings=lambda wildcards: settings(wildcards.experiment),
         minimiser=config["minimiser"],
         error_grid=config["error_grid"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/assimilate.py"

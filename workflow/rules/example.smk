@@ -20,10 +20,10 @@ if WORLD:
             "logs/nature_run/{segment}.log",
         benchmark:
             "benchmarks/nature_run/{segment}.tsv"
-        message:
-            "nature run {wildcards.segment}"
         wildcard_constraints:
             segment="|".join(WORLD["segments"]),
+        conda:
+            "../../envs/example.yaml"
         threads: 1
         resources:
             mem_mb=6000,
@@ -31,8 +31,6 @@ if WORLD:
         params:
             start=lambda wildcards: WORLD["segments"][wildcards.segment]["start"],
             days=lambda wildcards: WORLD["segments"][wildcards.segment]["days"],
-        conda:
-            "../../envs/example.yaml"
         script:
             "../scripts/nature_run.py"
 
@@ -45,14 +43,12 @@ if WORLD:
             "logs/pack_archive.log",
         benchmark:
             "benchmarks/pack_archive.tsv"
-        message:
-            "packing the archive for shipping"
+        conda:
+            "../../envs/torch.yaml"
         threads: 1
         resources:
             mem_mb=4000,
             runtime=30,
-        conda:
-            "../../envs/torch.yaml"
         script:
             "../scripts/pack_archive.py"
 
@@ -65,8 +61,8 @@ if WORLD:
             "logs/train_emulator.log",
         benchmark:
             "benchmarks/train_emulator.tsv"
-        message:
-            "training the example's forecast model"
+        conda:
+            "../../envs/torch.yaml"
         threads: 2
         resources:
             mem_mb=8000,
@@ -75,8 +71,6 @@ if WORLD:
             gpu_model="a100",
         params:
             settings=WORLD["emulator"],
-        conda:
-            "../../envs/torch.yaml"
         script:
             "../scripts/train_emulator.py"
 
@@ -90,8 +84,8 @@ if WORLD:
             "logs/example_nmc/{segment}.log",
         benchmark:
             "benchmarks/example_nmc/{segment}.tsv"
-        message:
-            "forecast errors of the nature run {wildcards.segment}"
+        conda:
+            "../../envs/torch.yaml"
         threads: 1
         resources:
             mem_mb=8000,
@@ -101,8 +95,6 @@ if WORLD:
         params:
             tau_hours=config["nmc"]["tau_hours"],
             every_hours=WORLD["nmc_every_hours"],
-        conda:
-            "../../envs/torch.yaml"
         script:
             "../scripts/example_nmc.py"
 
@@ -115,8 +107,8 @@ if WORLD:
             "logs/train_vae.log",
         benchmark:
             "benchmarks/train_vae.tsv"
-        message:
-            "training the example's VAE"
+        conda:
+            "../../envs/torch.yaml"
         threads: 2
         resources:
             mem_mb=12000,
@@ -126,7 +118,5 @@ if WORLD:
         params:
             vae=config["vae"],
             training=WORLD["vae_training"],
-        conda:
-            "../../envs/torch.yaml"
         script:
             "../scripts/train_vae.py"

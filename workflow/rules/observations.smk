@@ -7,7 +7,8 @@ def day_times(day):
 rule simulate_observations:
     input:
         archive=lambda wildcards: archive_files(
-            parse_time(day_times(wildcards.day)[0]), parse_time(day_times(wildcards.day)[-1])
+            parse_time(day_times(wildcards.day)[0]),
+            parse_time(day_times(wildcards.day)[-1]),
         ),
         climatology="results/archive/climatology.nc",
     output:
@@ -16,8 +17,8 @@ rule simulate_observations:
         "logs/simulate_observations/{network}/{day}.log",
     benchmark:
         "benchmarks/simulate_observations/{network}/{day}.tsv"
-    message:
-        "observing the truth of {wildcards.day} with {wildcards.network}"
+    conda:
+        "../../envs/archive.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -25,7 +26,5 @@ rule simulate_observations:
     params:
         network=lambda wildcards: config["observations"][wildcards.network],
         times=lambda wildcards: day_times(wildcards.day),
-    conda:
-        "../../envs/archive.yaml"
     script:
         "../scripts/simulate_observations.py"

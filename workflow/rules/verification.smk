@@ -8,8 +8,8 @@ rule medium_range_forecast:
         "logs/medium_range_forecast/{experiment}/{time}.log",
     benchmark:
         "benchmarks/medium_range_forecast/{experiment}/{time}.tsv"
-    message:
-        "{wildcards.experiment}: medium-range forecast from {wildcards.time}"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -19,8 +19,6 @@ rule medium_range_forecast:
     params:
         model=config["forecast_model"]["name"],
         lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/medium_range_forecast.py"
 
@@ -63,14 +61,12 @@ rule score:
         "logs/score/{experiment}.log",
     benchmark:
         "benchmarks/score/{experiment}.tsv"
-    message:
-        "{wildcards.experiment}: scores against the truth"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=8000,
         runtime=240,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/score.py"
 
@@ -88,14 +84,12 @@ rule collect_scores:
         "logs/collect_scores.log",
     benchmark:
         "benchmarks/collect_scores.tsv"
-    message:
-        "all scores in one table"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/collect_scores.py"
 
@@ -113,8 +107,8 @@ rule compare:
         "logs/compare.log",
     benchmark:
         "benchmarks/compare.tsv"
-    message:
-        "differences between experiments and their significance"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -123,8 +117,6 @@ rule compare:
         references=config["verification"]["references"],
         bootstrap=config["verification"]["bootstrap"],
         spin_up=spin_up_ends(),
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/compare.py"
 
@@ -145,8 +137,8 @@ rule model_gates:
         "logs/model_gates.log",
     benchmark:
         "benchmarks/model_gates.tsv"
-    message:
-        "forecast model and error models against their gates"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=8000,
@@ -160,8 +152,6 @@ rule model_gates:
         nmc_end=time_name(NMC_END),
         vae_var=config["methods"].get("vae_var", {}),
         seed=config["vae"]["training"]["seed"],
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/model_gates.py"
 
@@ -181,8 +171,8 @@ rule cycling_gates:
         "logs/cycling_gates.log",
     benchmark:
         "benchmarks/cycling_gates.tsv"
-    message:
-        "cycled experiments against their gates"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -190,8 +180,6 @@ rule cycling_gates:
     params:
         methods={name: entry["method"] for name, entry in EXPERIMENTS.items()},
         spin_up=spin_up_ends(),
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/cycling_gates.py"
 
@@ -234,8 +222,8 @@ rule write_report:
         "logs/write_report.log",
     benchmark:
         "benchmarks/write_report.tsv"
-    message:
-        "the report"
+    conda:
+        "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -245,7 +233,5 @@ rule write_report:
         shown=SHOWN,
         time=cycles(SHOWN)[-1],
         spin_up=spin_up_ends(),
-    conda:
-        "../../envs/verification.yaml"
     script:
         "../scripts/write_report.py"

@@ -4,6 +4,7 @@ from lora_envar.script import device, step
 
 with step(snakemake):
     from functools import partial
+
     from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION
     from lora_envar.archive.packed import read_coefficients, write_coefficients
     from lora_envar.background.nmc import nmc_differences

@@ -4,6 +4,7 @@ from lora_envar.script import device, step
 
 with step(snakemake):
     from functools import partial
+
     import torch
     from lora_envar.background.nmc import nmc_differences
     from lora_envar.background.training_set import write_samples

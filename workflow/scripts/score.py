@@ -25,7 +25,9 @@ with step(snakemake):
         return 0
 
     entries = (
-        (time, kind, lead(kind, file, time), file.read(time), truth.read(time)) for kind, file in files for time in file.times
+        (time, kind, lead(kind, file, time), file.read(time), truth.read(time))
+        for kind, file in files
+        for time in file.times
     )
     table = score_all(snakemake.wildcards.experiment, entries, truth.grid)
     with whole(snakemake.output[0]) as temporary:

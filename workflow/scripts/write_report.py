@@ -3,9 +3,9 @@
 from lora_envar.script import step
 
 with step(snakemake):
+    from lora_envar.observations.table import read_observations
     from lora_envar.state_file import Archive, read_state
     from lora_envar.timeline import parse
-    from lora_envar.observations.table import read_observations
     from lora_envar.verification.report import Case, Tables, write_report
 
     time = parse(snakemake.params.time)

@@ -139,6 +139,8 @@ def minimise(
         )
         optimiser.step(closure)
     if not best[0] <= first[0]:
-        raise DivergenceError(f"the minimisation ended at a cost of {best[0]:.6g}, above the {first[0]:.6g} it began at")
+        raise DivergenceError(
+            f"the minimisation ended at a cost of {best[0]:.6g}, above the {first[0]:.6g} it began at"
+        )
     end = next(entry for entry in history if entry[0] == best[0])
     return Minimum(best[1], first[0], best[0], len(history), first[1], end[1])

@@ -1,6 +1,6 @@
 """Any GRIB or netCDF dataset of a reanalysis into the 69 channels, by names, units and axes; what lacks is named."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import xarray as xr
@@ -48,8 +48,8 @@ def states_from_dataset(
     source : str
         Where it comes from, for messages.
     derive : tuple of str
-        Surface variables that may be computed where they are missing: u10, v10 by a logarithmic profile from the wind at
-        1000 hPa, t2m from the temperature at 1000 hPa with the standard lapse rate, msl hydrostatically from z1000.
+        Surface variables that may be computed where they are missing: u10, v10 by a logarithmic profile from the wind
+        at 1000 hPa, t2m from the temperature at 1000 hPa with the standard lapse rate, msl hydrostatically from z1000.
 
     Raises
     ------
@@ -84,7 +84,8 @@ def states_from_dataset(
         for name in SURFACE
     }
     states = np.concatenate(
-        [surface[name][:, None] for name in SURFACE] + [upper[name] for name in VARIABLES if name not in SURFACE], axis=1
+        [surface[name][:, None] for name in SURFACE] + [upper[name] for name in VARIABLES if name not in SURFACE],
+        axis=1,
     )
     bad = [CHANNELS[index].name for index in np.flatnonzero(~np.isfinite(states).all(axis=(0, 2, 3)))]
     if bad:
@@ -96,7 +97,7 @@ def states_from_dataset(
 
 def _utc(value: np.datetime64) -> datetime:
     seconds = (value - np.datetime64("1970-01-01")) / np.timedelta64(1, "s")
-    return datetime.fromtimestamp(int(round(seconds)), timezone.utc)
+    return datetime.fromtimestamp(round(seconds), UTC)
 
 
 def _standard_axes(dataset: xr.Dataset, source: str) -> xr.Dataset:

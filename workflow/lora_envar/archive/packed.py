@@ -41,7 +41,13 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
         dataset.createVariable("step", "f4", ("channel", "total_wavenumber"))[:] = step
         # one byte plane where anomalies stay within 2.5 standard deviations, which shuffling separates from the other
         packed_variable = dataset.createVariable(
-            "packed", "i2", dimensions, compression="zlib", complevel=9, shuffle=True, chunksizes=(40, *values.shape[1:])
+            "packed",
+            "i2",
+            dimensions,
+            compression="zlib",
+            complevel=9,
+            shuffle=True,
+            chunksizes=(40, *values.shape[1:]),
         )
         packed_variable[:] = np.rint((values - mean) / step[:, degree]).astype(np.int16)
 
@@ -65,5 +71,5 @@ def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
 
 def _degree(size: int) -> np.ndarray:
     """Total wavenumber of each of `size` coefficients, in the order of `SphericalHarmonics`."""
-    truncation = int(round(size**0.5)) - 1
+    truncation = round(size**0.5) - 1
     return SphericalHarmonics(Grid("gaussian", truncation + 1, 2 * truncation + 2), truncation).degree.numpy()

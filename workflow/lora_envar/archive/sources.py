@@ -1,7 +1,7 @@
 """Where a reanalysis comes from: one function per source, each writing what it gets for a block of times to one file.
 
-A source is `fetch(settings, times, destination)`: `settings` is the configuration's section `archive`, `times` the valid
-times wanted, and `destination` a netCDF file that appears when all of it has arrived and has been checked.
+A source is `fetch(settings, times, destination)`: `settings` is the configuration's section `archive`, `times` the
+valid times wanted, and `destination` a netCDF file that appears when all of it has arrived and has been checked.
 """
 
 import time as clock
@@ -24,6 +24,9 @@ ARCO_STORE = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-
 CDS_ATTEMPTS = 5
 GRIB_SUFFIXES = (".grib", ".grb", ".grib2", ".grb2")
 NETCDF_SUFFIXES = (".nc", ".nc4")
+
+#: coordinates that cfgrib gives to single fields; they differ between kinds of level and would not merge
+_SCALARS = ("number", "step", "surface", "meanSea", "heightAboveGround")
 
 
 class SourceError(RuntimeError):
@@ -66,7 +69,7 @@ def fetch_files(settings: dict, times: list[datetime], destination):
                 continue
             if dataset[name].dims:
                 dataset = dataset.isel({dataset[name].dims[0]: kept})
-            parts.append(dataset.drop_vars([n for n in ("number", "step", "surface", "meanSea", "heightAboveGround") if n in dataset.coords]))
+            parts.append(dataset)
     if not parts:
         raise SourceError(f"{folder}: none of its {len(paths)} files has a state valid at {wanted[0]} (archive.path)")
     _write(xr.merge(parts, compat="no_conflicts", join="outer"), destination)
@@ -93,7 +96,7 @@ def fetch_arco(settings: dict, times: list[datetime], destination):
 
 
 def fetch_cds(settings: dict, times: list[datetime], destination):
-    """Copernicus Climate Data Store: one request a day and level type; days that have arrived are not asked for again."""
+    """Copernicus Climate Data Store: one request a day and level type; what has arrived is not asked for again."""
     try:
         import cdsapi
 
@@ -129,8 +132,7 @@ def fetch_cds(settings: dict, times: list[datetime], destination):
             target = partial / f"{day:%Y%m%d}-{'-'.join(f'{time:%H}' for time in hours)}-{dataset}.grib"
             if not target.exists():
                 _retrieve(client, dataset, request, target)
-            for part in open_datasets(target):
-                parts.append(part.drop_vars([n for n in ("number", "step", "surface", "meanSea", "heightAboveGround") if n in part.coords]))
+            parts += open_datasets(target)
     _write(xr.merge(parts, compat="no_conflicts", join="outer"), destination)
     for path in partial.iterdir():
         path.unlink()
@@ -166,7 +168,8 @@ def open_datasets(path) -> list[xr.Dataset]:
         if path.suffix.lower() in GRIB_SUFFIXES:
             import cfgrib
 
-            return cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": "", "errors": "raise"})
+            datasets = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": "", "errors": "raise"})
+            return [dataset.drop_vars(_SCALARS, errors="ignore") for dataset in datasets]
         return [xr.open_dataset(path, engine="netcdf4")]
     except Exception as error:  # ecCodes and netCDF raise errors of many kinds
         raise SourceError(f"{path}: cannot be read as {path.suffix[1:]} ({error}); is it whole?") from error

@@ -55,7 +55,7 @@ class AdaptedLinear(nn.Module):
 
 
 def add_adapters(vae: VAE, settings: LoraSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
-    """Put adapters into every attention block of encoder and decoder, freeze all else, and give the adapters by name."""
+    """Put adapters into every attention block of encoder and decoder, freeze all else; gives the adapters by name."""
     vae.requires_grad_(False)
     for block in [module for module in vae.modules() if isinstance(module, Block)]:
         for target in TARGETS[settings.targets]:
@@ -162,7 +162,9 @@ def tune(
         finetune(vae, normalised, tuning["epochs"], tuning["batch"], tuning["learning_rate"], draws, progress)
         vae.autocast = False
     else:
-        progress(f"{count} members, fewer than minimum_members ({tuning['minimum_members']}): the adapters stay as they are")
+        progress(
+            f"{count} members, fewer than minimum_members ({tuning['minimum_members']}): the adapters stay as they are"
+        )
     save_adapters(output, vae, settings, count, tuned)
 
 

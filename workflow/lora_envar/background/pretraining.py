@@ -10,8 +10,8 @@ from ..seeds import generator
 from ..state import CHANNELS, GROUPS
 from ..training import TrainingSettings, train
 from ..weights import load_weights, save_weights
-from .training_set import TrainingSet
 from .spectral import SpectralField, covariance_root, estimate_covariance
+from .training_set import TrainingSet
 from .vae import VAE, VAEErrorModel
 
 

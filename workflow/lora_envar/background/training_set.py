@@ -27,10 +27,13 @@ def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Gr
     """
     square, count = np.zeros(len(CHANNELS)), 0
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        dataset.setncatts(
-            provenance(title="NMC forecast errors", grid=json.dumps([grid.kind, grid.nlat, grid.nlon]))
-        )
-        for name, size in (("sample", None), ("channel", len(CHANNELS)), ("latitude", grid.nlat), ("longitude", grid.nlon)):
+        dataset.setncatts(provenance(title="NMC forecast errors", grid=json.dumps([grid.kind, grid.nlat, grid.nlon])))
+        for name, size in (
+            ("sample", None),
+            ("channel", len(CHANNELS)),
+            ("latitude", grid.nlat),
+            ("longitude", grid.nlon),
+        ):
             dataset.createDimension(name, size)
         dataset.createVariable("channel", str, ("channel",))[:] = np.array(NAMES, dtype=object)
         dataset.createVariable("start", "i8", ("sample",)).units = "hours since 1970-01-01"

@@ -122,7 +122,9 @@ class VAEErrorModel:
         a; 0 leaves the residual out, as published.
     """
 
-    def __init__(self, vae: VAE, prior: SpectralField | None, residual: SpectralField | None, residual_amplitude: float):
+    def __init__(
+        self, vae: VAE, prior: SpectralField | None, residual: SpectralField | None, residual_amplitude: float
+    ):
         self.vae, self.prior, self.residual = vae, prior, residual
         self.residual_amplitude = residual_amplitude if residual is not None else 0.0
         points = vae.grid.nlat * vae.grid.nlon

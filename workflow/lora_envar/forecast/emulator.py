@@ -103,7 +103,9 @@ def train_emulator(
     draws = generator(seed, "emulator")
     with torch.no_grad():
         sample = torch.cat([harmonics.synthesise(segment[::37].to(device)) for segment in segments])
-        change = torch.cat([harmonics.synthesise((segment[1:] - segment[:-1])[::37].to(device)) for segment in segments])
+        change = torch.cat(
+            [harmonics.synthesise((segment[1:] - segment[:-1])[::37].to(device)) for segment in segments]
+        )
         weights = torch.as_tensor(grid.area_weights, dtype=torch.float32, device=device)[:, None]
         mean = (sample * weights).mean((0, 2, 3), keepdim=True)[0]
         model.mean.copy_(mean)
@@ -116,7 +118,9 @@ def train_emulator(
     def loss(step):
         picks = torch.randint(int(lengths.sum()), (training.batch,), generator=draws)
         owner = torch.searchsorted(starts, picks, right=True) - 1
-        triples = torch.stack([segments[s][p - starts[s] : p - starts[s] + 3] for s, p in zip(owner, picks, strict=True)])
+        triples = torch.stack(
+            [segments[s][p - starts[s] : p - starts[s] + 3] for s, p in zip(owner, picks, strict=True)]
+        )
         states = harmonics.synthesise(triples.to(device)).transpose(0, 1)
         white = torch.randn(training.batch, triples.shape[2], harmonics.size, generator=draws) * harmonics.size**-0.5
         amplitude = noise * torch.rand(training.batch, 1, 1, 1, generator=draws)

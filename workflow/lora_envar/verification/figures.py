@@ -59,7 +59,7 @@ def maps(path, experiment: str, time: datetime, grid: Grid, truth, background, a
             figure.colorbar(image, ax=axis, shrink=0.8, label=CHANNELS[index].units)
             axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
             axis.tick_params(labelsize=7)
-    place = (stations + [180.0, 0.0]) % [360.0, 1e9] - [180.0, 0.0]
+    place = np.stack([(stations[:, 0] + 180.0) % 360.0 - 180.0, stations[:, 1]], axis=1)
     for axis in axes[:, 2]:
         axis.plot(place[:, 0], place[:, 1], ".", color="black", markersize=1.2)
     figure.suptitle(f"{experiment}, {time:%Y-%m-%d %H} UTC; dots: observed columns", fontsize=11)
@@ -86,5 +86,7 @@ def error_curves(path, scores: pd.DataFrame, first: dict[str, str]):
         axis.set_title(name, fontsize=10)
         axis.tick_params(labelsize=7, axis="x", rotation=25)
     axes.flat[0].legend(fontsize=8)
-    figure.suptitle("Global RMSE: lines analyses, dots backgrounds; scored to the right of the dotted line", fontsize=11)
+    figure.suptitle(
+        "Global RMSE: lines analyses, dots backgrounds; scored to the right of the dotted line", fontsize=11
+    )
     _save(figure, path)

@@ -18,7 +18,7 @@ from ..forecast import ForecastModel, forecast
 from ..grid import SphericalHarmonics, finest_truncation
 from ..observations.table import attribute
 from ..seeds import generator
-from ..state import CHANNELS, HEADLINE, NAMES, channel_index
+from ..state import CHANNELS, HEADLINE, channel_index
 from ..state_file import Archive
 from ..timeline import from_hours, hours_since_1970
 from .score import after_spin_up, channel_of
@@ -38,7 +38,15 @@ class Gates:
         """Record a value and the interval in which it must lie."""
         passed = bool(low <= value <= high)
         self.rows.append(
-            {"part": part, "gate": gate, "quantity": quantity, "value": value, "low": low, "high": high, "passed": passed}
+            {
+                "part": part,
+                "gate": gate,
+                "quantity": quantity,
+                "value": value,
+                "low": low,
+                "high": high,
+                "passed": passed,
+            }
         )
 
     def __add__(self, other: "Gates") -> "Gates":
@@ -128,7 +136,9 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
     for name in GATED:
         index = channel_index(name)
         shift = (archive.grid.mean(end[index]) - archive.grid.mean(truth[index])).item() / deviation[index]
-        gates.add("forecast model", "ten days", f"{name}: shift of the global mean / climatological sd", shift, -0.25, 0.25)
+        gates.add(
+            "forecast model", "ten days", f"{name}: shift of the global mean / climatological sd", shift, -0.25, 0.25
+        )
         eddies = [field - field.mean(-1, keepdim=True) for field in (end[index], truth[index])]
         ratio = (archive.grid.mean(eddies[0] ** 2) / archive.grid.mean(eddies[1] ** 2)).sqrt().item()
         gates.add("forecast model", "ten days", f"{name}: eddy standard deviation / truth's", ratio, 0.75, 1.33)
@@ -168,7 +178,14 @@ def error_model_gates(models: dict[str, ErrorModel], vae: VAE, samples: Training
         for channel in ("z500", "t850"):
             for low, high in ((1, 5), (6, 12), (13, harmonics.truncation)):
                 value = spectrum[channel_index(channel), low : high + 1].mean().item()
-                gates.add(name, "samples' spectrum", f"{channel}, wavenumbers {low}-{high}, samples / errors", value, 0.67, 1.5)
+                gates.add(
+                    name,
+                    "samples' spectrum",
+                    f"{channel}, wavenumbers {low}-{high}, samples / errors",
+                    value,
+                    0.67,
+                    1.5,
+                )
         for first, second in sampling.PAIRS:
             pair = [sampling.correlation(fields, first, second, grid) for fields in (drawn, errors)]
             gates.add(name, "correlations", f"{first} with {second}, samples less errors", pair[0] - pair[1], -0.1, 0.1)
@@ -197,12 +214,16 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
     for name in assimilating:
         for channel in GATED:
             row = mean.loc[name, channel]
-            gates.add(name, "analysis below background", f"{channel}, RMSE ratio", row.analysis / row.background, high=0.97)
+            gates.add(
+                name, "analysis below background", f"{channel}, RMSE ratio", row.analysis / row.background, high=0.97
+            )
             series = table.loc[(name, channel), "analysis"].dropna()
             half = len(series) // 2
             drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
             gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
-        own = [path for path in observation_files if f"/{name}/" in str(path) and str(path).split("/")[-2] >= first[name]]
+        own = [
+            path for path in observation_files if f"/{name}/" in str(path) and str(path).split("/")[-2] >= first[name]
+        ]
         fit = np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in own])
         gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", fit, 0.5, 2.0)
     controls = [name for name in assimilating if methods[name] == "3dvar"]

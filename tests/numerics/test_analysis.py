@@ -1,0 +1,202 @@
+"""The analysis equals its closed form where there is one, and its gradient is right where there is none."""
+
+import math
+from datetime import UTC
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from lora_envar.analysis.variational import CostFunction, DivergenceError, MinimiserSettings, minimise
+from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
+from lora_envar.background.vae import VAEErrorModel
+from lora_envar.grid import Grid, SphericalHarmonics
+from lora_envar.observations.operator import ObservationOperator
+from lora_envar.observations.simulate import draw_columns, simulate
+from lora_envar.observations.table import Observations
+
+GRID = Grid("gaussian", 16, 32)
+WAVES = 5
+
+
+def quiet(_):
+    return None
+
+
+def gaussian_model(dtype=torch.float64):
+    """A Gaussian error model with random, full-rank covariances."""
+    draws = torch.Generator().manual_seed(1)
+    factor = torch.randn(WAVES + 1, 69, 80, dtype=torch.float64, generator=draws)
+    covariance = factor @ factor.mT / 80 / (1 + torch.arange(WAVES + 1.0, dtype=torch.float64)).view(-1, 1, 1) ** 2
+    deviation = torch.linspace(0.5, 3.0, 69, dtype=torch.float64)
+    harmonics = SphericalHarmonics(GRID, WAVES, dtype)
+    model = GaussianErrorModel(SpectralField(covariance_root(covariance).to(dtype), harmonics), deviation.to(dtype))
+    return model, covariance
+
+
+def observations(columns=12, fraction=0.5):
+    truth = np.random.default_rng(3).normal(size=(69, *GRID.shape))
+    from datetime import datetime
+
+    time = datetime(2009, 1, 1, tzinfo=UTC)
+    return simulate(
+        lambda _: truth, [time], GRID, draw_columns(GRID, columns, "random", 1), np.full(69, fraction), True, 1
+    )
+
+
+def cost_of(model, table, dtype=torch.float64, weight=1.0, background=None):
+    background = torch.zeros(69, *GRID.shape, dtype=dtype) if background is None else background
+    operator = ObservationOperator(table, GRID, dtype)
+    values, errors = (torch.as_tensor(column, dtype=dtype) for column in (table.value, table.error))
+    return CostFunction(model, weight, background, lambda field: field, operator, values, errors)
+
+
+def test_linear_gaussian_3dvar_is_the_blue():
+    model, _ = gaussian_model()
+    table = observations()
+    cost = cost_of(model, table, weight=2.0)
+    minimum = minimise(cost, cost.start(), MinimiserSettings(400, 50, 1e-10), quiet)
+    # explicit B^(1/2): one column per control variable; x_a = B H' (H B H' + R)^-1 d with B = B^(1/2) B^(T/2) / lambda
+    root = torch.autograd.functional.jacobian(lambda w: model.increment(w).flatten(), cost.start(), vectorize=True)
+    observed = torch.stack([cost.operator(column.view(69, *GRID.shape)) for column in root.T]).T
+    gain = root / 2.0 @ observed.T @ torch.linalg.inv(observed @ observed.T / 2.0 + torch.diag(cost.errors**2))
+    expected = (gain @ cost.values).view(69, *GRID.shape)
+    error = (cost.state(minimum.control) - expected).norm() / expected.norm()
+    assert error < 1e-6
+
+
+def test_covariance_is_recovered_from_its_own_samples():
+    model, covariance = gaussian_model()
+    draws = torch.Generator().manual_seed(4)
+    field = model.field
+    controls = torch.randn(400, field.control_size, dtype=torch.float64, generator=draws)
+    samples = torch.stack([field(control) for control in controls])
+    estimated = estimate_covariance(samples.split(50), field.harmonics)
+    for wave in range(WAVES + 1):
+        scale = covariance[wave].diagonal()
+        difference = (estimated[wave] - covariance[wave]) / torch.sqrt(scale[:, None] * scale)
+        # standard error of a covariance from n = 400 (2 l + 1) draws: sqrt(2 / n) at most; 5 of them over 69^2 entries
+        assert difference.abs().max() < 5 * math.sqrt(2 / (400 * (2 * wave + 1)))
+
+
+def test_root_is_symmetric_and_squares_to_the_covariance():
+    _, covariance = gaussian_model()
+    root = covariance_root(covariance)
+    torch.testing.assert_close(root, root.mT)
+    torch.testing.assert_close(root @ root, covariance, rtol=1e-9, atol=1e-12)
+
+
+def vae_model(small_vae, dtype):
+    vae = small_vae.to(dtype)
+    vae.harmonics = SphericalHarmonics(GRID, 10, dtype)
+    harmonics = SphericalHarmonics(GRID, WAVES, dtype)
+    draws = torch.Generator().manual_seed(5)
+    prior, residual = (
+        SpectralField(torch.randn(WAVES + 1, channels, channels, dtype=dtype, generator=draws) * 0.2, harmonics)
+        for channels in (8, 69)
+    )
+    return VAEErrorModel(vae, prior, residual, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "vae"])
+def test_gradient_passes_the_taylor_test_over_five_decades(kind, small_vae):
+    """[J(w + e h) - J(w)] / (e <grad J, h>) - 1 falls linearly in e."""
+    model = gaussian_model()[0] if kind == "gaussian" else vae_model(small_vae, torch.float64)
+    cost = cost_of(model, observations())
+    draws = torch.Generator().manual_seed(6)
+    point, direction = torch.randn(2, model.control_size, dtype=torch.float64, generator=draws) * 0.3
+    point.requires_grad_(True)
+    value = cost(point)
+    slope = torch.autograd.grad(value, point)[0] @ direction
+    with torch.no_grad():
+        steps = [10.0**-k for k in range(1, 7)]
+        ratios = [abs(((cost(point + e * direction) - value) / (e * slope) - 1).item()) for e in steps]
+    for larger, smaller in pairwise(ratios):
+        assert smaller == pytest.approx(larger / 10, rel=0.35)
+
+
+def test_vae_increment_is_zero_for_zero_control(small_vae):
+    model = vae_model(small_vae, torch.float64)
+    assert model.increment(torch.zeros(model.control_size, dtype=torch.float64)).abs().max() == 0.0
+
+
+def test_without_residual_and_prior_it_is_the_published_form(small_vae):
+    """x_b + S [D(z) - D(0)], z the control itself."""
+    model = VAEErrorModel(small_vae, None, None, 0.0)
+    z = torch.randn(1, 8, *GRID.shape, generator=torch.Generator().manual_seed(7))
+    expected = small_vae.deviation * (small_vae.decode(z) - small_vae.decode(torch.zeros_like(z)))[0]
+    torch.testing.assert_close(model.increment(z.flatten()), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "vae"])
+def test_errors_to_infinity_and_to_zero_give_background_and_observations(kind, small_vae):
+    model = gaussian_model(torch.float32)[0] if kind == "gaussian" else vae_model(small_vae, torch.float32)
+    table = observations(columns=1)
+    table = table.select(np.isin(table.variable, [2]))
+    for error, distance in ((1e6, 1.0), (1e-3, 0.0)):
+        cost = cost_of(model, table.with_columns(error=np.full(len(table), error, dtype="f4")), torch.float32)
+        control = minimise(cost, cost.start(), MinimiserSettings(60, 10, 1e-6), quiet).control
+        left = (cost.values - cost.operator(cost.state(control))).norm() / cost.values.norm()
+        assert left.item() == pytest.approx(distance, abs=2e-2)
+
+
+def test_the_order_of_observations_does_not_matter():
+    model, _ = gaussian_model()
+    table = observations()
+    shuffled = table.select(np.random.default_rng(1).permutation(len(table)))
+    states = []
+    for rows in (table, shuffled):
+        cost = cost_of(model, rows)
+        states.append(cost.state(minimise(cost, cost.start(), MinimiserSettings(200, 20, 1e-9), quiet).control))
+    torch.testing.assert_close(*states, rtol=0, atol=1e-6)
+
+
+def test_single_observation_spreads_by_a_column_of_b():
+    """The increment of one datum is B h d / (h' B h + r^2)."""
+    model, _ = gaussian_model()
+    table = observations(columns=1)
+    table = table.select(np.arange(len(table)) == 11)
+    cost = cost_of(model, table)
+    increment = cost.state(minimise(cost, cost.start(), MinimiserSettings(100, 10, 1e-12), quiet).control)
+    w = cost.start().requires_grad_(True)
+    sensitivity = torch.autograd.grad(cost.operator(model.increment(w))[0], w)[0]
+    column = model.increment(sensitivity)
+    expected = column * cost.values / (sensitivity @ sensitivity + cost.errors**2)
+    torch.testing.assert_close(increment, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_diverging_minimisation_is_an_error():
+    with pytest.raises(DivergenceError, match="evaluation 1"):
+        minimise(lambda w: (w * math.nan).sum(), torch.ones(3), MinimiserSettings(), quiet)
+
+    def falls_off(w):  # finite at the start, not beyond
+        return torch.where(w.abs().sum() > 1e-3, math.inf * w.sum().abs(), w.sum())
+
+    with pytest.raises(DivergenceError):
+        minimise(falls_off, torch.zeros(3), MinimiserSettings(), quiet)
+
+
+def test_operator_interpolates_off_the_grid_and_has_its_adjoint():
+    """A field linear in latitude and log pressure is met exactly between the points, also across 0 degrees."""
+    from lora_envar.state import CHANNELS
+
+    log_pressure = np.log([channel.level or 1000 for channel in CHANNELS])
+    field = torch.as_tensor(log_pressure[:, None, None] + 0.1 * GRID.latitude[:, None] + 0 * GRID.longitude)
+    table = Observations.build(
+        variable=[8, 8, 2, 6],
+        pressure=[600.0, 775.0, np.nan, 60.0],
+        latitude=[3.0, -41.7, 12.3, 60.0],
+        longitude=[359.0, 123.4, 0.3, 200.0],
+        value=np.zeros(4),
+        error=np.ones(4),
+        time=np.zeros(4),
+    )
+    operator = ObservationOperator(table, GRID, torch.float64)
+    level = np.log(np.where(np.isnan(table.pressure), 1000, table.pressure).astype(float))
+    np.testing.assert_allclose(operator(field), level + 0.1 * table.latitude, rtol=1e-6)
+    draws = torch.Generator().manual_seed(8)
+    x = torch.randn(field.shape, dtype=torch.float64, generator=draws, requires_grad=True)
+    y = torch.randn(4, dtype=torch.float64, generator=draws)
+    image = operator(x)
+    adjoint = torch.autograd.grad(image, x, y)[0]
+    assert (image @ y).item() == pytest.approx((x * adjoint).sum().item(), rel=1e-10)

@@ -1,0 +1,108 @@
+"""Adapters: nothing at the start, W + B A when trained, and nothing else changes."""
+
+import copy
+
+import pytest
+import torch
+from lora_envar.background.ensemble import perturbations
+from lora_envar.background.lora import (
+    LoraSettings,
+    adapters,
+    add_adapters,
+    finetune,
+    load_adapters,
+    load_tuned,
+    tune,
+)
+from lora_envar.grid import Grid
+from lora_envar.seeds import generator
+
+GRID = Grid("gaussian", 16, 32)
+TUNING = {"minimum_members": 4, "normalisation": "member", "epochs": 2, "batch": 4, "learning_rate": 1e-2}
+
+
+def members(count=6):
+    return torch.randn(count, 69, *GRID.shape, generator=generator(9)) * torch.linspace(0.5, 2, 69).view(-1, 1, 1)
+
+
+def quiet(_):
+    return None
+
+
+@pytest.mark.parametrize("targets", ["query", "query_key_value", "all_linear"])
+def test_untrained_adapters_change_no_bit(small_vae, targets):
+    errors = members(2)
+    before = small_vae.encode(errors), small_vae.decode(errors[:, :8])
+    add_adapters(small_vae, LoraSettings(2, 2.0, targets), generator(1))
+    after = small_vae.encode(errors), small_vae.decode(errors[:, :8])
+    for old, new in zip((*before[0], before[1]), (*after[0], after[1]), strict=True):
+        assert torch.equal(old, new)
+
+
+def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae):
+    pretrained = copy.deepcopy(small_vae)
+    add_adapters(small_vae, LoraSettings(2, 3.0, "query"), generator(1))
+    finetune(small_vae, members(), 2, 4, 1e-2, generator(2), quiet)
+    explicit = copy.deepcopy(pretrained)
+    weights = {}
+    for name, tensor in small_vae.state_dict().items():
+        stem = name.replace(".linear.", ".")
+        if name.endswith(".down"):
+            layer = name.removesuffix(".down")
+            up = small_vae.state_dict()[f"{layer}.up"]
+            weights[f"{layer}.weight"] = pretrained.state_dict()[f"{layer}.weight"] + 1.5 * up @ tensor
+            assert up.abs().max() > 0
+        elif not name.endswith(".up"):
+            assert torch.equal(tensor, pretrained.state_dict()[stem]), f"{stem} must stay frozen"
+            weights.setdefault(stem, tensor)
+    for name in [name for name in weights if name.endswith("query.weight")]:
+        explicit.state_dict()[name].copy_(weights[name])
+    z = torch.randn(1, 8, *GRID.shape, generator=generator(3))
+    torch.testing.assert_close(small_vae.decode(z), explicit.decode(z), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(small_vae.decode(z), pretrained.decode(z), atol=1e-3)
+
+
+def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(small_vae, tmp_path):
+    settings = LoraSettings(2, 2.0, "query")
+    for name, time in (("a", "t1"), ("b", "t1"), ("c", "t2")):
+        tune(copy.deepcopy(small_vae), members(), None, tmp_path / name, settings, TUNING, 1, time, quiet)
+    contents = [(tmp_path / name).read_bytes() for name in "abc"]
+    assert contents[0] == contents[1] != contents[2]
+
+    tune(copy.deepcopy(small_vae), members(3), tmp_path / "a", tmp_path / "few", settings, TUNING, 1, "t3", quiet)
+    from lora_envar.weights import load_weights
+
+    few, metadata = load_weights(tmp_path / "few")
+    assert (metadata["tuned"], metadata["members"]) == (False, 3)
+    before, _ = load_weights(tmp_path / "a")
+    assert all(torch.equal(few[name], before[name]) for name in before), "carried over as they were"
+
+
+def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):
+    tune(copy.deepcopy(small_vae), None, None, tmp_path / "a", LoraSettings(2), TUNING, 1, "t", quiet)
+    tuned = load_tuned(copy.deepcopy(small_vae), tmp_path / "a")
+    add_adapters(small_vae, LoraSettings(3))
+    with pytest.raises(ValueError, match="rank"):
+        load_adapters(small_vae, adapters(tuned))
+
+
+def test_member_normalisation_removes_amplitude_and_the_other_keeps_it():
+    deviation = torch.linspace(0.5, 2, 69).view(-1, 1, 1)
+    own = members() * torch.tensor([1.0, 1, 1, 1, 1, 6]).view(-1, 1, 1, 1)
+    by_member = perturbations(own, deviation, GRID, "member")
+    moments = GRID.mean(by_member).mean(0), GRID.mean(by_member**2).mean(0)
+    torch.testing.assert_close(moments[0], torch.zeros(69), rtol=0, atol=1e-5)
+    torch.testing.assert_close(moments[1], torch.ones(69), rtol=1e-4, atol=0)
+    kept = perturbations(own, deviation, GRID, "amplitude")
+    departures = (own - own.mean(0)) / deviation
+    ratio = kept / departures
+    torch.testing.assert_close(ratio, ratio.flatten()[0].expand_as(ratio), rtol=1e-3, atol=0)
+    # of the members' mean square, M / (M - 1) is the variance of the population they are drawn from
+    assert GRID.mean(kept**2).mean().item() == pytest.approx(5 / 6, rel=1e-4)
+
+
+def test_an_ensemble_without_spread_is_refused():
+    same = members(1).expand(4, -1, -1, -1)
+    for normalisation in ("member", "amplitude"):
+        with pytest.raises(ValueError, match="spread"):
+            perturbations(same, torch.ones(69, 1, 1), GRID, normalisation)

@@ -1,0 +1,53 @@
+"""A real state: columns drawn from ERA5 bring a background with an NMC error closer to it, on the example's grid."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+from conftest import ROOT
+from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.archive.packed import read_coefficients
+from lora_envar.archive.prepare import prepare
+from lora_envar.archive.sources import fetch_files
+from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
+from lora_envar.forecast import forecast
+from lora_envar.forecast.emulator import Emulator
+from lora_envar.grid import Grid, SphericalHarmonics
+from lora_envar.observations.simulate import draw_columns, simulate
+from lora_envar.state import SURFACE, channel_index
+
+
+def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path):
+    time, grid = datetime(1959, 1, 2, tzinfo=UTC), Grid("gaussian", 32, 64)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "era5.nc").symlink_to(shared_data / "era5_tl31_19590102T00.nc")
+    fetch_files({"path": str(tmp_path / "in")}, [time], tmp_path / "raw.nc")
+    truth = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)[1][0]
+
+    # NMC errors of the example's model: a small set to fit the covariance, and one apart from it for the background
+    model = Emulator.load(ROOT / "resources" / "example" / "emulator.safetensors")
+    harmonics = SphericalHarmonics(grid, 21)
+    _, coefficients = read_coefficients(ROOT / "resources" / "example" / "archive.nc")
+    starts = list(range(0, 380, 19))
+    long = forecast(model, harmonics.synthesise(coefficients[starts]), 48)[-1]
+    short = forecast(model, harmonics.synthesise(coefficients[[s + 4 for s in starts]]), 24)[-1]
+    errors = long - short
+    deviation = grid.mean(errors[:-1] ** 2).mean(0).sqrt()
+    normalised = errors[:-1] / deviation[:, None, None]
+    root = covariance_root(estimate_covariance([normalised], harmonics)).float()
+    error_model = GaussianErrorModel(SpectralField(root, harmonics), deviation)
+
+    background = truth + errors[-1].numpy()
+    columns = draw_columns(grid, 700, "quasi_uniform", 1)
+    table = simulate(lambda _: truth, [time], grid, columns, 0.2 * deviation.numpy(), True, 1)
+    result = assimilate(
+        background, grid, grid, table, error_model, 1.0, MinimiserSettings(), progress=lambda line: None
+    )
+    for name in ("z500", "t850", "u500", "q700"):
+        index = channel_index(name)
+        before, after = (
+            np.sqrt(grid.mean((state[index] - truth[index]).astype(float) ** 2)) for state in (background, result.state)
+        )
+        assert after < 0.5 * before, f"{name}: {before:.3g} -> {after:.3g}"
+    assert torch.isfinite(torch.from_numpy(result.state)).all()

@@ -1,0 +1,125 @@
+"""A configuration that cannot be run is refused, naming the key."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+from lora_envar.configuration import ConfigurationError, check
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def change(config, path, value):
+    changed = copy.deepcopy(config)
+    *parents, last = path.split(".")
+    entry = changed
+    for key in parents:
+        entry = entry[key]
+    entry[last] = value
+    return changed
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "era5.yaml"])
+def test_shipped_configurations_pass(name):
+    config = yaml.safe_load((ROOT / "config" / name).read_text())
+    validate(copy.deepcopy(config), SCHEMA)
+    check(config)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("archive.sorce", "example", "sorce"),
+        ("minimiser.iteration", 5, "iteration"),
+        ("experiments.lora_envar.ensemble", 0, "ensemble"),
+        ("experiments.lora_envar.rank", 0, "rank"),
+        ("observations.quasi_uniform_700.columns", 0, "columns"),
+        ("observations.quasi_uniform_700.error_fraction", -0.1, "error_fraction"),
+        ("methods.lora_envar.targets", "keys", "targets"),
+        ("archive.start", "01.02.2009", "start"),
+        ("nmc.held_out", 1.5, "held_out"),
+    ],
+)
+def test_the_schema_names_the_key(config, path, value, named):
+    with pytest.raises(WorkflowError, match=named):
+        validate(change(config, path, value), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("archive.end", "2008-01-01T00", r"archive\.end: .* is not after archive\.start"),
+        ("nmc.end", "2009-05-21T00", r"nmc\.end plus .* outside of the archive"),
+        ("observations.quasi_uniform_700.columns", 2049, r"quasi_uniform_700\.columns: 2049 .* 2048 points"),
+        ("experiments.vae_var.method", "4dvar", r"experiments\.vae_var\.method: '4dvar' is unknown; known: no_assim"),
+        ("experiments.vae_var.rank", 2, r"experiments\.vae_var\.rank: of no use"),
+        ("experiments.vae_var.observations", "none", r"experiments\.vae_var\.observations"),
+        ("experiments.3dvar.period", ["2009-05-08T00", "2009-05-01T00"], r"experiments\.3dvar\.period\[1\]"),
+        ("experiments.3dvar.period", ["2009-05-01T00", "2009-05-02T00"], r"spin_up_cycles"),
+        ("experiments.3dvar.period", ["2009-02-10T06", "2009-05-01T00"], r"first_guess_hours"),
+        ("experiments.3dvar.period", ["2009-04-30T00", "2009-06-01T00"], r"outside of the archive"),
+        ("verification.references", ["truth"], r"verification\.references: 'truth'"),
+        ("vae.network.window", [5, 8], r"vae\.network\.window: 32 latitudes"),
+        ("vae.network.latent_channels", [16, 16], r"vae\.network\.latent_channels"),
+        ("cycling.step_hours", 5, r"cycling\.step_hours"),
+    ],
+)
+def test_relations_between_keys_are_checked(config, path, value, message):
+    with pytest.raises(ConfigurationError, match=message):
+        check(change(config, path, value))
+
+
+def test_a_missing_rank_is_named(config):
+    del config["experiments"]["lora_envar"]["rank"]
+    with pytest.raises(ConfigurationError, match=r"experiments\.lora_envar\.rank: missing"):
+        check(config)
+
+
+def test_segments_of_the_example_differ_in_their_day_of_the_year(config):
+    """The forcing is a climatology: runs from rest on the same day of the year are the same run."""
+    with pytest.raises(ConfigurationError, match="day of the year"):
+        check(change(config, "example.segments.archive.start", "2009-01-01"))
+
+
+def test_every_key_is_explained():
+    """Every key of the schema stands in config/README.md."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    text = (ROOT / "config" / "README.md").read_text()
+
+    def keys(node):
+        for name, child in node.get("properties", {}).items():
+            yield name
+            yield from keys(child)
+            if isinstance(child.get("additionalProperties"), dict):
+                yield from keys(child["additionalProperties"])
+
+    missing = sorted({key for key in keys(schema) if f"`{key}`" not in text})
+    assert not missing, f"config/README.md does not explain {missing}"
+
+
+def test_environments_ask_for_what_pyproject_asks_for():
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *project["optional-dependencies"]["example"]]
+    texts += project["optional-dependencies"]["download"]
+    wanted = {r.name.lower(): r.specifier for r in map(Requirement, texts)}
+    conda_names = {"pytorch": "torch"}
+    for path in (ROOT / "envs").glob("*.yaml"):
+        for entry in yaml.safe_load(path.read_text())["dependencies"]:
+            for text in entry["pip"] if isinstance(entry, dict) else [entry]:
+                requirement = Requirement(text)
+                name = conda_names.get(requirement.name, requirement.name).lower()
+                if name in ("python", "pip"):
+                    continue
+                assert requirement.specifier == wanted[name], f"{path.name}: {text}, pyproject: {name}{wanted[name]}"

@@ -1,0 +1,82 @@
+"""Scores by hand, and a significance test that keeps its level."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from lora_envar.grid import Grid
+from lora_envar.state import channel_index
+from lora_envar.verification.gates import Gates
+from lora_envar.verification.score import COLUMNS, after_spin_up, channel_of, score_all
+from lora_envar.verification.significance import block_means, compare
+
+GRID = Grid("gaussian", 16, 32)
+TIME = datetime(2009, 1, 1, tzinfo=UTC)
+
+
+def row(table, channel, region, metric):
+    chosen = table[(channel_of(table) == channel) & (table.region == region) & (table.metric == metric)]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def test_scores_are_weighted_by_area_and_kept_to_their_region():
+    truth = np.zeros((69, 16, 32))
+    state = truth.copy()
+    state[channel_index("z500"), :8] = 2.0  # the northern hemisphere: half of the area
+    state[channel_index("t2m")] = -1.0
+    table = score_all("a", [(TIME, "analysis", 0, state, truth)], GRID)
+    assert row(table, "z500", "global", "rmse").value == pytest.approx(2 / np.sqrt(2))
+    assert row(table, "z500", "global", "bias").value == pytest.approx(1.0)
+    assert row(table, "z500", "north", "rmse").value == pytest.approx(2.0)
+    assert row(table, "z500", "south", "rmse").value == 0.0
+    assert row(table, "t2m", "tropics", "bias").value == pytest.approx(-1.0)
+    assert row(table, "t2m", "tropics", "bias").unit == "K"
+
+
+def scores(difference, n=60):
+    random = np.random.default_rng(1)
+    base = 10 + random.normal(size=n)
+    noise = random.normal(size=n) * 0.1
+    rows = []
+    for name, values in (("base", base), ("other", base + difference + noise)):
+        for cycle, value in enumerate(values):
+            stamp = pd.Timestamp("2009-01-01") + pd.Timedelta(6 * cycle, "h")
+            rows.append([name, f"{stamp:%Y-%m-%dT%H}", "analysis", 0, "z", 500, "global", "rmse", value, "m2 s-2"])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_a_real_difference_is_found_with_sign_and_size():
+    result = compare(scores(-0.5), ["base"], 2000, 4, 1).iloc[0]
+    assert result.mean_difference == pytest.approx(-0.5, abs=0.05)
+    assert result.percent == pytest.approx(-5, abs=0.5)
+    assert result.ci_low < -0.45 < result.ci_high < 0
+    assert (result.p_value < 0.002, result.n) == (True, 60)
+
+
+def test_no_difference_is_rejected_at_about_the_nominal_rate():
+    """Autocorrelated series (AR(1), 0.5) of no difference: a test that took them for independent rejects a quarter."""
+    random = np.random.default_rng(2)
+    rejected = 0
+    for _ in range(200):
+        noise = random.normal(size=121)
+        series = np.zeros(121)
+        for i in range(1, 121):
+            series[i] = 0.5 * series[i - 1] + noise[i]
+        means = block_means(series[1:], 8, 400, random)
+        rejected += (np.abs(means - series[1:].mean()) >= abs(series[1:].mean())).mean() < 0.05
+    assert rejected <= 24  # 5 % nominal; with 200 trials 12 % is beyond 4 standard deviations of it
+
+
+def test_the_spin_up_is_left_out_by_experiment():
+    kept = after_spin_up(scores(0.0), {"base": "20090103T00", "other": "20090105T06"})
+    first = kept.groupby("experiment").valid_time.min().to_dict()
+    assert first == {"base": "2009-01-03T00", "other": "2009-01-05T06"}
+
+
+def test_gates_fail_beyond_their_limits_and_on_nan():
+    gates = Gates()
+    for value in (0.5, 1.5, np.nan):
+        gates.add("part", "gate", "quantity", value, 0.0, 1.0)
+    assert gates.table().passed.tolist() == [True, False, False]

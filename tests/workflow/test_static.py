@@ -1,0 +1,115 @@
+"""The workflow as text: lint, format, dry-runs, and what every rule declares."""
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+
+import pytest
+from conftest import ROOT
+from tiny import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+GPU_RULES = {
+    "nmc_forecasts",
+    "pretrain_vae",
+    "fit_residual",
+    "first_guess",
+    "ensemble_forecast",
+    "finetune_lora",
+    "assimilate",
+    "medium_range_forecast",
+    "model_gates",
+    "train_emulator",
+    "example_nmc",
+    "train_vae",
+}
+
+
+def rules():
+    """Name and text of every rule."""
+    for path in RULES:
+        parts = re.split(r"^ *rule (\w+):$", path.read_text(), flags=re.MULTILINE)
+        yield from zip(parts[1::2], parts[2::2], strict=True)
+
+
+@pytest.mark.parametrize(("name", "text"), rules(), ids=lambda value: value if value.isidentifier() else "")
+def test_every_rule_declares_what_a_cluster_needs(name, text):
+    if name == "remake_example":
+        return
+    for directive in ("output", "log", "benchmark", "threads", "resources", "conda", "script"):
+        assert re.search(rf"^ +{directive}:", text, re.MULTILINE), f"{name} has no {directive}"
+    for resource in ("mem_mb", "runtime"):
+        assert re.search(rf"^ +{resource}=\d+", text, re.MULTILINE), f"{name} declares no {resource}"
+    has_gpu = re.search(r"^ +gpu=1,\n +gpu_model=\"a100\",", text, re.MULTILINE) is not None
+    assert has_gpu == (name in GPU_RULES)
+    script = re.search(r'script:\n +"\.\./scripts/(\w+\.py)"', text).group(1)
+    assert (ROOT / "workflow" / "scripts" / script).is_file()
+
+
+def test_snakefmt_and_lint_are_clean(run):
+    done = subprocess.run(
+        [shutil.which("snakefmt", path=str(ROOT)) or "snakefmt", "--check", "Snakefile", "workflow"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lint = run.snakemake("--lint", "--configfile", ROOT / "config" / "config.yaml")
+    assert lint.returncode == 0, lint.stderr
+
+
+def counts(output):
+    table = output.split("Job stats:")[1].split("total")[0]
+    return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)})
+
+
+def test_dry_run_of_the_example_has_forty_cycles_for_each_of_four_experiments(run):
+    done = run.snakemake("-n", "--configfile", ROOT / "config" / "config.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = counts(done.stdout + done.stderr)
+    assert jobs["assimilate"] >= 4 * 40
+    assert jobs["finetune_lora"] >= 40
+
+
+def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(run):
+    weights = run.folder / "resources_era5"
+    weights.mkdir()
+    (weights / "forecast_model.safetensors").touch()
+    text = (ROOT / "config" / "era5.yaml").read_text().replace("resources/era5/", "resources_era5/")
+    text = text.replace("1979-01-01", "2015-06-01")  # a shorter training period, for time's sake
+    (run.folder / "era5.yaml").write_text(text)
+    done = run.snakemake("-n", "--configfile", "era5.yaml", "--profile", ROOT / "workflow" / "profiles" / "slurm")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    jobs = counts(output)
+    assert (jobs["assimilate"], jobs["finetune_lora"]) == (4 * 124, 124)
+    block = re.search(r"^rule assimilate:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
+    for shown in ("gpu=1", "gpu_model=a100", "slurm_partition=gpu", "runtime=30"):
+        assert shown in block
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("source: example", "sorce: example", "sorce"),
+        ("columns: 700", "columns: 7000", "observations.quasi_uniform_700.columns"),
+    ],
+)
+def test_a_bad_configuration_ends_in_one_message(run, old, new, named):
+    (run.folder / "bad.yaml").write_text((ROOT / "config" / "config.yaml").read_text().replace(old, new, 1))
+    done = run.snakemake("-n", "--configfile", "bad.yaml")
+    assert done.returncode != 0
+    assert named in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_scripts_are_thin():
+    for path in (ROOT / "workflow" / "scripts").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 50, f"{path.name}: move what it computes into the package"

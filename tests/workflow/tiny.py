@@ -1,0 +1,75 @@
+"""Running Snakemake on the project as a user would, in a folder of its own; and a world small enough for a test."""
+
+import os
+import subprocess
+import sys
+
+import torch
+import yaml
+from conftest import ROOT
+from lora_envar.forecast.emulator import Emulator
+from lora_envar.grid import Grid
+from lora_envar.network import NetworkSettings
+from lora_envar.seeds import generator
+
+
+class Run:
+    """A working folder with the project's resources."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "resources").symlink_to(ROOT / "resources")
+
+    def snakemake(self, *arguments, timeout=600):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *map(str, arguments)]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**environment, "PYTHONPATH": str(ROOT / "workflow")},
+        )
+
+
+def tiny_configuration(folder) -> dict:
+    """Two cycles of all four methods on 16 x 32 points at T10, with a forecast model made here."""
+    settings = NetworkSettings(
+        (16, 32),
+        (69,),
+        (69,),
+        widths=(16,),
+        heads=(2,),
+        depth=0,
+        core_width=16,
+        core_heads=2,
+        core_depth=1,
+        window=(4, 4),
+    )
+    torch.manual_seed(1)
+    model = Emulator(Grid("gaussian", 16, 32), 10, settings)
+    with torch.no_grad():  # a little more than persistence: what it adds differs from state to state
+        model.mean.copy_(torch.randn(69, 1, 1, generator=generator(1)))
+        model.deviation.fill_(1e4)
+        model.change_deviation.copy_(torch.logspace(-6, 0, 69).view(-1, 1, 1))
+    model.save(folder / "model.safetensors")
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    small = {"kind": "gaussian", "latitudes": 16, "longitudes": 32, "truncation": 10}
+    config |= {"grid": small, "error_grid": small}
+    config["archive"] |= {"end": "2009-03-12T00", "block_days": 10}
+    config["forecast_model"]["weights"] = "model.safetensors"
+    config["nmc"] |= {"end": "2009-02-20T00", "every_hours": 12, "block_days": 5}
+    config["vae"] |= {"initial_weights": None, "latent_truncation": 10}
+    config["vae"]["network"] |= {"latent_channels": [8], "widths": [16], "heads": [2], "core_width": 16}
+    config["vae"]["network"] |= {"core_heads": 2, "core_depth": 1, "window": [4, 4]}
+    config["vae"]["training"] |= {"epochs": 10, "learning_rate": 1e-3}
+    config["observations"] = {"sparse": dict(config["observations"]["quasi_uniform_700"], columns=100)}
+    config["minimiser"]["iterations"] = 8
+    config["methods"]["lora_envar"]["minimum_members"] = 2
+    for name, entry in config["experiments"].items():
+        last = "2009-02-26T12" if name == "lora_envar" else "2009-02-26T06"
+        entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
+    config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
+    del config["example"]
+    return config
