@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from lora_envar.analysis.variational import CostFunction, DivergenceError, MinimiserSettings, minimise
+from lora_envar.analysis.variational import CostFunction, DivergenceError, MinimiserSettings, analyse, minimise
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEErrorModel
 from lora_envar.grid import Grid, SphericalHarmonics
@@ -55,9 +55,9 @@ def test_linear_gaussian_3dvar_is_the_blue():
     model, _ = gaussian_model()
     table = observations()
     cost = cost_of(model, table, weight=2.0)
-    minimum = minimise(cost, cost.start(), MinimiserSettings(400, 50, 1e-10), quiet)
+    minimum = minimise(cost, cost.zero(), MinimiserSettings(400, 50, 1e-10), quiet)
     # explicit B^(1/2): one column per control variable; x_a = B H' (H B H' + R)^-1 d with B = B^(1/2) B^(T/2) / lambda
-    root = torch.autograd.functional.jacobian(lambda w: model.increment(w).flatten(), cost.start(), vectorize=True)
+    root = torch.autograd.functional.jacobian(lambda w: model.increment(w).flatten(), cost.zero(), vectorize=True)
     observed = torch.stack([cost.operator(column.view(69, *GRID.shape)) for column in root.T]).T
     gain = root / 2.0 @ observed.T @ torch.linalg.inv(observed @ observed.T / 2.0 + torch.diag(cost.errors**2))
     expected = (gain @ cost.values).view(69, *GRID.shape)
@@ -91,11 +91,8 @@ def vae_model(small_vae, dtype):
     vae.harmonics = SphericalHarmonics(GRID, 10, dtype)
     harmonics = SphericalHarmonics(GRID, WAVES, dtype)
     draws = torch.Generator().manual_seed(5)
-    prior, residual = (
-        SpectralField(torch.randn(WAVES + 1, channels, channels, dtype=dtype, generator=draws) * 0.2, harmonics)
-        for channels in (8, 69)
-    )
-    return VAEErrorModel(vae, prior, residual, 1.0)
+    root = torch.randn(WAVES + 1, 69, 69, dtype=dtype, generator=draws) * 0.2
+    return VAEErrorModel(vae, SpectralField(root, harmonics), 1.0)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "vae"])
@@ -115,14 +112,22 @@ def test_gradient_passes_the_taylor_test_over_five_decades(kind, small_vae):
         assert smaller == pytest.approx(larger / 10, rel=0.35)
 
 
+def test_starting_from_the_linear_part_ends_lower_for_the_same_iterations(small_vae):
+    cost = cost_of(vae_model(small_vae, torch.float64), observations())
+    settings = MinimiserSettings(6, 10, 0.0)
+    plain, staged = minimise(cost, cost.zero(), settings, quiet), analyse(cost, settings, quiet)
+    assert staged.cost_start == pytest.approx(plain.cost_start, rel=1e-12), "both begin at the background"
+    assert staged.cost_end < plain.cost_end
+
+
 def test_vae_increment_is_zero_for_zero_control(small_vae):
     model = vae_model(small_vae, torch.float64)
     assert model.increment(torch.zeros(model.control_size, dtype=torch.float64)).abs().max() == 0.0
 
 
-def test_without_residual_and_prior_it_is_the_published_form(small_vae):
+def test_without_residual_it_is_the_published_form(small_vae):
     """x_b + S [D(z) - D(0)], z the control itself."""
-    model = VAEErrorModel(small_vae, None, None, 0.0)
+    model = VAEErrorModel(small_vae, None, 0.0)
     z = torch.randn(1, 8, *GRID.shape, generator=torch.Generator().manual_seed(7))
     expected = small_vae.deviation * (small_vae.decode(z) - small_vae.decode(torch.zeros_like(z)))[0]
     torch.testing.assert_close(model.increment(z.flatten()), expected, rtol=0, atol=1e-6)
@@ -135,7 +140,7 @@ def test_errors_to_infinity_and_to_zero_give_background_and_observations(kind, s
     table = table.select(np.isin(table.variable, [2]))
     for error, distance in ((1e6, 1.0), (1e-3, 0.0)):
         cost = cost_of(model, table.with_columns(error=np.full(len(table), error, dtype="f4")), torch.float32)
-        control = minimise(cost, cost.start(), MinimiserSettings(60, 10, 1e-6), quiet).control
+        control = minimise(cost, cost.zero(), MinimiserSettings(60, 10, 1e-6), quiet).control
         left = (cost.values - cost.operator(cost.state(control))).norm() / cost.values.norm()
         assert left.item() == pytest.approx(distance, abs=2e-2)
 
@@ -147,7 +152,7 @@ def test_the_order_of_observations_does_not_matter():
     states = []
     for rows in (table, shuffled):
         cost = cost_of(model, rows)
-        states.append(cost.state(minimise(cost, cost.start(), MinimiserSettings(200, 20, 1e-9), quiet).control))
+        states.append(cost.state(minimise(cost, cost.zero(), MinimiserSettings(200, 20, 1e-9), quiet).control))
     torch.testing.assert_close(*states, rtol=0, atol=1e-6)
 
 
@@ -157,8 +162,8 @@ def test_single_observation_spreads_by_a_column_of_b():
     table = observations(columns=1)
     table = table.select(np.arange(len(table)) == 11)
     cost = cost_of(model, table)
-    increment = cost.state(minimise(cost, cost.start(), MinimiserSettings(100, 10, 1e-12), quiet).control)
-    w = cost.start().requires_grad_(True)
+    increment = cost.state(minimise(cost, cost.zero(), MinimiserSettings(100, 10, 1e-12), quiet).control)
+    w = cost.zero().requires_grad_(True)
     sensitivity = torch.autograd.grad(cost.operator(model.increment(w))[0], w)[0]
     column = model.increment(sensitivity)
     expected = column * cost.values / (sensitivity @ sensitivity + cost.errors**2)

@@ -60,7 +60,7 @@ def tiny_configuration(folder) -> dict:
     config["archive"] |= {"end": "2009-03-12T00", "block_days": 10}
     config["forecast_model"]["weights"] = "model.safetensors"
     config["nmc"] |= {"end": "2009-02-20T00", "every_hours": 12, "block_days": 5}
-    config["vae"] |= {"initial_weights": None, "latent_truncation": 10}
+    config["vae"] |= {"initial_weights": None, "residual_draws": 16}
     config["vae"]["network"] |= {"latent_channels": [8], "widths": [16], "heads": [2], "core_width": 16}
     config["vae"]["network"] |= {"core_heads": 2, "core_depth": 1, "window": [4, 4]}
     config["vae"]["training"] |= {"epochs": 10, "learning_rate": 1e-3}

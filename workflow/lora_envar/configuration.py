@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from .analysis import METHODS
 from .state import GROUPS
 from .timeline import parse
+from .verification import ROLLOUT_HOURS
 
 
 class ConfigurationError(ValueError):
@@ -37,6 +38,8 @@ def check(config: dict):
         )
     for name, experiment in config["experiments"].items():
         _check_experiment(name, experiment, config, archive, step, spin_up)
+    first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
+    _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), archive)
     _check_segments(config.get("example", {}).get("segments", {}))
     for reference in config["verification"]["references"]:
         if reference not in config["experiments"]:

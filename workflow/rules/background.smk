@@ -113,7 +113,7 @@ rule fit_residual:
         samples="results/background/nmc_training_set.nc",
         vae="results/background/vae.safetensors",
     output:
-        "results/background/vae_covariances.safetensors",
+        "results/background/residual.safetensors",
     log:
         "logs/fit_residual.log",
     benchmark:
@@ -128,7 +128,7 @@ rule fit_residual:
         gpu_model="a100",
     params:
         error_grid=config["error_grid"],
-        latent_truncation=config["vae"]["latent_truncation"],
+        draws=config["vae"]["residual_draws"],
         held_out=config["nmc"]["held_out"],
         seed=config["vae"]["training"]["seed"],
     script:

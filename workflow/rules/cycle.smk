@@ -27,7 +27,7 @@ def error_model_files(wildcards):
         "gaussian": {"gaussian": "results/background/gaussian.safetensors"},
         "vae": {
             "vae": "results/background/vae.safetensors",
-            "covariances": "results/background/vae_covariances.safetensors",
+            "residual": "results/background/residual.safetensors",
         },
     }[method.error_model]
     if method.adapters:

@@ -121,14 +121,18 @@ rule compare:
         "../scripts/compare.py"
 
 
+# models are judged on the period of the experiments, apart from what they were fitted to
+FIRST_CYCLE = min(period(experiment)[0] for experiment in EXPERIMENTS)
+
+
 rule model_gates:
     input:
-        archive=archive_files(NMC_START, ARCHIVE_END),
+        archive=archive_files(FIRST_CYCLE, ARCHIVE_END),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
         gaussian="results/background/gaussian.safetensors",
         vae="results/background/vae.safetensors",
-        covariances="results/background/vae_covariances.safetensors",
+        residual="results/background/residual.safetensors",
         model=config["forecast_model"]["weights"],
     output:
         gates="results/model_gates.csv",
@@ -149,7 +153,7 @@ rule model_gates:
         model=config["forecast_model"]["name"],
         held_out=config["nmc"]["held_out"],
         error_grid=config["error_grid"],
-        nmc_end=time_name(NMC_END),
+        first=time_name(FIRST_CYCLE),
         vae_var=config["methods"].get("vae_var", {}),
         seed=config["vae"]["training"]["seed"],
     script:

@@ -1,9 +1,9 @@
-"""Rule fit_residual: covariances of the VAE's latent fields and of its residual, from held-out samples."""
+"""Rule fit_residual: covariance of what the VAE's samples lack, from forecast errors it was not trained on."""
 
 from lora_envar.script import device, step
 
 with step(snakemake):
-    from lora_envar.background.pretraining import fit_completion, normalised, save_completion
+    from lora_envar.background.pretraining import fit_residual, normalised, save_residual
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
     from lora_envar.grid import SphericalHarmonics, finest_truncation
@@ -11,13 +11,7 @@ with step(snakemake):
     vae = VAE.load(snakemake.input.vae, device())
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)
-    truncation = vae.truncation or finest_truncation(vae.grid)
-    latent, residual = fit_completion(
-        vae,
-        normalised(samples, vae),
-        held_out,
-        SphericalHarmonics(vae.grid, snakemake.params.latent_truncation, device=device()),
-        SphericalHarmonics(vae.grid, truncation, device=device()),
-        snakemake.params.seed,
-    )
-    save_completion(snakemake.output[0], latent, residual, samples=len(held_out))
+    harmonics = SphericalHarmonics(vae.grid, vae.truncation or finest_truncation(vae.grid), device=device())
+    draws = snakemake.params.draws
+    covariance = fit_residual(vae, normalised(samples, vae), held_out, harmonics, draws, snakemake.params.seed)
+    save_residual(snakemake.output[0], covariance, samples=len(held_out), draws=draws)

@@ -17,7 +17,7 @@ with step(snakemake):
     model = load_model(snakemake.params.model, snakemake.input.model, device())
     mean = read_state(snakemake.input.climatology)
     deviation = read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
-    errors = forecast_errors(model, archive, parse(snakemake.params.nmc_end), mean)
+    errors = forecast_errors(model, archive, parse(snakemake.params.first), mean)
     grid = Grid.from_settings(snakemake.params.error_grid)
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)

@@ -22,6 +22,6 @@ with step(snakemake):
         lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
         hours,
         snakemake.params.tau_hours,
+        regridder(model.grid, error_grid, device=device()),
     )
-    samples = regridder(model.grid, error_grid, device=device())(differences)
-    write_samples(snakemake.output[0], [(hours, samples.cpu().numpy())], error_grid)
+    write_samples(snakemake.output[0], [(hours, differences.cpu().numpy())], error_grid)

@@ -9,7 +9,7 @@ from ..background.error_model import ErrorModel
 from ..grid import Grid, regridder
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.table import Observations
-from .variational import CostFunction, MinimiserSettings, Minimum, minimise
+from .variational import CostFunction, MinimiserSettings, Minimum
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def assimilate(
             values,
             torch.as_tensor(usable.error, device=device),
         )
-        minimum = minimise(cost, cost.start(), settings, progress)
+        minimum = analyse(cost, settings, progress)
         with torch.no_grad():
             analysed = cost.state(minimum.control)
         progress(

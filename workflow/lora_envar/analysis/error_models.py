@@ -15,7 +15,7 @@ def load(method: str, files: dict, settings: dict, grid: Grid, device="cpu") -> 
     Parameters
     ----------
     files : dict
-        By the names that rule assimilate gives its inputs: gaussian; vae, covariances, adapters.
+        By the names that rule assimilate gives its inputs: gaussian; vae, residual, adapters.
     settings : dict
         The method's section of the configuration.
     """
@@ -27,4 +27,4 @@ def load(method: str, files: dict, settings: dict, grid: Grid, device="cpu") -> 
     vae = VAE.load(files["vae"], device)
     if METHODS[method].adapters:
         load_tuned(vae, files["adapters"])
-    return load_error_model(vae, files["covariances"], settings["latent_prior"], settings["residual_amplitude"])
+    return load_error_model(vae, files["residual"], settings["residual_amplitude"])

@@ -7,7 +7,7 @@ with dx the increment of the background error model, and R diagonal. All methods
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -88,9 +88,43 @@ class CostFunction:
         departure = (self.values - self.operator(self.state(control))) / self.errors
         return 0.5 * self.background_weight * control.square().sum() + 0.5 * departure.square().sum()
 
-    def start(self) -> torch.Tensor:
-        """The control vector of the background, zero."""
+    def zero(self) -> torch.Tensor:
+        """The control vector of the background."""
         return self.background.new_zeros(self.error_model.control_size)
+
+    def restricted(self, error_model: ErrorModel) -> "CostFunction":
+        """The same cost with another error model."""
+        return CostFunction(
+            error_model,
+            self.background_weight,
+            self.background,
+            self.to_state_grid,
+            self.operator,
+            self.values,
+            self.errors,
+        )
+
+
+def analyse(cost: CostFunction, settings: MinimiserSettings, progress: Callable[[str], None] = print) -> Minimum:
+    """Minimise J from the background: first over the error model's linear part, if it has one, then over all of it.
+
+    The evaluations of both are counted; the cost at the start is that of the background.
+    """
+    start = cost.zero()
+    part = cost.error_model.linear_part()
+    if part is None:
+        return minimise(cost, start, settings, progress)
+    linear, where = part
+    restricted = cost.restricted(linear)
+    first = minimise(restricted, restricted.zero(), settings, progress)
+    start[where] = first.control
+    minimum = minimise(cost, start, settings, progress)
+    return replace(
+        minimum,
+        cost_start=first.cost_start,
+        gradient_start=first.gradient_start,
+        evaluations=first.evaluations + minimum.evaluations,
+    )
 
 
 def minimise(

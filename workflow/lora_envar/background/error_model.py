@@ -19,3 +19,11 @@ class ErrorModel(Protocol):
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         """Increment on the error grid, shape (69, lat, lon), in the units of the state; zero for a zero control."""
         ...
+
+    def linear_part(self) -> "tuple[ErrorModel, slice] | None":
+        """A linear error model that this one contains, and its part of the control vector.
+
+        It is cheap, and minimising over it first gives the whole a far better start. None if the model is itself linear
+        or contains none.
+        """
+        ...

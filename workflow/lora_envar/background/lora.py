@@ -158,7 +158,7 @@ def tune(
     if tuned:
         normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, tuning["normalisation"])
         draws = generator(seed, "finetune", time)
-        vae.autocast = tuning.get("autocast", False)
+        vae.autocast = True
         finetune(vae, normalised, tuning["epochs"], tuning["batch"], tuning["learning_rate"], draws, progress)
         vae.autocast = False
     else:

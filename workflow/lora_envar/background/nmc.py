@@ -8,18 +8,17 @@ from collections.abc import Callable
 
 import torch
 
-from ..grid import Grid
-
 
 def nmc_differences(
     forecast: Callable[[torch.Tensor, int], list[torch.Tensor]],
     state: Callable[[int], torch.Tensor],
     hours: list[int],
-    tau: int = 24,
+    tau: int,
+    to_error_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
     batch: int = 8,
     progress=print,
 ) -> torch.Tensor:
-    """Differences of forecasts of 2 tau and tau, shape (start times, 69, lat, lon), in the units of the state.
+    """Differences of forecasts of 2 tau and tau, (start times, 69, lat, lon), on the error grid, in units of the state.
 
     Parameters
     ----------
@@ -29,6 +28,8 @@ def nmc_differences(
         Gives the reanalysis state, (69, lat, lon), at an hour of the archive.
     hours : list of int
         Start times of the longer forecasts. A forecast that two differences need is made once.
+    to_error_grid : function
+        Regrids forecasts; only what it returns is kept.
     """
     starts = sorted({*hours, *(hour + tau for hour in hours)})
     short, long = {}, {}
@@ -36,17 +37,11 @@ def nmc_differences(
     for first in range(0, len(starts), batch):
         part = starts[first : first + batch]
         trajectory = forecast(torch.stack([state(hour) for hour in part]), 2 * tau)
-        half = trajectory[len(trajectory) // 2 - 1]
+        half, full = (to_error_grid(trajectory[i]) for i in (len(trajectory) // 2 - 1, -1))
         for index, hour in enumerate(part):
             if hour - tau in wanted:
                 short[hour] = half[index].clone()
             if hour in wanted:
-                long[hour] = trajectory[-1][index].clone()
+                long[hour] = full[index].clone()
         progress(f"forecasts {first + len(part)}/{len(starts)}")
     return torch.stack([long[hour] - short[hour + tau] for hour in hours])
-
-
-def error_deviation(samples: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """Standard deviation per channel over time and area, shape (channels, 1, 1)."""
-    mean_square = torch.stack([grid.mean(sample.double() ** 2) for sample in samples]).mean(0)
-    return mean_square.sqrt().float()[:, None, None]

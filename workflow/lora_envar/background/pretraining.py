@@ -1,4 +1,4 @@
-"""Training the VAE on NMC samples, and the two covariances that complete it as a background error model."""
+"""Training the VAE on NMC samples, and the residual that completes it as a background error model."""
 
 from collections.abc import Callable
 
@@ -87,57 +87,44 @@ def pretrain(
     return losses
 
 
-def fit_completion(
+def fit_residual(
     vae: VAE,
     samples: Callable[[list[int]], torch.Tensor],
     indices: list[int],
-    latent_harmonics: SphericalHarmonics,
     harmonics: SphericalHarmonics,
+    draws_count: int,
     seed: int,
     batch: int = 8,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Covariances L of encoded samples and R of what decoding them leaves, per total wavenumber.
+) -> torch.Tensor:
+    """Covariance per total wavenumber of what decoded standard normal latents lack: R, (T + 1, channels, channels).
 
-    Both use samples of q(z | e), cut off at the latent truncation, so that D(L^(1/2) w) and R^(1/2) v are uncorrelated
-    parts of one error. Use samples that the VAE was not trained on.
+    R is the positive part of the covariance of the samples less that of D(z) - D(0), so that both terms of the error
+    model together have the covariance of the samples wherever the decoder's own does not exceed it.
     """
-    draws = generator(seed, "completion")
-    latents, residuals = [], []
-    with torch.no_grad():
+    draws = generator(seed, "residual")
+
+    def decoded():
+        zero = vae.decode(vae.deviation.new_zeros(1, vae.latent_channels, *vae.grid.shape))
+        for _ in range(0, draws_count, batch):
+            latent = torch.randn(batch, vae.latent_channels, *vae.grid.shape, generator=draws)
+            yield vae.decode(latent.to(vae.deviation)) - zero
+
+    def errors():
         for first in range(0, len(indices), batch):
-            errors = samples(indices[first : first + batch]).to(vae.deviation.device)
-            mean, log_variance = vae.encode(errors)
-            noise = torch.randn(mean.shape, generator=draws).to(mean)
-            latent = latent_harmonics.project(mean + (0.5 * log_variance).exp() * noise)
-            latents.append(latent)
-            residuals.append(errors - vae.decode(latent))
-    return estimate_covariance(latents, latent_harmonics), estimate_covariance(residuals, harmonics)
+            yield samples(indices[first : first + batch]).to(vae.deviation.device)
+
+    with torch.no_grad():
+        lacking = estimate_covariance(errors(), harmonics) - estimate_covariance(decoded(), harmonics)
+    values, vectors = torch.linalg.eigh(lacking)
+    return vectors @ (values.clamp_min(0.0).unsqueeze(-1) * vectors.mT)
 
 
-def save_completion(path, latent: torch.Tensor, residual: torch.Tensor, **provenance):
-    tensors = {"latent_root": covariance_root(latent).float(), "residual_root": covariance_root(residual).float()}
-    save_weights(path, tensors, {"provenance": provenance})
+def save_residual(path, covariance: torch.Tensor, **provenance):
+    save_weights(path, {"root": covariance_root(covariance).float()}, {"provenance": provenance})
 
 
-def load_error_model(vae: VAE, path, prior: str, residual_amplitude: float) -> VAEErrorModel:
-    """A VAE's error model with the completion of a file.
-
-    Parameters
-    ----------
-    prior : str
-        ``spectral``: latents have the covariance of the encoded samples; ``white``: the identity, as published.
-    residual_amplitude : float
-        0 leaves the residual out, as published.
-    """
-    tensors, _ = load_weights(path)
-    device = vae.deviation.device
-
-    def field(name):
-        root = tensors[name].to(device)
-        return SpectralField(root, SphericalHarmonics(vae.grid, root.shape[0] - 1, device=device))
-
-    if prior not in ("spectral", "white"):
-        raise ValueError(f"latent prior {prior!r} is unknown; known: spectral, white")
-    latent = field("latent_root") if prior == "spectral" else None
-    residual = field("residual_root") if residual_amplitude else None
-    return VAEErrorModel(vae, latent, residual, residual_amplitude)
+def load_error_model(vae: VAE, path, residual_amplitude: float) -> VAEErrorModel:
+    """A VAE's error model with the residual of a file; an amplitude of 0 leaves it out, as published."""
+    root = load_weights(path)[0]["root"].to(vae.deviation.device)
+    harmonics = SphericalHarmonics(vae.grid, root.shape[0] - 1, device=vae.deviation.device)
+    return VAEErrorModel(vae, SpectralField(root, harmonics), residual_amplitude)

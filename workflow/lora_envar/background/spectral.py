@@ -81,3 +81,6 @@ class GaussianErrorModel:
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         return self.deviation * self.field(control)
+
+    def linear_part(self) -> None:
+        return None

@@ -5,11 +5,12 @@ Trained on NMC samples with the negative evidence lower bound, |e / S - D(z)|^2 
 
 As a background error model it gives increments
 
-    dx = S [D(z) - D(0)] + a S r,    z = L^(1/2) w,    r = R^(1/2) v,    w, v standard normal.
+    dx = S [D(z) - D(0)] + a S R^(1/2) v,    z, v standard normal.
 
-The published VAE-Var has L = 1, a = 0 and does not subtract D(0). L is the covariance that encoded samples really have,
-and R that of what decoding them leaves, e / S - D(z); both are homogeneous and isotropic. With the encoder's samples z
-(not its means, whose residual is too small) the two terms together have the covariance of the training set.
+The published VAE-Var has a = 0 and does not subtract D(0). But decoded standard normal latents have less variance than
+the errors: latents of encoded errors are correlated in space, those of the prior are not, and the decoder drops the
+generative model's noise. What they lack never gets corrected, and builds up from cycle to cycle. R is that lack, a
+homogeneous and isotropic covariance, so that both terms together have the covariance of the training set.
 """
 
 from dataclasses import asdict, replace
@@ -20,7 +21,7 @@ from torch import nn
 from ..grid import Grid, SphericalHarmonics
 from ..network import Network, NetworkSettings
 from ..weights import load_weights, save_weights, settings_from
-from .spectral import SpectralField
+from .spectral import GaussianErrorModel, SpectralField
 
 
 class VAE(nn.Module):
@@ -114,29 +115,29 @@ class VAEErrorModel:
     ----------
     vae : VAE
         With or without adapters.
-    prior : SpectralField or None
-        L^(1/2), over the latent channels; None is the identity, on grid points.
-    residual : SpectralField or None
+    residual : SpectralField
         R^(1/2), over the state's channels.
     residual_amplitude : float
         a; 0 leaves the residual out, as published.
     """
 
-    def __init__(
-        self, vae: VAE, prior: SpectralField | None, residual: SpectralField | None, residual_amplitude: float
-    ):
-        self.vae, self.prior, self.residual = vae, prior, residual
-        self.residual_amplitude = residual_amplitude if residual is not None else 0.0
-        points = vae.grid.nlat * vae.grid.nlon
-        self._latent_size = vae.latent_channels * points if prior is None else prior.control_size
-        self.control_size = self._latent_size + (residual.control_size if self.residual_amplitude else 0)
+    def __init__(self, vae: VAE, residual: SpectralField, residual_amplitude: float):
+        self.vae, self.residual, self.residual_amplitude = vae, residual, residual_amplitude
+        self._latent_size = vae.latent_channels * vae.grid.nlat * vae.grid.nlon
+        self.control_size = self._latent_size + (residual.control_size if residual_amplitude else 0)
         with torch.no_grad():
             self._zero = vae.decode(vae.deviation.new_zeros(1, vae.latent_channels, *vae.grid.shape))[0]
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
-        latent = control[: self._latent_size]
-        latent = latent.view(-1, *self.vae.grid.shape) if self.prior is None else self.prior(latent)
-        normalised = self.vae.decode(latent[None])[0] - self._zero
+        latent = control[: self._latent_size].view(1, -1, *self.vae.grid.shape)
+        normalised = self.vae.decode(latent)[0] - self._zero
         if self.residual_amplitude:
             normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
         return self.vae.deviation * normalised
+
+    def linear_part(self) -> tuple[GaussianErrorModel, slice] | None:
+        """The residual."""
+        if not self.residual_amplitude:
+            return None
+        model = GaussianErrorModel(self.residual, self.residual_amplitude * self.vae.deviation)
+        return model, slice(self._latent_size, None)

@@ -60,17 +60,10 @@ class Emulator(nn.Module):
     @classmethod
     def load(cls, path, device="cpu") -> "Emulator":
         tensors, settings = load_weights(path)
-        with torch.device("meta"):
-            network_settings = settings_from(NetworkSettings, settings["network"])
-        model = cls(Grid(**settings["grid"]), settings["truncation"], network_settings)
+        network = settings_from(NetworkSettings, settings["network"])
+        model = cls(Grid(**settings["grid"]), settings["truncation"], network, device)
         model.load_state_dict(tensors)
-        return model.to_device(device)
-
-    def to_device(self, device) -> "Emulator":
-        self.to(device).eval().requires_grad_(False)
-        if self.truncation is not None:
-            self.harmonics = SphericalHarmonics(self.grid, self.truncation, device=device)
-        return self
+        return model.eval().requires_grad_(False)
 
 
 def train_emulator(
@@ -136,4 +129,4 @@ def train_emulator(
     model.autocast = True
     train(model.network.parameters(), loss, training, progress)
     model.autocast = False
-    return model.to_device(device)
+    return model.eval().requires_grad_(False)

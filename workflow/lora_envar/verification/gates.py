@@ -21,11 +21,11 @@ from ..seeds import generator
 from ..state import CHANNELS, HEADLINE, channel_index
 from ..state_file import Archive
 from ..timeline import from_hours, hours_since_1970
+from . import ROLLOUT_HOURS
 from .score import after_spin_up, channel_of
 
 GATED = ("z500", "t850", "u500", "q700", "t2m")
 LEADS = (6, 24, 48, 120)
-ROLLOUT_HOURS = 240
 
 
 @dataclass
@@ -56,12 +56,12 @@ class Gates:
         return pd.DataFrame(self.rows, columns=["part", "gate", "quantity", "value", "low", "high", "passed"])
 
 
-def forecast_errors(model: ForecastModel, archive: Archive, after, climatology: np.ndarray, count: int = 12):
-    """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive after a time.
+def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: np.ndarray, count: int = 12):
+    """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive from a time on.
 
     Parameters
     ----------
-    after : datetime
+    first : datetime
         The period before it may have been used to fit something.
     climatology : (69, lat, lon)
 
@@ -71,10 +71,10 @@ def forecast_errors(model: ForecastModel, archive: Archive, after, climatology: 
         lead_hours, variable (channel), model, persistence, climatology; in the units of the state.
     """
     last = hours_since_1970(archive.times[-1]) - LEADS[-1]
-    available = [t for t in archive.times if t > after and hours_since_1970(t) <= last]
+    available = [t for t in archive.times if t >= first and hours_since_1970(t) <= last]
     starts = available[:: max(1, len(available) // count)][:count]
     if not starts:
-        raise ValueError(f"the archive has no start of a {LEADS[-1]} h forecast after nmc.end; make archive.end later")
+        raise ValueError(f"the archive has no start of a {LEADS[-1]} h forecast from the first cycle on (archive.end)")
     weights = archive.grid.area_weights[:, None]
     square = np.zeros((3, len(LEADS), len(CHANNELS)))
     for start in starts:
