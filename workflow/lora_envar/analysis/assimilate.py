@@ -9,7 +9,7 @@ from ..background.error_model import ErrorModel
 from ..grid import Grid, regridder
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.table import Observations
-from .variational import CostFunction, MinimiserSettings, Minimum
+from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
 @dataclass(frozen=True)
