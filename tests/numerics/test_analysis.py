@@ -56,11 +56,11 @@ def test_linear_gaussian_3dvar_is_the_blue():
     table = observations()
     cost = cost_of(model, table, weight=2.0)
     minimum = minimise(cost, cost.zero(), MinimiserSettings(400, 50, 1e-10), quiet)
-    # explicit B^(1/2): one column per control variable; x_a = B H' (H B H' + R)^-1 d with B = B^(1/2) B^(T/2) / lambda
-    root = torch.autograd.functional.jacobian(lambda w: model.increment(w).flatten(), cost.zero(), vectorize=True)
-    observed = torch.stack([cost.operator(column.view(69, *GRID.shape)) for column in root.T]).T
-    gain = root / 2.0 @ observed.T @ torch.linalg.inv(observed @ observed.T / 2.0 + torch.diag(cost.errors**2))
-    expected = (gain @ cost.values).view(69, *GRID.shape)
+    # with G = H B^(1/2), column by column: w = G' (G G' + lambda R)^-1 d, x_a = B^(1/2) w
+    columns = [cost.operator(model.increment(unit)) for unit in torch.eye(model.control_size, dtype=torch.float64)]
+    observed = torch.stack(columns, dim=1)
+    innovation = observed @ observed.T + 2.0 * torch.diag(cost.errors**2)
+    expected = model.increment(observed.T @ torch.linalg.solve(innovation, cost.values))
     error = (cost.state(minimum.control) - expected).norm() / expected.norm()
     assert error < 1e-6
 

@@ -42,7 +42,7 @@ def test_untrained_adapters_change_no_bit(small_vae, targets):
 def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae):
     pretrained = copy.deepcopy(small_vae)
     add_adapters(small_vae, LoraSettings(2, 3.0, "query"), generator(1))
-    finetune(small_vae, members(), 2, 4, 1e-2, generator(2), quiet)
+    finetune(small_vae, members(), 15, 4, 3e-2, generator(2), quiet)
     explicit = copy.deepcopy(pretrained)
     weights = {}
     for name, tensor in small_vae.state_dict().items():
@@ -58,8 +58,11 @@ def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae
     for name in [name for name in weights if name.endswith("query.weight")]:
         explicit.state_dict()[name].copy_(weights[name])
     z = torch.randn(1, 8, *GRID.shape, generator=generator(3))
-    torch.testing.assert_close(small_vae.decode(z), explicit.decode(z), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(small_vae.decode(z), pretrained.decode(z), atol=1e-3)
+    with torch.no_grad():
+        change, gap = (small_vae.decode(z) - other.decode(z) for other in (pretrained, explicit))
+    # two orders of summation in single precision against a change of some per mille
+    assert gap.norm() < 1e-2 * change.norm()
+    assert change.norm() > 1e-3 * pretrained.decode(z).norm()
 
 
 def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(small_vae, tmp_path):

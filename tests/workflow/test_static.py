@@ -39,7 +39,7 @@ def rules():
         yield from zip(parts[1::2], parts[2::2], strict=True)
 
 
-@pytest.mark.parametrize(("name", "text"), rules(), ids=lambda value: value if value.isidentifier() else "")
+@pytest.mark.parametrize(("name", "text"), list(rules()), ids=lambda value: value if value.isidentifier() else "")
 def test_every_rule_declares_what_a_cluster_needs(name, text):
     if name == "remake_example":
         return

@@ -15,6 +15,16 @@ from . import warm
 _EXPECTED = (ValueError, ArithmeticError, OSError, RuntimeError, ImportError)
 
 
+def prepare_environment(warm_start: bool):
+    """Set what this process' jobs find in their environment: the package, and the run that warm starts belong to."""
+    package_root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
+    os.environ.pop(warm.VARIABLE, None)
+    if warm_start:
+        os.environ[warm.VARIABLE] = str(os.getpid())
+
+
 @contextlib.contextmanager
 def step(job):
     """Run the body of a rule's script.

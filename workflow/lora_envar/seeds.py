@@ -5,8 +5,12 @@ import hashlib
 import torch
 
 
-def generator(seed: int, *purpose) -> torch.Generator:
-    """A CPU generator seeded from an experiment's seed and what the numbers are for (valid time, step, ...)."""
+def derived_seed(seed: int, *purpose) -> int:
+    """A seed from an experiment's seed and what the numbers are for (valid time, step, ...)."""
     text = "/".join([str(int(seed)), *map(str, purpose)])
-    digest = hashlib.sha256(text.encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def generator(seed: int, *purpose) -> torch.Generator:
+    """A CPU generator with the derived seed."""
+    return torch.Generator().manual_seed(derived_seed(seed, *purpose))

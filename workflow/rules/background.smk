@@ -1,16 +1,3 @@
-NMC_BLOCKS = blocks_between(NMC_START, NMC_END, NMC_START, config["nmc"]["block_days"])
-
-
-def nmc_times(block):
-    return block_times(
-        block,
-        NMC_START,
-        NMC_END,
-        config["nmc"]["block_days"],
-        config["nmc"]["every_hours"],
-    )
-
-
 rule nmc_forecasts:
     input:
         archive=lambda wildcards: archive_files(

@@ -1,16 +1,11 @@
-import os
 from datetime import timedelta
 
 # the package works installed; where it is not (a rule's conda environment), its folder is found by this
-PACKAGE_ROOT = str((Path(workflow.current_basedir) / "..").resolve())
-sys.path.insert(0, PACKAGE_ROOT)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
 
-from lora_envar import warm
 from lora_envar.analysis import METHODS
 from lora_envar.configuration import ConfigurationError, check
+from lora_envar.script import prepare_environment
 from lora_envar.timeline import name as time_name, parse as parse_time, shift, times
 
 try:
@@ -18,11 +13,7 @@ try:
 except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None
 
-# jobs that this process starts are forked from one process that has imported torch
-if config.get("warm_start", True):
-    os.environ[warm.VARIABLE] = str(os.getpid())
-else:
-    os.environ.pop(warm.VARIABLE, None)
+prepare_environment(config.get("warm_start", True))
 
 EXPERIMENTS = config["experiments"]
 STEP = config["cycling"]["step_hours"]

@@ -1,9 +1,3 @@
-def day_times(day):
-    """The analysis times of a day that any experiment has."""
-    wanted = {t for name in EXPERIMENTS for t in cycles(name) if t.startswith(day)}
-    return sorted(wanted)
-
-
 rule simulate_observations:
     input:
         archive=lambda wildcards: archive_files(

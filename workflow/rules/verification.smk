@@ -23,15 +23,6 @@ rule medium_range_forecast:
         "../scripts/medium_range_forecast.py"
 
 
-def scored_files(kind):
-    return lambda wildcards: expand(
-        "results/{experiment}/{time}/{kind}.nc",
-        experiment=wildcards.experiment,
-        time=cycles(wildcards.experiment),
-        kind=kind,
-    )
-
-
 rule score:
     input:
         analyses=scored_files("analysis"),
@@ -121,10 +112,6 @@ rule compare:
         "../scripts/compare.py"
 
 
-# models are judged on the period of the experiments, apart from what they were fitted to
-FIRST_CYCLE = min(period(experiment)[0] for experiment in EXPERIMENTS)
-
-
 rule model_gates:
     input:
         archive=archive_files(FIRST_CYCLE, ARCHIVE_END),
@@ -186,16 +173,6 @@ rule cycling_gates:
         spin_up=spin_up_ends(),
     script:
         "../scripts/cycling_gates.py"
-
-
-# The report shows the last cycle of the first experiment that assimilates with the richest method.
-SHOWN = max(
-    EXPERIMENTS,
-    key=lambda name: (
-        method_of(name).adapters,
-        method_of(name).error_model is not None,
-    ),
-)
 
 
 rule write_report:

@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from ..grid import Grid
+from ..seeds import derived_seed
 from ..state import CHANNELS
 from ..timeline import hours_since_1970
 from .table import CODES, Observations
@@ -84,7 +85,9 @@ def simulate(
         hour = hours_since_1970(time)
         value = truth(time).reshape(len(CHANNELS), -1)[:, columns].astype(np.float64)
         if noise:
-            value = value + errors[:, None] * np.random.default_rng([seed, hour]).standard_normal(value.shape)
+            value = value + errors[:, None] * np.random.default_rng(derived_seed(seed, "noise", hour)).standard_normal(
+                value.shape
+            )
         values.append(value.ravel())
         stamps.append(np.full(value.size, hour))
     repeated = {name: np.tile(column, len(values)) for name, column in constant.items()}
