@@ -48,6 +48,7 @@ rule ensemble_forecast:
         "logs/ensemble_forecast/{experiment}/{time}.log",
     benchmark:
         "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
+    priority: 10  # the chain with the most jobs a cycle decides when a run ends
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -75,6 +76,7 @@ use rule ensemble_forecast as background_forecast with:
         "benchmarks/background_forecast/{experiment}/{time}.tsv"
     wildcard_constraints:
         experiment="|".join(e for e in EXPERIMENTS if not method_of(e).ensemble) or "-",
+    priority: 0
 
 
 ruleorder: first_guess > background_forecast > ensemble_forecast
@@ -94,6 +96,7 @@ rule finetune_lora:
         "logs/finetune_lora/{experiment}/{time}.log",
     benchmark:
         "benchmarks/finetune_lora/{experiment}/{time}.tsv"
+    priority: 10  # the chain with the most jobs a cycle decides when a run ends
     conda:
         "../../envs/torch.yaml"
     threads: 1
