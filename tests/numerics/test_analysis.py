@@ -152,7 +152,7 @@ def test_the_order_of_observations_does_not_matter():
     states = []
     for rows in (table, shuffled):
         cost = cost_of(model, rows)
-        states.append(cost.state(minimise(cost, cost.zero(), MinimiserSettings(200, 20, 1e-9), quiet).control))
+        states.append(cost.state(minimise(cost, cost.zero(), MinimiserSettings(400, 50, 1e-11), quiet).control))
     torch.testing.assert_close(*states, rtol=0, atol=1e-6)
 
 

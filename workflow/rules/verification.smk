@@ -141,7 +141,6 @@ rule model_gates:
         held_out=config["nmc"]["held_out"],
         error_grid=config["error_grid"],
         first=time_name(FIRST_CYCLE),
-        vae_var=config["methods"].get("vae_var", {}),
         seed=config["vae"]["training"]["seed"],
     script:
         "../scripts/model_gates.py"
