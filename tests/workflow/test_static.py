@@ -78,6 +78,13 @@ def test_dry_run_of_the_example_has_forty_cycles_for_each_of_four_experiments(ru
     assert jobs["finetune_lora"] >= 40
 
 
+def test_the_example_s_world_can_be_remade(run):
+    done = run.snakemake("-n", "--configfile", ROOT / "config" / "config.yaml", "remake_example")
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = counts(done.stdout + done.stderr)
+    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (3, 1, 1)
+
+
 def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(run):
     weights = run.folder / "resources_era5"
     weights.mkdir()
