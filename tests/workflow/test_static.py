@@ -79,7 +79,7 @@ def test_dry_run_of_the_example_has_forty_cycles_for_each_of_four_experiments(ru
 
 
 def test_the_example_s_world_can_be_remade(run):
-    done = run.snakemake("-n", "--configfile", ROOT / "config" / "config.yaml", "remake_example")
+    done = run.snakemake("-n", "remake_example", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
     assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (3, 1, 1)

@@ -84,7 +84,7 @@ class WindowAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
         rows, columns = window
-        self.relative_bias = nn.Parameter(torch.empty((2 * rows - 1) * (2 * columns - 1), heads))
+        self.relative_bias = nn.Parameter(torch.zeros((2 * rows - 1) * (2 * columns - 1), heads))
         row, column = (
             axis.flatten() for axis in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         )
@@ -192,7 +192,7 @@ class GroupEncoder(nn.Module):
         super().__init__()
         widths = settings.widths
         self.embedding = nn.Conv2d(channels, widths[0], settings.patch, settings.patch)
-        self.position = nn.Parameter(torch.empty(*settings.tokens(0), widths[0]))
+        self.position = nn.Parameter(torch.zeros(*settings.tokens(0), widths[0]))
         self.stages = nn.ModuleList(
             _blocks(settings, settings.depth, width, heads, stage)
             for stage, (width, heads) in enumerate(zip(widths, settings.heads, strict=True))
@@ -241,7 +241,7 @@ class Network(nn.Module):
         groups, width, coarsest = len(settings.inputs), settings.widths[-1], len(settings.widths) - 1
         self.encoders = nn.ModuleList(GroupEncoder(settings, channels) for channels in settings.inputs)
         self.gather = nn.Linear(groups * width, settings.core_width)
-        self.position = nn.Parameter(torch.empty(*settings.tokens(coarsest), settings.core_width))
+        self.position = nn.Parameter(torch.zeros(*settings.tokens(coarsest), settings.core_width))
         self.core = _blocks(settings, settings.core_depth, settings.core_width, settings.core_heads, coarsest)
         self.scatter = nn.Linear(settings.core_width, groups * width)
         self.decoders = nn.ModuleList(GroupDecoder(settings, channels) for channels in settings.outputs)
