@@ -14,6 +14,7 @@ from lora_envar.background.lora import (
     load_tuned,
     tune,
 )
+from lora_envar.background.vae import VAE
 from lora_envar.grid import Grid
 from lora_envar.seeds import generator
 
@@ -79,6 +80,19 @@ def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(s
     assert (metadata["tuned"], metadata["members"]) == (False, 3)
     before, _ = load_weights(tmp_path / "a")
     assert all(torch.equal(few[name], before[name]) for name in before), "carried over as they were"
+
+
+@pytest.mark.parametrize("carry_over", [True, False])
+def test_full_finetuning_starts_at_the_weights_before_or_at_the_pretrained_ones(small_vae, tmp_path, carry_over):
+    pretrained = copy.deepcopy(small_vae).state_dict()
+    tune(copy.deepcopy(small_vae), members(), None, tmp_path / "first", None, TUNING, 1, "t1", quiet)
+    tuned = VAE.load(tmp_path / "first").state_dict()
+    moved = {name for name in tuned if not torch.equal(tuned[name], pretrained[name])}
+    assert moved and "deviation" not in moved
+    before = tmp_path / "first" if carry_over else None
+    tune(copy.deepcopy(small_vae), None, before, tmp_path / "second", None, TUNING, 1, "t2", quiet)
+    again = VAE.load(tmp_path / "second").state_dict()
+    assert all(torch.equal(again[name], (tuned if carry_over else pretrained)[name]) for name in again)
 
 
 def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):

@@ -83,6 +83,26 @@ def test_a_missing_rank_is_named(config):
         check(config)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"members": "other_days"}}, r"shuffled\.donor: missing"),
+        ({"donor": "lora_envar"}, r"shuffled\.donor: of no use"),
+        ({"settings": {"members": "other_days"}, "donor": "vae_var"}, "vae_var' has no ensemble of its own"),
+        ({"settings": {"members": "other_days"}, "donor": "shuffled"}, "has no ensemble of its own"),
+        ({"settings": {"members": "other_days"}, "donor": "lora_envar", "ensemble": 14}, None),
+    ],
+)
+def test_members_of_other_days_need_a_donor(config, changes, message):
+    config["experiments"]["shuffled"] = {**config["experiments"]["lora_envar"], **changes}
+    if message is None:
+        check(config)
+        config["experiments"]["lora_envar"]["ensemble"] = 14
+        message = r"lora_envar has 40 cycles; .* three times its ensemble, 42"
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
 def test_segments_of_the_example_differ_in_their_day_of_the_year(config):
     """The forcing is a climatology: runs from rest on the same day of the year are the same run."""
     with pytest.raises(ConfigurationError, match="day of the year"):

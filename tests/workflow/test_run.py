@@ -1,8 +1,10 @@
 """A whole run, small: every rule but those that need the outside world, interruption included."""
 
 import hashlib
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +19,10 @@ from conftest import ROOT
 from lora_envar.observations.table import read_observations
 from lora_envar.state_file import read_state
 from lora_envar.verification.score import COLUMNS
+from lora_envar.weights import load_weights
 from tiny import Run, tiny_configuration
+
+EXPERIMENTS = ("no_assimilation", "3dvar", "vae_var", "lora_envar", "other_days", "nmc_members", "full_finetuning")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def digests(folder):
 
 def test_the_results_are_there_and_whole(finished):
     results = finished.folder / "results"
-    for experiment in ("no_assimilation", "3dvar", "vae_var", "lora_envar"):
+    for experiment in EXPERIMENTS:
         folder = results / experiment / "20090226T06"
         analysis, background = read_state(folder / "analysis.nc"), read_state(folder / "background.nc")
         table = read_observations(folder / "observations.nc")
@@ -63,30 +68,44 @@ def test_the_results_are_there_and_whole(finished):
 
 def test_no_two_methods_give_the_same_analysis(finished):
     """Names that silently ran another method are what the published code got wrong."""
-    results = finished.folder / "results"
-    states = {
-        name: read_state(results / name / "20090226T06" / "analysis.nc")
-        for name in ("3dvar", "vae_var", "lora_envar", "no_assimilation")
-    }
-    last = read_state(results / "lora_envar" / "20090226T12" / "analysis.nc")
-    assert np.isfinite(last).all()
-    names = list(states)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            same = np.array_equal(states[first], states[second])
-            # the adapters have too few members to be tuned in the first two cycles: LoRA is still the static model
-            assert same == ({first, second} == {"vae_var", "lora_envar"}), (first, second)
+
+    def analyses(names, time):
+        return {name: read_state(finished.folder / "results" / name / time / "analysis.nc") for name in names}
+
+    # at the second cycle there are too few members of the system's own to tune on: still the static model
+    static = {"vae_var", "lora_envar", "full_finetuning"}
+    for (a, first), (b, second) in itertools.combinations(analyses(EXPERIMENTS, "20090226T06").items(), 2):
+        assert np.isfinite(first).all()
+        assert np.array_equal(first, second) == ({a, b} <= static), (a, b)
+    tuned = ("lora_envar", "other_days", "nmc_members", "full_finetuning")
+    for (a, first), (b, second) in itertools.combinations(analyses(tuned, "20090226T12").items(), 2):
+        assert not np.array_equal(first, second), (a, b)
 
 
-def test_adapters_are_tuned_once_the_ensemble_is_large_enough(finished):
-    from lora_envar.weights import load_weights
-
-    folder = finished.folder / "results" / "lora_envar"
-    members = [
-        load_weights(folder / time / "adapters.safetensors")[1]
-        for time in ("20090226T00", "20090226T06", "20090226T12")
+@pytest.mark.parametrize(("experiment", "name"), [("lora_envar", "adapters"), ("full_finetuning", "vae")])
+def test_the_error_model_is_tuned_once_the_ensemble_is_large_enough(finished, experiment, name):
+    folder = finished.folder / "results" / experiment
+    about = [
+        load_weights(folder / time / f"{name}.safetensors")[1]
+        for time in ("20090226T00", "20090226T06", "20090226T12", "20090226T18")
     ]
-    assert [(entry["members"], entry["tuned"]) for entry in members] == [(0, False), (1, False), (2, True)]
+    about = [entry.get("provenance", entry) for entry in about]
+    assert [(entry["members"], entry["tuned"]) for entry in about] == [(0, False), (1, False), (2, True), (2, True)]
+
+
+def test_members_of_other_days_are_the_donors_half_a_period_later(finished):
+    """And on a circle: every cycle has a whole ensemble, none its own."""
+    done = finished.snakemake("--configfile", "tiny.yaml", "--forceall", "-n", "--quiet", "host")
+    blocks = re.findall(r"rule finetune_lora:\n +input: (.*)\n +output: results/other_days/(\w+)/", done.stdout)
+    used = {time: re.findall(r"results/lora_envar/(\w+)/members.nc", inputs) for inputs, time in blocks}
+    assert used == {
+        "20090226T00": ["20090226T12", "20090226T06"],
+        "20090226T06": ["20090226T18", "20090226T12"],
+        "20090226T12": ["20090227T00", "20090226T18"],
+        "20090226T18": ["20090227T06", "20090227T00"],
+        "20090227T00": ["20090226T12", "20090226T06"],
+        "20090227T06": ["20090226T18", "20090226T12"],
+    }
 
 
 def test_files_say_what_they_are(finished):

@@ -7,6 +7,7 @@ import sys
 import torch
 import yaml
 from conftest import ROOT
+from lora_envar.analysis import METHODS
 from lora_envar.forecast.emulator import Emulator
 from lora_envar.grid import Grid
 from lora_envar.network import NetworkSettings
@@ -34,7 +35,7 @@ class Run:
 
 
 def tiny_configuration(folder) -> dict:
-    """Two cycles of all four methods on 16 x 32 points at T10, with a forecast model made here."""
+    """A few cycles of all methods on 16 x 32 points at T10, with a forecast model made here."""
     settings = NetworkSettings(
         (16, 32),
         (69,),
@@ -66,9 +67,17 @@ def tiny_configuration(folder) -> dict:
     config["vae"]["training"] |= {"epochs": 10, "learning_rate": 1e-3}
     config["observations"] = {"sparse": dict(config["observations"]["quasi_uniform_700"], columns=100)}
     config["minimiser"]["iterations"] = 8
-    config["methods"]["lora_envar"]["minimum_members"] = 2
-    for name, entry in config["experiments"].items():
-        last = "2009-02-26T12" if name == "lora_envar" else "2009-02-26T06"
+    lora, short = config["experiments"]["lora_envar"], {"observations": "sparse", "seed": 1}
+    lora["ensemble"] = 2
+    config["experiments"] |= {
+        "other_days": {**lora, "settings": {"members": "other_days"}, "donor": "lora_envar"},
+        "nmc_members": {**lora, "settings": {"members": "nmc"}},
+        "full_finetuning": {**short, "method": "full_finetuning", "ensemble": 2},
+    }
+    for method in ("lora_envar", "full_finetuning"):
+        config["methods"][method]["minimum_members"] = 2
+    for entry in config["experiments"].values():
+        last = "2009-02-26T06" if METHODS[entry["method"]].tuning is None else "2009-02-27T06"
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     del config["example"]

@@ -56,9 +56,10 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
     if METHODS[method].error_model and method not in config["methods"]:
         raise ConfigurationError(f"methods.{method}: missing, but {key} uses this method")
-    for entry, wanted in (("rank", METHODS[method].adapters), ("ensemble", METHODS[method].ensemble)):
+    for entry, wanted in (("rank", METHODS[method].tuning == "adapters"), ("ensemble", METHODS[method].ensemble)):
         if (entry in experiment) != wanted:
             raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
+    _check_donor(key, experiment, config)
     if experiment["observations"] not in config["observations"]:
         raise ConfigurationError(
             f"{key}.observations: {experiment['observations']!r} is not among the observations: "
@@ -74,6 +75,28 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
     if cycles <= spin_up:
         raise ConfigurationError(
             f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
+        )
+
+
+def _check_donor(key, experiment, config):
+    """Members of other days come from an experiment with an ensemble and cycles enough to be an ensemble apart."""
+    chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
+    wanted = chosen.get("members") == "other_days"
+    if ("donor" in experiment) != wanted:
+        raise ConfigurationError(
+            f"{key}.donor: {'missing, with' if wanted else 'of no use without'} members: other_days in the settings"
+        )
+    if not wanted:
+        return
+    donor = config["experiments"].get(experiment["donor"], {})
+    if "ensemble" not in donor or "donor" in donor:
+        raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
+    first, last = (parse(text) for text in donor["period"])
+    count, enough = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1, 3 * donor["ensemble"]
+    if count < enough:
+        raise ConfigurationError(
+            f"{key}.donor: {experiment['donor']} has {count} cycles; members of other days take three times its "
+            f"ensemble, {enough}"
         )
 
 

@@ -84,11 +84,8 @@ ruleorder: first_guess > background_forecast > ensemble_forecast
 
 rule finetune_lora:
     input:
-        members=lambda wildcards: [
-            f"results/{wildcards.experiment}/{time}/members.nc"
-            for time in lags(wildcards)
-        ],
-        before=adapters_before,
+        samples=tuning_samples,
+        before=tuned_before,
         vae="results/background/vae.safetensors",
     output:
         "results/{experiment}/{time}/adapters.safetensors",
@@ -107,10 +104,22 @@ rule finetune_lora:
         gpu_model="a100",
     params:
         settings=lambda wildcards: settings(wildcards.experiment),
-        rank=lambda wildcards: EXPERIMENTS[wildcards.experiment]["rank"],
+        rank=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("rank"),
+        ensemble=lambda wildcards: EXPERIMENTS[wildcards.experiment]["ensemble"],
+        valid=lambda wildcards: members_valid(wildcards)[1],
         seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
     script:
         "../scripts/finetune_lora.py"
+
+
+# Full finetuning, the baseline: all weights in place of adapters.
+use rule finetune_lora as finetune_all with:
+    output:
+        kept("results/{experiment}/{time}/vae.safetensors"),
+    log:
+        "logs/finetune_all/{experiment}/{time}.log",
+    benchmark:
+        "benchmarks/finetune_all/{experiment}/{time}.tsv"
 
 
 rule assimilate:

@@ -24,26 +24,56 @@ def day_times(day):
 FIRST = "|".join(f"{name}/{cycles(name)[0]}" for name in EXPERIMENTS)
 
 
-def lags(wildcards):
+def lags(experiment, time):
     """Valid times of the 6 h forecasts whose runs reach `time`: the youngest first, none older than the experiment."""
-    entry = EXPERIMENTS[wildcards.experiment]
-    first = cycles(wildcards.experiment)[0]
-    valid = [shift(wildcards.time, -STEP * lag) for lag in range(entry["ensemble"])]
-    return [time for time in valid if parse_time(time) > parse_time(first)]
+    first = cycles(experiment)[0]
+    size = EXPERIMENTS[experiment]["ensemble"]
+    valid = [shift(time, -STEP * lag) for lag in range(size)]
+    return [
+        valid_time for valid_time in valid if parse_time(valid_time) > parse_time(first)
+    ]
 
 
-def adapters_before(wildcards):
+def members_valid(wildcards):
+    """The experiment whose members are tuned on, and when they are valid.
+
+    Members of other days are the donor's of half a period later, on a circle of the cycles with a whole ensemble.
+    """
+    experiment, time = wildcards.experiment, wildcards.time
+    if settings(experiment)["members"] != "other_days":
+        return experiment, time
+    donor = EXPERIMENTS[experiment]["donor"]
+    whole = cycles(donor)[EXPERIMENTS[donor]["ensemble"] :]
+    since = parse_time(time) - parse_time(whole[0])
+    index = since // timedelta(hours=STEP) + len(whole) // 2
+    return donor, whole[index % len(whole)]
+
+
+def tuning_samples(wildcards):
+    if settings(wildcards.experiment)["members"] == "nmc":
+        return "results/background/nmc_training_set.nc"
+    experiment, time = members_valid(wildcards)
+    return [
+        f"results/{experiment}/{valid}/members.nc" for valid in lags(experiment, time)
+    ]
+
+
+def tuned_file(experiment, time):
+    name = {"adapters": "adapters", "all": "vae"}[method_of(experiment).tuning]
+    return f"results/{experiment}/{time}/{name}.safetensors"
+
+
+def tuned_before(wildcards):
     if not settings(wildcards.experiment)["carry_over"]:
         return []
     before = shift(wildcards.time, -STEP)
     if parse_time(before) < period(wildcards.experiment)[0]:
         return []
-    return f"results/{wildcards.experiment}/{before}/adapters.safetensors"
+    return tuned_file(wildcards.experiment, before)
 
 
 def error_model_files(wildcards):
     method = method_of(wildcards.experiment)
-    folder = f"results/{wildcards.experiment}/{wildcards.time}"
     files = {
         None: {},
         "gaussian": {"gaussian": "results/background/gaussian.safetensors"},
@@ -52,8 +82,8 @@ def error_model_files(wildcards):
             "residual": "results/background/residual.safetensors",
         },
     }[method.error_model]
-    if method.adapters:
-        files["adapters"] = f"{folder}/adapters.safetensors"
+    if method.tuning:
+        files["tuned"] = tuned_file(wildcards.experiment, wildcards.time)
     return files
 
 
@@ -74,7 +104,7 @@ FIRST_CYCLE = min(period(experiment)[0] for experiment in EXPERIMENTS)
 SHOWN = max(
     EXPERIMENTS,
     key=lambda name: (
-        method_of(name).adapters,
+        method_of(name).tuning == "adapters",
         method_of(name).error_model is not None,
     ),
 )

@@ -1,23 +1,30 @@
-"""Rule finetune_lora: tune the VAE's adapters on the ensemble valid at this time."""
+"""Rules finetune_lora, finetune_all: tune the VAE's adapters, or all its weights, on an ensemble."""
 
 from lora_envar.script import device, step
 
 with step(snakemake):
     import torch
     from lora_envar.background.lora import LoraSettings, tune
+    from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
     from lora_envar.state_file import StateFile
     from lora_envar.timeline import parse
 
-    time, settings = snakemake.wildcards.time, snakemake.params.settings
-    members = [torch.from_numpy(StateFile(path).read(parse(time))) for path in snakemake.input.members]
+    time, settings, seed = snakemake.wildcards.time, snakemake.params.settings, snakemake.params.seed
+    if settings["members"] == "nmc":
+        members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble, seed, time)
+    else:
+        valid = parse(snakemake.params.valid)
+        members = [torch.from_numpy(StateFile(path).read(valid)) for path in snakemake.input.samples]
+        members = torch.stack(members) if members else None
+    adapters = snakemake.params.rank and LoraSettings(snakemake.params.rank, settings["alpha"], settings["targets"])
     tune(
         VAE.load(snakemake.input.vae, device()),
-        torch.stack(members) if members else None,
+        members,
         snakemake.input.get("before") or None,
         snakemake.output[0],
-        LoraSettings(snakemake.params.rank, settings["alpha"], settings["targets"]),
+        adapters,
         settings,
-        snakemake.params.seed,
+        seed,
         time,
     )

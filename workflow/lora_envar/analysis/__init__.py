@@ -16,18 +16,19 @@ class Method:
         ``gaussian``, ``vae``, or None for no analysis at all.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters.
-    adapters : bool
-        Whether the error model is tuned on that ensemble by low-rank adapters.
+    tuning : str or None
+        What of the error model is tuned on that ensemble: ``adapters`` (low-rank), ``all`` weights, or None.
     """
 
     error_model: str | None
     ensemble: bool = False
-    adapters: bool = False
+    tuning: str | None = None
 
 
 METHODS: dict[str, Method] = {
     "no_assimilation": Method(None),
     "3dvar": Method("gaussian"),
     "vae_var": Method("vae"),
-    "lora_envar": Method("vae", ensemble=True, adapters=True),
+    "lora_envar": Method("vae", ensemble=True, tuning="adapters"),
+    "full_finetuning": Method("vae", ensemble=True, tuning="all"),
 }

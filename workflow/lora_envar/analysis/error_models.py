@@ -15,7 +15,7 @@ def load(method: str, files: dict, settings: dict, grid: Grid, device="cpu") -> 
     Parameters
     ----------
     files : dict
-        By the names that rule assimilate gives its inputs: gaussian; vae, residual, adapters.
+        By the names that rule assimilate gives its inputs: gaussian; vae, residual, tuned.
     settings : dict
         The method's section of the configuration.
     """
@@ -24,7 +24,8 @@ def load(method: str, files: dict, settings: dict, grid: Grid, device="cpu") -> 
         return None
     if kind == "gaussian":
         return load_gaussian(files["gaussian"], grid, device)
-    vae = VAE.load(files["vae"], device)
-    if METHODS[method].adapters:
-        load_tuned(vae, files["adapters"])
+    tuning = METHODS[method].tuning
+    vae = VAE.load(files["tuned" if tuning == "all" else "vae"], device)
+    if tuning == "adapters":
+        load_tuned(vae, files["tuned"])
     return load_error_model(vae, files["residual"], settings["residual_amplitude"])

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA) on the linear layers of the VAE's attention blocks, and their tuning on an ensemble.
+"""Tuning the VAE on an ensemble: low-rank adapters (LoRA) on linear layers of its attention blocks, or all weights.
 
 W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter that has not
 been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit.
@@ -117,23 +117,18 @@ def finetune(
     return train(trainable, loss, settings, progress, report_every=per_epoch)
 
 
-def save_adapters(path, vae: VAE, settings: LoraSettings, members: int, tuned: bool):
-    """Write the adapters, and whether this cycle's ensemble was large enough to tune them."""
-    save_weights(path, adapters(vae), {"lora": asdict(settings), "members": members, "tuned": tuned})
-
-
 def tune(
     vae: VAE,
     members: torch.Tensor | None,
     before,
     output,
-    settings: LoraSettings,
+    settings: LoraSettings | None,
     tuning: dict,
     seed: int,
     time: str,
     progress=print,
 ):
-    """One cycle's adapters: from the cycle before, or from nothing, tuned on the ensemble if it is large enough.
+    """One cycle's error model: that of the cycle before, or the pretrained one, tuned on a large enough ensemble.
 
     Parameters
     ----------
@@ -142,17 +137,24 @@ def tune(
     members : (members, 69, lat, lon) or None
         Forecasts valid at this time, in the units of the state; None if there are none yet.
     before : path or None
-        The adapters of the cycle before.
+        What this function wrote the cycle before.
     output : path
-        Where the adapters go.
+        For the adapters, or for the whole VAE where all weights are tuned.
+    settings : LoraSettings or None
+        The adapters; None tunes all weights.
     tuning : dict
         minimum_members, normalisation, epochs, batch, learning_rate: the configuration's keys.
     seed, time
         From which the random numbers are drawn.
     """
-    add_adapters(vae, settings, generator(seed, "adapters"))
-    if before is not None:
-        load_adapters(vae, load_weights(before)[0])
+    if settings is not None:
+        add_adapters(vae, settings, generator(seed, "adapters"))
+        if before is not None:
+            load_adapters(vae, load_weights(before)[0])
+    else:
+        if before is not None:
+            vae = VAE.load(before, vae.deviation.device)
+        vae.requires_grad_(True)
     count = 0 if members is None else len(members)
     tuned = count >= tuning["minimum_members"]
     if tuned:
@@ -162,10 +164,12 @@ def tune(
         finetune(vae, normalised, tuning["epochs"], tuning["batch"], tuning["learning_rate"], draws, progress)
         vae.autocast = False
     else:
-        progress(
-            f"{count} members, fewer than minimum_members ({tuning['minimum_members']}): the adapters stay as they are"
-        )
-    save_adapters(output, vae, settings, count, tuned)
+        progress(f"{count} members, fewer than minimum_members ({tuning['minimum_members']}): no tuning this cycle")
+    about = {"members": count, "tuned": tuned}
+    if settings is not None:
+        save_weights(output, adapters(vae), {"lora": asdict(settings), **about})
+    else:
+        vae.save(output, **about)
 
 
 def load_tuned(vae: VAE, path) -> VAE:

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 
 import netCDF4
 import numpy as np
+import torch
 
 from ..files import whole
 from ..grid import Grid
+from ..seeds import generator
 from ..state import CHANNELS, NAMES
 from ..state_file import provenance
 
@@ -98,6 +100,11 @@ class TrainingSet:
         """Samples, float32 of shape (batch, 69, lat, lon), in the units of the state."""
         error = self._dataset["error"]
         return error[indices] if isinstance(indices, slice) else np.stack([error[index] for index in indices])
+
+    def draw(self, count: int, seed: int, *purpose) -> torch.Tensor:
+        """Different samples at random, (count, 69, lat, lon), in the units of the state."""
+        picked = torch.randperm(len(self), generator=generator(seed, "samples", *purpose))[:count]
+        return torch.from_numpy(self.read(sorted(picked.tolist())))
 
     def split(self, held_out: float) -> tuple[list[int], list[int]]:
         """Indices to train on and to hold out: the last share of the period, so that the two are apart in time."""

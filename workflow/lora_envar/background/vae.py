@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ..grid import Grid, SphericalHarmonics
-from ..network import Network, NetworkSettings
+from ..network import Network, NetworkSettings, mixed_precision
 from ..weights import load_weights, save_weights, settings_from
 from .spectral import GaussianErrorModel, SpectralField
 
@@ -43,7 +43,7 @@ class VAE(nn.Module):
     def __init__(self, grid: Grid, truncation: int | None, network: NetworkSettings, sigma: float, device="cpu"):
         super().__init__()
         self.grid, self.truncation, self.settings, self.sigma = grid, truncation, network, sigma
-        self.autocast = False  # run both networks, and nothing else, in bfloat16
+        self.autocast = False  # run both networks, and nothing else, in bfloat16 where it is native
         self.encoder = Network(replace(network, outputs=tuple(2 * count for count in network.outputs)))
         self.decoder = Network(replace(network, inputs=network.outputs, outputs=network.inputs))
         self.register_buffer("deviation", torch.ones(sum(network.inputs), 1, 1))
@@ -55,7 +55,7 @@ class VAE(nn.Module):
         return sum(self.settings.outputs)
 
     def _run(self, network, x):
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+        with mixed_precision(x.device, self.autocast):
             return network(x).to(x.dtype)
 
     def encode(self, errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

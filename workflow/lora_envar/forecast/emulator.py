@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..grid import Grid, SphericalHarmonics
-from ..network import Network, NetworkSettings
+from ..network import Network, NetworkSettings, mixed_precision
 from ..seeds import generator
 from ..training import TrainingSettings, train
 from ..weights import load_weights, save_weights, settings_from
@@ -34,7 +34,7 @@ class Emulator(nn.Module):
     def __init__(self, grid: Grid, truncation: int | None, settings: NetworkSettings, device="cpu"):
         super().__init__()
         self.grid, self.truncation, self.settings = grid, truncation, settings
-        self.autocast = False  # run the network, and nothing else, in bfloat16
+        self.autocast = False  # run the network, and nothing else, in bfloat16 where it is native
         self.network = Network(settings)
         channels = sum(settings.inputs)
         for name in ("mean", "deviation", "change_deviation"):
@@ -43,7 +43,7 @@ class Emulator(nn.Module):
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
 
     def step(self, states: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(states.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+        with mixed_precision(states.device, self.autocast):
             change = self.network((states - self.mean) / self.deviation)
         advanced = states + self.change_deviation * change.float()
         return advanced if self.harmonics is None else self.harmonics.project(advanced)
