@@ -25,6 +25,7 @@ include: "workflow/rules/background.smk"
 include: "workflow/rules/observations.smk"
 include: "workflow/rules/cycle.smk"
 include: "workflow/rules/verification.smk"
+include: "workflow/rules/tuning.smk"
 include: "workflow/rules/example.smk"
 
 

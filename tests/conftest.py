@@ -9,7 +9,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from lora_envar.background.vae import VAE  # noqa: E402
+from lora_envar.background.vae import FORMS  # noqa: E402
 from lora_envar.grid import Grid  # noqa: E402
 from lora_envar.network import NetworkSettings  # noqa: E402
 
@@ -44,11 +44,11 @@ def small_network(inputs=(69,), outputs=(8,)):
     )
 
 
-@pytest.fixture
-def small_vae(small_grid):
-    """A VAE whose weights are random, but not small, so that it is visibly nonlinear."""
+@pytest.fixture(params=sorted(FORMS))
+def small_vae(request, small_grid):
+    """A VAE of either form whose weights are random, but not small, so that it is visibly nonlinear."""
     torch.manual_seed(3)
-    vae = VAE(small_grid, 10, small_network(), sigma=0.5)
+    vae = FORMS[request.param](small_grid, 10, small_network(), sigma=0.5)
     with torch.no_grad():
         for parameter in vae.parameters():
             parameter.add_(

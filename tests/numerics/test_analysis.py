@@ -1,26 +1,20 @@
 """The analysis equals its closed form where there is one, and its gradient is right where there is none."""
 
 import math
-from datetime import UTC
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from lora_envar.analysis.variational import CostFunction, DivergenceError, MinimiserSettings, analyse, minimise
+from cases import GRID, blue, cost_of, observations, quiet
+from lora_envar.analysis.variational import DivergenceError, MinimiserSettings, analyse, minimise
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEErrorModel
-from lora_envar.grid import Grid, SphericalHarmonics
+from lora_envar.grid import SphericalHarmonics
 from lora_envar.observations.operator import ObservationOperator
-from lora_envar.observations.simulate import draw_columns, simulate
 from lora_envar.observations.table import Observations
 
-GRID = Grid("gaussian", 16, 32)
 WAVES = 5
-
-
-def quiet(_):
-    return None
 
 
 def gaussian_model(dtype=torch.float64):
@@ -34,33 +28,12 @@ def gaussian_model(dtype=torch.float64):
     return model, covariance
 
 
-def observations(columns=12, fraction=0.5):
-    truth = np.random.default_rng(3).normal(size=(69, *GRID.shape))
-    from datetime import datetime
-
-    time = datetime(2009, 1, 1, tzinfo=UTC)
-    return simulate(
-        lambda _: truth, [time], GRID, draw_columns(GRID, columns, "random", 1), np.full(69, fraction), True, 1
-    )
-
-
-def cost_of(model, table, dtype=torch.float64, weight=1.0, background=None):
-    background = torch.zeros(69, *GRID.shape, dtype=dtype) if background is None else background
-    operator = ObservationOperator(table, GRID, dtype)
-    values, errors = (torch.as_tensor(column, dtype=dtype) for column in (table.value, table.error))
-    return CostFunction(model, weight, background, lambda field: field, operator, values, errors)
-
-
 def test_linear_gaussian_3dvar_is_the_blue():
     model, _ = gaussian_model()
     table = observations()
     cost = cost_of(model, table, weight=2.0)
     minimum = minimise(cost, cost.zero(), MinimiserSettings(400, 50, 1e-10), quiet)
-    # with G = H B^(1/2), column by column: w = G' (G G' + lambda R)^-1 d, x_a = B^(1/2) w
-    columns = [cost.operator(model.increment(unit)) for unit in torch.eye(model.control_size, dtype=torch.float64)]
-    observed = torch.stack(columns, dim=1)
-    innovation = observed @ observed.T + 2.0 * torch.diag(cost.errors**2)
-    expected = model.increment(observed.T @ torch.linalg.solve(innovation, cost.values))
+    expected = blue(cost)
     error = (cost.state(minimum.control) - expected).norm() / expected.norm()
     assert error < 1e-6
 
@@ -128,7 +101,7 @@ def test_vae_increment_is_zero_for_zero_control(small_vae):
 def test_without_residual_it_is_the_published_form(small_vae):
     """x_b + S [D(z) - D(0)], z the control itself."""
     model = VAEErrorModel(small_vae, None, 0.0)
-    z = torch.randn(1, 8, *GRID.shape, generator=torch.Generator().manual_seed(7))
+    z = torch.randn(1, *small_vae.latent_shape, generator=torch.Generator().manual_seed(7))
     expected = small_vae.deviation * (small_vae.decode(z) - small_vae.decode(torch.zeros_like(z)))[0]
     torch.testing.assert_close(model.increment(z.flatten()), expected, rtol=0, atol=1e-6)
 

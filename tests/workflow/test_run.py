@@ -22,7 +22,17 @@ from lora_envar.verification.score import COLUMNS
 from lora_envar.weights import load_weights
 from tiny import Run, tiny_configuration
 
-EXPERIMENTS = ("no_assimilation", "3dvar", "vae_var", "lora_envar", "other_days", "nmc_members", "full_finetuning")
+EXPERIMENTS = (
+    "no_assimilation",
+    "3dvar",
+    "3dvar_spectral",
+    "hybrid",
+    "vae_var",
+    "lora_envar",
+    "other_days",
+    "nmc_members",
+    "full_finetuning",
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +83,11 @@ def test_no_two_methods_give_the_same_analysis(finished):
         return {name: read_state(finished.folder / "results" / name / time / "analysis.nc") for name in names}
 
     # at the second cycle there are too few members of the system's own to tune on: still the static model
-    static = {"vae_var", "lora_envar", "full_finetuning"}
+    static = [{"vae_var", "lora_envar", "full_finetuning"}, {"3dvar", "hybrid"}]
     for (a, first), (b, second) in itertools.combinations(analyses(EXPERIMENTS, "20090226T06").items(), 2):
         assert np.isfinite(first).all()
-        assert np.array_equal(first, second) == ({a, b} <= static), (a, b)
-    tuned = ("lora_envar", "other_days", "nmc_members", "full_finetuning")
+        assert np.array_equal(first, second) == any({a, b} <= group for group in static), (a, b)
+    tuned = ("lora_envar", "other_days", "nmc_members", "full_finetuning", "hybrid")
     for (a, first), (b, second) in itertools.combinations(analyses(tuned, "20090226T12").items(), 2):
         assert not np.array_equal(first, second), (a, b)
 

@@ -62,7 +62,7 @@ def tiny_configuration(folder) -> dict:
     config["forecast_model"]["weights"] = "model.safetensors"
     config["nmc"] |= {"end": "2009-02-20T00", "every_hours": 12, "block_days": 5}
     config["vae"] |= {"initial_weights": None, "residual_draws": 16}
-    config["vae"]["network"] |= {"latent_channels": [8], "widths": [16], "heads": [2], "core_width": 16}
+    config["vae"]["network"] |= {"latent_channels": [20], "widths": [16], "heads": [2], "core_width": 16}
     config["vae"]["network"] |= {"core_heads": 2, "core_depth": 1, "window": [4, 4]}
     config["vae"]["training"] |= {"epochs": 10, "learning_rate": 1e-3}
     config["observations"] = {"sparse": dict(config["observations"]["quasi_uniform_700"], columns=100)}
@@ -73,11 +73,13 @@ def tiny_configuration(folder) -> dict:
         "other_days": {**lora, "settings": {"members": "other_days"}, "donor": "lora_envar"},
         "nmc_members": {**lora, "settings": {"members": "nmc"}},
         "full_finetuning": {**short, "method": "full_finetuning", "ensemble": 2},
+        "hybrid": {**short, "method": "hybrid", "ensemble": 2},
     }
-    for method in ("lora_envar", "full_finetuning"):
+    for method in ("lora_envar", "full_finetuning", "hybrid"):
         config["methods"][method]["minimum_members"] = 2
-    for entry in config["experiments"].values():
-        last = "2009-02-26T06" if METHODS[entry["method"]].tuning is None else "2009-02-27T06"
+    last_cycle = {"lora_envar": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}
+    for name, entry in config["experiments"].items():
+        last = last_cycle.get(name, "2009-02-26T12" if METHODS[entry["method"]].ensemble else "2009-02-26T06")
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     del config["example"]

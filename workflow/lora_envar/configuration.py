@@ -1,15 +1,43 @@
 """What the schema of the configuration cannot say: relations between keys. Each error names its key."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
 
 from .analysis import METHODS
 from .state import GROUPS
 from .timeline import parse
+from .tuning import PREFIX, candidates
 from .verification import ROLLOUT_HOURS
 
 
 class ConfigurationError(ValueError):
     """The configuration asks for something impossible."""
+
+
+def with_tuned_settings(config: dict):
+    """Put the values of the file `tuned_settings` into the section `methods`, in place.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, or names methods or settings that the section lacks.
+    """
+    path = config.get("tuned_settings")
+    if not path:
+        return
+    try:
+        tuned = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"tuned_settings: {path} cannot be read ({error}); `tune` makes it") from None
+    for method, settings in tuned.items():
+        known = config["methods"].get(method)
+        unknown = sorted(set(settings) - set(known or {}))
+        if known is not None and unknown:
+            raise ConfigurationError(f"tuned_settings: {path} has {', '.join(unknown)}, unknown in methods.{method}")
+        if known is not None:
+            known |= settings
 
 
 def check(config: dict):
@@ -38,6 +66,7 @@ def check(config: dict):
         )
     for name, experiment in config["experiments"].items():
         _check_experiment(name, experiment, config, archive, step, spin_up)
+    _check_tuning(config, archive, step)
     first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
     _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), archive)
     _check_segments(config.get("example", {}).get("segments", {}))
@@ -76,6 +105,28 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
         raise ConfigurationError(
             f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
         )
+
+
+def _check_tuning(config, archive, step):
+    """Candidates can be run, and on no day of what they are chosen for."""
+    for name, experiment in candidates(config).items():
+        _check_experiment(name, experiment, config, archive, step, config["tuning"]["spin_up_cycles"])
+        settings = experiment["settings"]
+        unknown = sorted(set(settings) - set(config["methods"].get(experiment["method"], {})))
+        if unknown:
+            key = f"tuning.search.{experiment['method']}"
+            raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown in methods.{experiment['method']}")
+    for name, experiment in config["experiments"].items():
+        if name.startswith(PREFIX):
+            raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are for candidates")
+        if config.get("tuning"):
+            (start, end), (first, last) = (
+                [parse(text) for text in e["period"]] for e in (config["tuning"], experiment)
+            )
+            if start <= last and first <= end:
+                raise ConfigurationError(
+                    f"tuning.period: {' to '.join(config['tuning']['period'])} overlaps with experiments.{name}.period"
+                )
 
 
 def _check_donor(key, experiment, config):

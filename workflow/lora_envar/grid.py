@@ -9,8 +9,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch_harmonics import InverseRealSHT, RealSHT
+from torch_harmonics import InverseRealSHT, InverseRealVectorSHT, RealSHT, RealVectorSHT
 
+EARTH_RADIUS = 6.371e6  # m
+EARTH_ROTATION = 7.292e-5  # rad s-1
 _TORCH_HARMONICS_NAME = {"gaussian": "legendre-gauss", "equiangular": "equiangular"}
 
 
@@ -131,7 +133,7 @@ class SphericalHarmonics:
         resolved = finest_truncation(grid)
         if not 0 <= truncation <= resolved:
             raise ValueError(f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} resolves T{resolved}, not T{truncation}")
-        self.grid, self.truncation = grid, truncation
+        self.grid, self.truncation, self.dtype = grid, truncation, dtype
         modes = truncation + 1
         kind = _TORCH_HARMONICS_NAME[grid.kind]
         self._forward = RealSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
@@ -141,8 +143,9 @@ class SphericalHarmonics:
         degree, order = degree[by_order], order[by_order]
         self._flat = torch.as_tensor(degree * modes + order, device=device)
         self._zonal = modes  # the m = 0 coefficients come first and have no sine part
-        #: total wavenumber of each real coefficient, shape ((T + 1)^2,)
+        #: total wavenumber and order of each real coefficient, shape ((T + 1)^2,)
         self.degree = torch.as_tensor(np.concatenate([degree, degree[modes:]]), device=device)
+        self.order = torch.as_tensor(np.concatenate([order, order[modes:]]), device=device)
         # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
         scale = np.where(order == 0, 1.0, np.sqrt(2.0)) / np.sqrt(4.0 * np.pi)
         self._scale = torch.as_tensor(scale, dtype=dtype, device=device)
@@ -154,18 +157,26 @@ class SphericalHarmonics:
 
     def analyse(self, field: torch.Tensor) -> torch.Tensor:
         """Coefficients, shape (..., (T + 1)^2), of fields of shape (..., nlat, nlon)."""
-        coefficients = self._forward(field).flatten(-2)[..., self._flat] * self._scale
-        return torch.cat([coefficients.real, coefficients.imag[..., self._zonal :]], dim=-1)
+        return self.to_real(self._forward(field))
 
     def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Fields, shape (..., nlat, nlon), of coefficients of shape (..., (T + 1)^2)."""
+        return self._inverse(self.to_complex(coefficients))
+
+    def to_real(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """Real coefficients, (..., (T + 1)^2), of torch-harmonics' complex ones, (..., T + 1, T + 1)."""
+        coefficients = spectrum.flatten(-2)[..., self._flat] * self._scale
+        return torch.cat([coefficients.real, coefficients.imag[..., self._zonal :]], dim=-1)
+
+    def to_complex(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """The way back of `to_real`."""
         real = coefficients[..., : len(self._flat)]
         sine = coefficients[..., len(self._flat) :]
         imaginary = torch.cat([torch.zeros_like(real[..., : self._zonal]), sine], dim=-1)
         modes = self.truncation + 1
         full = torch.complex(real, imaginary) / self._scale
         spectrum = full.new_zeros((*full.shape[:-1], modes * modes)).index_copy(-1, self._flat, full)
-        return self._inverse(spectrum.unflatten(-1, (modes, modes)))
+        return spectrum.unflatten(-1, (modes, modes))
 
     def project(self, field: torch.Tensor) -> torch.Tensor:
         """Remove all that the truncation does not hold, shape unchanged."""
@@ -176,6 +187,74 @@ class SphericalHarmonics:
         square = self.analyse(field) ** 2
         spectrum = square.new_zeros((*square.shape[:-1], self.truncation + 1))
         return spectrum.index_add(-1, self.degree, square)
+
+
+class VectorHarmonics:
+    """Stream function and velocity potential of winds, and back, by torch-harmonics' vector transform.
+
+    Coefficients are laid out as those of `SphericalHarmonics`; psi and chi are in m2 s-1 and have no mean.
+
+    Parameters
+    ----------
+    harmonics : SphericalHarmonics
+        Its grid, truncation, type and device.
+    """
+
+    def __init__(self, harmonics: SphericalHarmonics):
+        self.harmonics = harmonics
+        grid, modes = harmonics.grid, harmonics.truncation + 1
+        dtype, device = harmonics.dtype, harmonics.degree.device
+        kind = _TORCH_HARMONICS_NAME[grid.kind]
+        self._forward = RealVectorSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
+        self._inverse = InverseRealVectorSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
+
+    def analyse(self, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Coefficients of psi and chi, each (..., (T + 1)^2), of winds (..., nlat, nlon) in m s-1."""
+        spectrum = self._forward(torch.stack([u, v], dim=-3)) * EARTH_RADIUS
+        return self.harmonics.to_real(spectrum[..., 0, :, :]), self.harmonics.to_real(spectrum[..., 1, :, :])
+
+    def synthesise(self, psi: torch.Tensor, chi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Winds, each (..., nlat, nlon) in m s-1, of coefficients (..., (T + 1)^2) of psi and chi."""
+        spectrum = torch.stack([self.harmonics.to_complex(psi), self.harmonics.to_complex(chi)], dim=-3)
+        return (self._inverse(spectrum) / EARTH_RADIUS).unbind(-3)
+
+
+class LinearBalance:
+    """Geopotential in linear balance with a stream function, del^-2 div(f grad psi), on coefficients.
+
+    Exact within the truncation: f is 2 Omega times the sine of latitude, which couples neighbouring wavenumbers.
+    """
+
+    def __init__(self, harmonics: SphericalHarmonics):
+        degree, order = harmonics.degree, harmonics.order
+        position = {}
+        seen: dict[tuple[int, int], int] = {}
+        for index, key in enumerate(zip(degree.tolist(), order.tolist(), strict=True)):
+            sine = seen.get(key, 0)  # of an order above 0 the cosine comes first
+            seen[key] = 1
+            position[*key, sine] = index
+        below, above = torch.zeros_like(degree), torch.zeros_like(degree)
+        lower, upper = (torch.zeros(len(degree), dtype=harmonics.dtype) for _ in range(2))
+        for (wave, m, sine), index in position.items():
+            for neighbour, indices, weights in ((wave - 1, below, lower), (wave + 1, above, upper)):
+                other = position.get((neighbour, m, sine))
+                if other is not None:
+                    larger = max(wave, neighbour)
+                    indices[index] = other
+                    weights[index] = ((larger**2 - m**2) / (4 * larger**2 - 1)) ** 0.5
+        self._below, self._above = below, above
+        self._lower, self._upper = lower.to(degree.device), upper.to(degree.device)
+        self._laplacian = (-degree * (degree + 1)).to(harmonics.dtype)
+
+    def _sine_of_latitude(self, coefficients):
+        return self._lower * coefficients[..., self._below] + self._upper * coefficients[..., self._above]
+
+    def __call__(self, psi: torch.Tensor) -> torch.Tensor:
+        """Coefficients of geopotential, m2 s-2, shape as those of psi, m2 s-1."""
+        laplacian = self._laplacian
+        # 2 div(s grad psi) = del2(s psi) + s del2 psi - psi del2 s, and del2 s = -2 s / a^2 for s the sine of latitude
+        twice = laplacian * self._sine_of_latitude(psi) + self._sine_of_latitude((laplacian + 2.0) * psi)
+        return EARTH_ROTATION * torch.where(laplacian < 0, twice / laplacian.clamp_max(-1.0), 0.0)
 
 
 class Regridder:

@@ -69,6 +69,27 @@ rule fit_gaussian:
         "../scripts/fit_gaussian.py"
 
 
+rule fit_genbe:
+    input:
+        "results/background/nmc_training_set.nc",
+    output:
+        "results/background/genbe.safetensors",
+    log:
+        "logs/fit_genbe.log",
+    benchmark:
+        "benchmarks/fit_genbe.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        error_grid=config["error_grid"],
+    script:
+        "../scripts/fit_genbe.py"
+
+
 rule pretrain_vae:
     input:
         samples="results/background/nmc_training_set.nc",

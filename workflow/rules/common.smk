@@ -4,18 +4,23 @@ from datetime import timedelta
 sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
 
 from lora_envar.analysis import METHODS
-from lora_envar.configuration import ConfigurationError, check
+from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
 from lora_envar.script import prepare_environment
+from lora_envar.tuning import candidates
 from lora_envar.timeline import name as time_name, parse as parse_time, shift, times
 
 try:
+    with_tuned_settings(config)
     check(config)
 except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None
 
 prepare_environment(config.get("warm_start", True))
 
-EXPERIMENTS = config["experiments"]
+# what is compared, what is only tuned, and both
+COMPARED = config["experiments"]
+CANDIDATES = candidates(config)
+EXPERIMENTS = {**COMPARED, **CANDIDATES}
 STEP = config["cycling"]["step_hours"]
 ARCHIVE_START = parse_time(config["archive"]["start"])
 ARCHIVE_END = parse_time(config["archive"]["end"])
@@ -84,7 +89,7 @@ def settings(experiment):
 def forecast_starts(experiment):
     """Analysis times after the spin-up from which medium-range forecasts start."""
     wanted = config["verification"].get("forecast")
-    if not wanted:
+    if not wanted or experiment in CANDIDATES:
         return []
     scored = cycles(experiment)[config["verification"]["spin_up_cycles"] :]
     lead = timedelta(hours=max(wanted["lead_hours"]))
@@ -100,4 +105,4 @@ def kept(path):
 def spin_up_ends():
     """The first scored cycle of every experiment."""
     first = config["verification"]["spin_up_cycles"]
-    return {name: cycles(name)[first] for name in EXPERIMENTS}
+    return {name: cycles(name)[first] for name in COMPARED}

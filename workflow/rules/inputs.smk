@@ -49,13 +49,16 @@ def members_valid(wildcards):
     return donor, whole[index % len(whole)]
 
 
-def tuning_samples(wildcards):
-    if settings(wildcards.experiment)["members"] == "nmc":
-        return "results/background/nmc_training_set.nc"
-    experiment, time = members_valid(wildcards)
+def member_files(experiment, time):
     return [
         f"results/{experiment}/{valid}/members.nc" for valid in lags(experiment, time)
     ]
+
+
+def tuning_samples(wildcards):
+    if settings(wildcards.experiment)["members"] == "nmc":
+        return "results/background/nmc_training_set.nc"
+    return member_files(*members_valid(wildcards))
 
 
 def tuned_file(experiment, time):
@@ -76,12 +79,16 @@ def error_model_files(wildcards):
     method = method_of(wildcards.experiment)
     files = {
         None: {},
+        "genbe": {"genbe": "results/background/genbe.safetensors"},
+        "hybrid": {"genbe": "results/background/genbe.safetensors"},
         "gaussian": {"gaussian": "results/background/gaussian.safetensors"},
         "vae": {
             "vae": "results/background/vae.safetensors",
             "residual": "results/background/residual.safetensors",
         },
     }[method.error_model]
+    if method.ensemble and not method.tuning:
+        files["members"] = member_files(wildcards.experiment, wildcards.time)
     if method.tuning:
         files["tuned"] = tuned_file(wildcards.experiment, wildcards.time)
     return files
@@ -97,12 +104,12 @@ def scored_files(kind):
 
 
 # models are judged on the period of the experiments, apart from what they were fitted to
-FIRST_CYCLE = min(period(experiment)[0] for experiment in EXPERIMENTS)
+FIRST_CYCLE = min(period(experiment)[0] for experiment in COMPARED)
 
 
 # The report shows the last cycle of the first experiment that assimilates with the richest method.
 SHOWN = max(
-    EXPERIMENTS,
+    COMPARED,
     key=lambda name: (
         method_of(name).tuning == "adapters",
         method_of(name).error_model is not None,

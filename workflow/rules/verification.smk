@@ -64,7 +64,7 @@ rule score:
 
 rule collect_scores:
     input:
-        expand("results/{experiment}/scores.csv", experiment=EXPERIMENTS),
+        expand("results/{experiment}/scores.csv", experiment=COMPARED),
     output:
         report(
             "results/scores.csv",
@@ -117,6 +117,7 @@ rule model_gates:
         archive=archive_files(FIRST_CYCLE, ARCHIVE_END),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
+        genbe="results/background/genbe.safetensors",
         gaussian="results/background/gaussian.safetensors",
         vae="results/background/vae.safetensors",
         residual="results/background/residual.safetensors",
@@ -151,7 +152,7 @@ rule cycling_gates:
         scores="results/scores.csv",
         observations=[
             f"results/{experiment}/{time}/observations.nc"
-            for experiment in EXPERIMENTS
+            for experiment in COMPARED
             for time in cycles(experiment)
             if method_of(experiment).error_model
         ],
@@ -168,7 +169,7 @@ rule cycling_gates:
         mem_mb=4000,
         runtime=60,
     params:
-        methods={name: entry["method"] for name, entry in EXPERIMENTS.items()},
+        methods={name: entry["method"] for name, entry in COMPARED.items()},
         spin_up=spin_up_ends(),
     script:
         "../scripts/cycling_gates.py"

@@ -6,6 +6,7 @@ with step(snakemake):
     from lora_envar.analysis.assimilate import assimilate
     from lora_envar.analysis.error_models import load
     from lora_envar.analysis.variational import MinimiserSettings
+    from lora_envar.background.ensemble import read_members
     from lora_envar.grid import Grid
     from lora_envar.observations.table import read_observations, write_observations
     from lora_envar.state_file import StateFile, write_states
@@ -17,12 +18,13 @@ with step(snakemake):
     settings = snakemake.params.settings
     error_grid = Grid.from_settings(snakemake.params.error_grid)
     files = dict(snakemake.input.items())
+    members = read_members(files.get("members", []), time, device())
     result = assimilate(
         background.read(time),
         background.grid,
         error_grid,
         table.select(table.time == hours_since_1970(time)),
-        load(snakemake.params.method, files, settings, error_grid, device()),
+        load(snakemake.params.method, files, settings, error_grid, members, device()),
         settings.get("background_weight", 1.0),
         MinimiserSettings(**snakemake.params.minimiser),
         device=device(),

@@ -3,20 +3,17 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
-    import torch
+    from lora_envar.background.ensemble import read_members
     from lora_envar.background.lora import LoraSettings, tune
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
-    from lora_envar.state_file import StateFile
     from lora_envar.timeline import parse
 
     time, settings, seed = snakemake.wildcards.time, snakemake.params.settings, snakemake.params.seed
     if settings["members"] == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble, seed, time)
     else:
-        valid = parse(snakemake.params.valid)
-        members = [torch.from_numpy(StateFile(path).read(valid)) for path in snakemake.input.samples]
-        members = torch.stack(members) if members else None
+        members = read_members(snakemake.input.samples, parse(snakemake.params.valid), device())
     adapters = snakemake.params.rank and LoraSettings(snakemake.params.rank, settings["alpha"], settings["targets"])
     tune(
         VAE.load(snakemake.input.vae, device()),

@@ -1,4 +1,4 @@
-"""Rule fit_gaussian: the static Gaussian background error of 3D-Var."""
+"""Rule fit_gaussian: the homogeneous, isotropic background error of 3dvar_spectral."""
 
 from lora_envar.script import step
 

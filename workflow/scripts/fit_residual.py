@@ -13,5 +13,7 @@ with step(snakemake):
     _, held_out = samples.split(snakemake.params.held_out)
     harmonics = SphericalHarmonics(vae.grid, vae.truncation or finest_truncation(vae.grid), device=device())
     draws = snakemake.params.draws
-    covariance = fit_residual(vae, normalised(samples, vae), held_out, harmonics, draws, snakemake.params.seed)
+    covariance = fit_residual(
+        vae, normalised(samples, vae.deviation), held_out, harmonics, draws, snakemake.params.seed
+    )
     save_residual(snakemake.output[0], covariance, samples=len(held_out), draws=draws)

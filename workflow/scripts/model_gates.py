@@ -23,8 +23,8 @@ with step(snakemake):
     _, held_out = samples.split(snakemake.params.held_out)
     # judged as fitted: the amplitude of the cycles is a tuned setting
     models = {
-        name: load(name, dict(snakemake.input.items()), {"residual_amplitude": 1.0}, grid, device())
-        for name in ("3dvar", "vae_var")
+        name: load(name, dict(snakemake.input.items()), {"residual_amplitude": 1.0}, grid, device=device())
+        for name in ("3dvar", "3dvar_spectral", "vae_var")
     }
     gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
     gates += error_model_gates(

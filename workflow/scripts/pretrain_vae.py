@@ -3,17 +3,22 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
-    from lora_envar.background.pretraining import build_vae, normalised, pretrain
+    from lora_envar.background.pretraining import load_vae, new_vae, normalised, pretrain
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.training import TrainingSettings
 
     samples = TrainingSet(snakemake.input.samples)
     settings = snakemake.params.vae
     truncation = snakemake.params.error_grid.get("truncation")
-    vae = build_vae(settings, samples, truncation, snakemake.input.get("initial") or None, device())
+    indices, _ = samples.split(snakemake.params.held_out)
+    initial = snakemake.input.get("initial")
+    if initial:
+        vae = load_vae(settings, samples.grid, initial, device())
+    else:
+        fields = normalised(samples, samples.deviation)
+        vae = new_vae(settings, samples.grid, truncation, samples.deviation, fields, indices, device())
     training = dict(settings["training"])
     seed, epochs = training.pop("seed"), training.pop("epochs")
-    indices, _ = samples.split(snakemake.params.held_out)
     schedule = TrainingSettings(steps=epochs * -(-len(indices) // training["batch"]), **training)
-    pretrain(vae, normalised(samples, vae), indices, schedule, seed)
+    pretrain(vae, normalised(samples, vae.deviation), indices, schedule, seed)
     vae.save(snakemake.output[0], samples=len(indices), updates=schedule.steps)

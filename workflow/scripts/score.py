@@ -5,6 +5,7 @@ from lora_envar.script import step
 with step(snakemake):
     from lora_envar.files import whole
     from lora_envar.state_file import Archive, StateFile
+    from lora_envar.timeline import parse
     from lora_envar.verification.score import score_all
 
     truth = Archive(snakemake.input.archive)
@@ -19,10 +20,8 @@ with step(snakemake):
     ]
 
     def lead(kind, file, time):
-        if kind == "forecast":  # the analysis is its folder's time
-            start = min(f.times[0] for k, f in files if k == "analysis" and f.path.parent == file.path.parent)
-            return int((time - start).total_seconds()) // 3600
-        return 0
+        start = parse(file.path.parent.name)  # the analysis time
+        return int((time - start).total_seconds()) // 3600 if kind == "forecast" else 0
 
     entries = (
         (time, kind, lead(kind, file, time), file.read(time), truth.read(time))

@@ -13,7 +13,7 @@ class Method:
     Attributes
     ----------
     error_model : str or None
-        ``gaussian``, ``vae``, or None for no analysis at all.
+        ``genbe``, ``gaussian``, ``hybrid``, ``vae``, or None for no analysis at all.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters.
     tuning : str or None
@@ -27,7 +27,9 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "no_assimilation": Method(None),
-    "3dvar": Method("gaussian"),
+    "3dvar": Method("genbe"),
+    "3dvar_spectral": Method("gaussian"),
+    "hybrid": Method("hybrid", ensemble=True),
     "vae_var": Method("vae"),
     "lora_envar": Method("vae", ensemble=True, tuning="adapters"),
     "full_finetuning": Method("vae", ensemble=True, tuning="all"),

@@ -1,10 +1,19 @@
 """Time-lagged ensembles: perturbations of forecasts valid at one time, and the two normalisations of them."""
 
+from datetime import datetime
+
 import torch
 
 from ..grid import Grid
+from ..state_file import StateFile
 
 NORMALISATIONS = ("member", "amplitude")
+
+
+def read_members(paths: list, time: datetime, device="cpu") -> torch.Tensor | None:
+    """The forecasts valid at a time, one of each file: (members, 69, lat, lon), or None if there are no files."""
+    members = [torch.from_numpy(StateFile(path).read(time)) for path in paths]
+    return torch.stack(members).to(device) if members else None
 
 
 def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, normalisation: str) -> torch.Tensor:

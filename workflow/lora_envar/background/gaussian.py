@@ -1,4 +1,4 @@
-"""The static Gaussian background error of 3D-Var: homogeneous, isotropic, from NMC samples."""
+"""The background error of `3dvar_spectral`: homogeneous, isotropic, all channels with all, from NMC samples."""
 
 import torch
 
@@ -8,14 +8,11 @@ from .spectral import GaussianErrorModel, SpectralField, covariance_root, estima
 from .training_set import TrainingSet
 
 
-def fit_gaussian(samples: TrainingSet, truncation: int | None, batch: int = 16) -> torch.Tensor:
+def fit_gaussian(samples: TrainingSet, truncation: int | None) -> torch.Tensor:
     """Covariance of normalised errors per total wavenumber, shape (T + 1, 69, 69), about the samples' mean."""
     harmonics = SphericalHarmonics(samples.grid, truncation or finest_truncation(samples.grid), torch.float64)
     deviation = torch.from_numpy(samples.deviation).double().view(-1, 1, 1)
-    batches = [range(first, min(first + batch, len(samples))) for first in range(0, len(samples), batch)]
-    mean = sum(torch.from_numpy(samples.read(part)).double().sum(0) for part in batches) / len(samples)
-    normalised = ((torch.from_numpy(samples.read(part)).double() - mean) / deviation for part in batches)
-    return estimate_covariance(normalised, harmonics)
+    return estimate_covariance((errors / deviation for errors in samples.centred()), harmonics)
 
 
 def save_gaussian(path, covariance: torch.Tensor, deviation):

@@ -1,7 +1,9 @@
 """Tuning the VAE on an ensemble: low-rank adapters (LoRA) on linear layers of its attention blocks, or all weights.
 
-W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter that has not
-been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit.
+A layer's W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter
+that has not been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit. The linear
+stage of a `SpectralVAE` is adapted relative to itself, W_l (1 + (alpha / r) B_l A), since its entries differ by orders
+of magnitude.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,7 +17,7 @@ from ..seeds import generator
 from ..training import TrainingSettings, train
 from ..weights import load_weights, save_weights
 from .ensemble import perturbations
-from .vae import VAE
+from .vae import VAE, Basis, SpectralVAE
 
 #: which linear layers of a block are adapted, by the configuration's name
 TARGETS = {
@@ -54,14 +56,37 @@ class AdaptedLinear(nn.Module):
         return self.linear(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
 
 
+class AdaptedBasis(nn.Module):
+    """A frozen `Basis` with an adapter: A is common to all wavenumbers, B has a matrix for each."""
+
+    def __init__(self, basis: Basis, rank: int, alpha: float, draws: torch.Generator | None):
+        super().__init__()
+        self.linear, self.scale = basis, alpha / rank
+        weight = basis.weight
+        waves, _, latent = weight.shape
+        bound = latent**-0.5
+        down = torch.empty(rank, latent).uniform_(-bound, bound, generator=draws)
+        self.down = nn.Parameter(down.to(weight))
+        self.up = nn.Parameter(weight.new_zeros(waves, latent, rank))
+
+    def forward(self) -> torch.Tensor:
+        weight = self.linear()
+        return weight + self.scale * weight @ self.up @ self.down
+
+
 def add_adapters(vae: VAE, settings: LoraSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
-    """Put adapters into every attention block of encoder and decoder, freeze all else; gives the adapters by name."""
+    """Put adapters into every attention block of encoder and decoder, freeze all else; gives the adapters by name.
+
+    With `all_linear`, a `SpectralVAE`'s linear stage gets one too.
+    """
     vae.requires_grad_(False)
     for block in [module for module in vae.modules() if isinstance(module, Block)]:
         for target in TARGETS[settings.targets]:
             owner, _, name = target.rpartition(".")
             parent = block.get_submodule(owner)
             setattr(parent, name, AdaptedLinear(getattr(parent, name), settings.rank, settings.alpha, draws))
+    if settings.targets == "all_linear" and isinstance(vae, SpectralVAE):
+        vae.basis = AdaptedBasis(vae.basis, settings.rank, settings.alpha, draws)
     return adapters(vae)
 
 
@@ -105,11 +130,10 @@ def finetune(
     per_epoch = -(-len(members) // batch)
     order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(epochs)])
     batches = [part for epoch in order.split(len(members)) for part in epoch.split(batch)]
-    latent_shape = (vae.latent_channels, *vae.grid.shape)
 
     def loss(step):
         picked = members[batches[step]]
-        noise = torch.randn(len(picked), *latent_shape, generator=draws).to(members)
+        noise = torch.randn(len(picked), *vae.latent_shape, generator=draws).to(members)
         return vae.loss(picked, noise)
 
     settings = TrainingSettings(steps=epochs * per_epoch, batch=batch, learning_rate=learning_rate)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..grid import SphericalHarmonics
+from ..grid import Grid, SphericalHarmonics
 from ..network import NetworkSettings
 from ..seeds import generator
 from ..state import CHANNELS, GROUPS
@@ -12,7 +12,7 @@ from ..training import TrainingSettings, train
 from ..weights import load_weights, save_weights
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
-from .vae import VAE, VAEErrorModel
+from .vae import FORMS, VAE, SpectralVAE, VAEErrorModel
 
 
 def vae_network(settings: dict, shape: tuple[int, int]) -> NetworkSettings:
@@ -22,32 +22,57 @@ def vae_network(settings: dict, shape: tuple[int, int]) -> NetworkSettings:
     return NetworkSettings(shape, (len(CHANNELS),) if groups == "together" else GROUPS, latent, **sizes)
 
 
-def build_vae(settings: dict, samples: TrainingSet, truncation: int | None, initial=None, device="cpu") -> VAE:
-    """A VAE of the configuration's sizes, from given weights, or drawn anew with the samples' standard deviation.
+def load_vae(settings: dict, grid: Grid, path, device="cpu") -> VAE:
+    """The VAE of a file, to be trained further.
 
     Raises
     ------
     ValueError
-        If the given weights are of other sizes than the configuration's.
+        If it is of another form or other sizes than the configuration's.
     """
-    network = vae_network(settings["network"], samples.grid.shape)
-    if initial is not None:
-        vae = VAE.load(initial, device)
-        if (vae.settings, vae.grid, vae.sigma) != (network, samples.grid, settings["sigma"]):
-            raise ValueError(
-                f"{initial}: was trained with {vae.settings}, sigma {vae.sigma}, on {vae.grid}; the configuration's "
-                f"vae.network, vae.sigma and error_grid ask for {network}, {settings['sigma']}, {samples.grid}"
-            )
-        return vae
-    torch.manual_seed(settings["training"]["seed"])
-    vae = VAE(samples.grid, truncation, network, settings["sigma"], device)
-    vae.deviation.copy_(torch.from_numpy(samples.deviation).view(-1, 1, 1))
+    vae = VAE.load(path, device)
+    wanted = (settings["latents"], vae_network(settings["network"], grid.shape), settings["sigma"], grid)
+    found = (vae.latents, vae.settings, vae.sigma, vae.grid)
+    if found != wanted:
+        raise ValueError(
+            f"{path}: was trained with (latents, network, sigma, grid) = {found}; the configuration's section vae and "
+            f"its error_grid ask for {wanted}"
+        )
     return vae
 
 
-def normalised(samples: TrainingSet, vae: VAE) -> Callable[[list[int]], torch.Tensor]:
-    """A function that gives samples by their indices, divided by the VAE's standard deviations."""
-    deviation = vae.deviation.cpu()
+def new_vae(
+    settings: dict,
+    grid: Grid,
+    truncation: int | None,
+    deviation,
+    samples: Callable[[list[int]], torch.Tensor],
+    indices: list[int],
+    device="cpu",
+    batch: int = 16,
+) -> VAE:
+    """A VAE of the configuration's form and sizes, its weights drawn, its linear stage, if it has one, fitted.
+
+    Parameters
+    ----------
+    deviation : (69,)
+        Standard deviation of the errors per channel, in the units of the state.
+    samples, indices
+        As `pretrain` takes them.
+    """
+    torch.manual_seed(settings["training"]["seed"])
+    form = FORMS[settings["latents"]]
+    vae = form(grid, truncation, vae_network(settings["network"], grid.shape), settings["sigma"], device)
+    vae.deviation.copy_(torch.as_tensor(deviation).view(-1, 1, 1))
+    if isinstance(vae, SpectralVAE):
+        parts = (samples(indices[first : first + batch]) for first in range(0, len(indices), batch))
+        vae.fit_basis(estimate_covariance(parts, SphericalHarmonics(grid, vae.truncation)))
+    return vae
+
+
+def normalised(samples: TrainingSet, deviation) -> Callable[[list[int]], torch.Tensor]:
+    """A function that gives samples by their indices, divided by standard deviations per channel."""
+    deviation = torch.as_tensor(deviation).cpu().view(-1, 1, 1)
     return lambda indices: torch.from_numpy(samples.read(indices)) / deviation
 
 
@@ -76,7 +101,7 @@ def pretrain(
         while len(queue) < settings.batch:
             queue.extend(indices[i] for i in torch.randperm(len(indices), generator=draws).tolist())
         batch = samples([queue.pop() for _ in range(settings.batch)]).to(device)
-        noise = torch.randn(len(batch), vae.latent_channels, *vae.grid.shape, generator=draws).to(device)
+        noise = torch.randn(len(batch), *vae.latent_shape, generator=draws).to(device)
         return vae.loss(batch, noise)
 
     vae.train().requires_grad_(True)
@@ -99,14 +124,15 @@ def fit_residual(
     """Covariance per total wavenumber of what decoded standard normal latents lack: R, (T + 1, channels, channels).
 
     R is the positive part of the covariance of the samples less that of D(z) - D(0), so that both terms of the error
-    model together have the covariance of the samples wherever the decoder's own does not exceed it.
+    model together have the covariance of the samples wherever the decoder's own does not exceed it. Of a `SpectralVAE`
+    it is known without draws: the noise of the generative model, where the samples hold as much.
     """
     draws = generator(seed, "residual")
 
     def decoded():
-        zero = vae.decode(vae.deviation.new_zeros(1, vae.latent_channels, *vae.grid.shape))
+        zero = vae.decode(vae.deviation.new_zeros(1, *vae.latent_shape))
         for _ in range(0, draws_count, batch):
-            latent = torch.randn(batch, vae.latent_channels, *vae.grid.shape, generator=draws)
+            latent = torch.randn(batch, *vae.latent_shape, generator=draws)
             yield vae.decode(latent.to(vae.deviation)) - zero
 
     def errors():
@@ -114,7 +140,10 @@ def fit_residual(
             yield samples(indices[first : first + batch]).to(vae.deviation.device)
 
     with torch.no_grad():
-        lacking = estimate_covariance(errors(), harmonics) - estimate_covariance(decoded(), harmonics)
+        covariance = estimate_covariance(errors(), harmonics)
+        if isinstance(vae, SpectralVAE):
+            return vae.lacking(covariance)
+        lacking = covariance - estimate_covariance(decoded(), harmonics)
     values, vectors = torch.linalg.eigh(lacking)
     return vectors @ (values.clamp_min(0.0).unsqueeze(-1) * vectors.mT)
 

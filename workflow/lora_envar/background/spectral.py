@@ -18,19 +18,48 @@ def estimate_covariance(samples, harmonics: SphericalHarmonics) -> torch.Tensor:
     samples : iterable of tensors
         Batches of shape (batch, channels, lat, lon) with zero expectation.
     """
-    waves = harmonics.truncation + 1
-    total, count = 0.0, 0
+    covariance = SpectralCovariance(harmonics.degree)
     for batch in samples:
-        coefficients = harmonics.analyse(batch).double()
-        channels = coefficients.shape[1]
-        products = torch.zeros(waves, channels, channels, dtype=torch.float64)
-        for wave in range(waves):
-            part = coefficients[..., harmonics.degree == wave].transpose(0, 1).flatten(1)
-            products[wave] = part @ part.T / (2 * wave + 1)
-        total, count = total + products, count + len(batch)
-    if not count:
-        raise ValueError("a covariance cannot be estimated from no samples")
-    return total / count
+        covariance.add(harmonics.analyse(batch))
+    return covariance.estimate()
+
+
+class SpectralCovariance:
+    """Accumulates the covariance per total wavenumber of coefficients with zero expectation.
+
+    Parameters
+    ----------
+    degree : (coefficients,)
+        Total wavenumber of each coefficient.
+    """
+
+    def __init__(self, degree: torch.Tensor):
+        self._degree, self._total, self._count = degree, 0.0, 0
+
+    def add(self, coefficients: torch.Tensor):
+        """Take in a batch of shape (batch, channels, coefficients)."""
+        parts = (coefficients[..., self._degree == wave] for wave in range(int(self._degree.max()) + 1))
+        parts = (part.double().transpose(0, 1).flatten(1) / part.shape[-1] ** 0.5 for part in parts)
+        self._total = self._total + torch.stack([part @ part.T for part in parts]).cpu()
+        self._count += len(coefficients)
+
+    def estimate(self) -> torch.Tensor:
+        """The covariance, (T + 1, channels, channels), float64."""
+        if not self._count:
+            raise ValueError("a covariance cannot be estimated from no samples")
+        return self._total / self._count
+
+
+def per_wave(matrices: torch.Tensor, coefficients: torch.Tensor, degree: torch.Tensor) -> torch.Tensor:
+    """Apply to every coefficient the matrix of its total wavenumber.
+
+    Parameters
+    ----------
+    matrices : (T + 1, outputs, inputs)
+    coefficients : (..., inputs, (T + 1)^2)
+    degree : ((T + 1)^2,)
+    """
+    return torch.einsum("noi,...in->...on", matrices[degree], coefficients)
 
 
 def covariance_root(covariance: torch.Tensor, floor: float = 1e-6) -> torch.Tensor:

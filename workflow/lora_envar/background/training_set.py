@@ -1,7 +1,7 @@
 """NMC samples in one netCDF file, read by sample, so that sets larger than memory can be trained on."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import netCDF4
 import numpy as np
@@ -100,6 +100,13 @@ class TrainingSet:
         """Samples, float32 of shape (batch, 69, lat, lon), in the units of the state."""
         error = self._dataset["error"]
         return error[indices] if isinstance(indices, slice) else np.stack([error[index] for index in indices])
+
+    def centred(self, batch: int = 16) -> Iterator[torch.Tensor]:
+        """All samples less their mean, in batches of (batch, 69, lat, lon), float64, in the units of the state."""
+        batches = [range(first, min(first + batch, len(self))) for first in range(0, len(self), batch)]
+        mean = sum(torch.from_numpy(self.read(part)).double().sum(0) for part in batches) / len(self)
+        for part in batches:
+            yield torch.from_numpy(self.read(part)).double() - mean
 
     def draw(self, count: int, seed: int, *purpose) -> torch.Tensor:
         """Different samples at random, (count, 69, lat, lon), in the units of the state."""

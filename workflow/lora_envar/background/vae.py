@@ -11,21 +11,26 @@ The published VAE-Var has a = 0 and does not subtract D(0). But decoded standard
 the errors: latents of encoded errors are correlated in space, those of the prior are not, and the decoder drops the
 generative model's noise. What they lack never gets corrected, and builds up from cycle to cycle. R is that lack, a
 homogeneous and isotropic covariance, so that both terms together have the covariance of the training set.
+
+Two forms share this: `VAE`, whose latents are fields on the grid, as published, and `SpectralVAE`, whose latents are
+spherical-harmonic coefficients around a linear stage that is known in closed form.
 """
 
+import math
 from dataclasses import asdict, replace
 
 import torch
 from torch import nn
 
-from ..grid import Grid, SphericalHarmonics
+from ..grid import Grid, SphericalHarmonics, finest_truncation
 from ..network import Network, NetworkSettings, mixed_precision
 from ..weights import load_weights, save_weights, settings_from
-from .spectral import GaussianErrorModel, SpectralField
+from .error_model import ErrorModel
+from .spectral import GaussianErrorModel, SpectralField, per_wave
 
 
 class VAE(nn.Module):
-    """Encoder and decoder, each a `Network`, with latent fields on the error grid.
+    """Encoder and decoder, each a `Network`, with latent fields on the error grid: the published form.
 
     Parameters
     ----------
@@ -40,19 +45,28 @@ class VAE(nn.Module):
         Standard deviation of the observation noise of the generative model.
     """
 
+    latents = "grid"
+
     def __init__(self, grid: Grid, truncation: int | None, network: NetworkSettings, sigma: float, device="cpu"):
         super().__init__()
         self.grid, self.truncation, self.settings, self.sigma = grid, truncation, network, sigma
         self.autocast = False  # run both networks, and nothing else, in bfloat16 where it is native
-        self.encoder = Network(replace(network, outputs=tuple(2 * count for count in network.outputs)))
-        self.decoder = Network(replace(network, inputs=network.outputs, outputs=network.inputs))
+        self.encoder, self.decoder = self._networks(network)
         self.register_buffer("deviation", torch.ones(sum(network.inputs), 1, 1))
-        self.to(device)
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
+        self.to(device)
+
+    @staticmethod
+    def _networks(settings: NetworkSettings) -> tuple[Network, Network]:
+        return (
+            Network(replace(settings, outputs=tuple(2 * count for count in settings.outputs))),
+            Network(replace(settings, inputs=settings.outputs, outputs=settings.inputs)),
+        )
 
     @property
-    def latent_channels(self) -> int:
-        return sum(self.settings.outputs)
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of the latents of one sample: (latent channels, lat, lon)."""
+        return sum(self.settings.outputs), *self.grid.shape
 
     def _run(self, network, x):
         with mixed_precision(x.device, self.autocast):
@@ -79,18 +93,19 @@ class VAE(nn.Module):
         ----------
         errors : (batch, channels, lat, lon)
             Normalised errors.
-        noise : (batch, latent channels, lat, lon)
+        noise : (batch, *latent_shape)
             Standard normal, for the reparametrisation.
         """
         mean, log_variance = self.encode(errors)
         decoded = self.decode(mean + (0.5 * log_variance).exp() * noise)
         weights = torch.as_tensor(self.grid.area_weights, dtype=errors.dtype, device=errors.device)[:, None]
         reconstruction = ((errors - decoded) ** 2 * weights).sum((1, 2, 3)) / (2 * self.sigma**2)
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum((1, 2, 3))
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1).sum(1)
         return (reconstruction + divergence).mean() / errors[0].numel()
 
     def save(self, path, half: bool = False, **provenance):
         settings = {
+            "latents": self.latents,
             "grid": asdict(self.grid),
             "truncation": self.truncation,
             "network": asdict(self.settings),
@@ -99,13 +114,110 @@ class VAE(nn.Module):
         }
         save_weights(path, self.state_dict(), settings, half)
 
-    @classmethod
-    def load(cls, path, device="cpu") -> "VAE":
+    @staticmethod
+    def load(path, device="cpu") -> "VAE":
+        """The VAE of a file, of either form."""
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
-        model = cls(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
+        form = FORMS[settings["latents"]]
+        model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
+
+
+class Basis(nn.Module):
+    """The linear stage of a `SpectralVAE`: a matrix W_l per total wavenumber, (T + 1, channels, latent channels)."""
+
+    def __init__(self, waves: int, channels: int, latent_channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(waves, channels, latent_channels))
+
+    def forward(self) -> torch.Tensor:
+        return self.weight
+
+
+class SpectralVAE(VAE):
+    """A VAE around probabilistic principal components per total wavenumber.
+
+        D(z) = P[y + N(y)],   y = sum_lm W_l z_lm Y_lm
+
+    with N a `Network` that gives zero before it is trained. The latents z are coefficients, standard normal and
+    uncorrelated in space whatever N learns. The encoder is the linear stage's exact posterior, applied to e + E(e) with
+    E a second `Network`; its variance has one learned factor per wavenumber and latent channel. With N = E = 0 and
+    W_l = U (Lambda - s^2)^(1/2) from the largest eigenvalues and eigenvectors of the errors' covariance, s^2 the noise
+    per coefficient, this is the maximum likelihood solution of all linear models (Tipping and Bishop 1999), hence
+    the Gaussian background error less its noise: training starts where 3D-Var is, and adds what is not homogeneous,
+    isotropic or linear.
+
+    Parameters
+    ----------
+    network : NetworkSettings
+        `inputs` are the state's groups; of `outputs` the sum is the number of latent channels.
+    """
+
+    latents = "spectral"
+
+    def __init__(self, grid: Grid, truncation: int | None, network: NetworkSettings, sigma: float, device="cpu"):
+        super().__init__(grid, truncation or finest_truncation(grid), network, sigma, device)
+        waves, channels, latent = self.truncation + 1, sum(network.inputs), sum(network.outputs)
+        self.basis = Basis(waves, channels, latent)
+        self.log_variance = nn.Parameter(torch.zeros(waves, latent))
+        self.to(device)
+
+    @staticmethod
+    def _networks(settings: NetworkSettings) -> tuple[Network, Network]:
+        networks = tuple(Network(replace(settings, outputs=settings.inputs)) for _ in range(2))
+        for decoder in [decoder for network in networks for decoder in network.decoders]:
+            nn.init.zeros_(decoder.recovery.weight)
+            nn.init.zeros_(decoder.recovery.bias)
+        return networks
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of the latents of one sample: (latent channels, coefficients)."""
+        return sum(self.settings.outputs), self.harmonics.size
+
+    @property
+    def noise(self) -> float:
+        """s^2: variance per coefficient of the noise sigma eps, which is white on the grid's points."""
+        return self.sigma**2 / (self.grid.nlat * self.grid.nlon)
+
+    def fit_basis(self, covariance: torch.Tensor):
+        """Set the linear stage from the covariance of normalised errors per wavenumber, (T + 1, channels, channels)."""
+        values, vectors = (part.flip(-1)[..., : self.basis.weight.shape[-1]] for part in torch.linalg.eigh(covariance))
+        weight = vectors * (values - self.noise).clamp_min(0.0).sqrt().unsqueeze(-2)
+        with torch.no_grad():
+            self.basis.weight.copy_(weight)
+
+    def lacking(self, covariance: torch.Tensor) -> torch.Tensor:
+        """What the linear stage lacks of a covariance per wavenumber: at most the noise, and not negative."""
+        weight = self.basis().detach().to(covariance)
+        values, vectors = torch.linalg.eigh(covariance - weight @ weight.mT)
+        return vectors @ (values.clamp(0.0, self.noise).unsqueeze(-1) * vectors.mT)
+
+    def linear(self, latent: torch.Tensor) -> torch.Tensor:
+        """y, (batch, channels, lat, lon), of latents (batch, latent channels, coefficients)."""
+        return self.harmonics.synthesise(per_wave(self.basis(), latent, self.harmonics.degree))
+
+    def encode(self, errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log-variance of the latents, each (batch, latent channels, coefficients), of normalised errors."""
+        basis = self.basis().double()
+        noise = self.noise * torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device)
+        inverse = torch.linalg.inv(basis.mT @ basis + noise)
+        coefficients = self.harmonics.analyse(errors + self._run(self.encoder, errors))
+        mean = per_wave((inverse @ basis.mT).to(errors), coefficients, self.harmonics.degree)
+        variance = self.noise * inverse.diagonal(dim1=-2, dim2=-1)
+        log_variance = (variance.log().to(errors) + self.log_variance)[self.harmonics.degree].T
+        return mean, log_variance.expand_as(mean)
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """Normalised errors, (batch, channels, lat, lon), of latents (batch, latent channels, coefficients)."""
+        linear = self.linear(latent)
+        return linear + self.harmonics.project(self._run(self.decoder, linear))
+
+
+#: the configuration's `vae.latents`
+FORMS = {form.latents: form for form in (VAE, SpectralVAE)}
 
 
 class VAEErrorModel:
@@ -123,21 +235,38 @@ class VAEErrorModel:
 
     def __init__(self, vae: VAE, residual: SpectralField, residual_amplitude: float):
         self.vae, self.residual, self.residual_amplitude = vae, residual, residual_amplitude
-        self._latent_size = vae.latent_channels * vae.grid.nlat * vae.grid.nlon
+        self._latent_size = math.prod(vae.latent_shape)
         self.control_size = self._latent_size + (residual.control_size if residual_amplitude else 0)
         with torch.no_grad():
-            self._zero = vae.decode(vae.deviation.new_zeros(1, vae.latent_channels, *vae.grid.shape))[0]
+            self._zero = vae.decode(vae.deviation.new_zeros(1, *vae.latent_shape))[0]
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
-        latent = control[: self._latent_size].view(1, -1, *self.vae.grid.shape)
-        normalised = self.vae.decode(latent)[0] - self._zero
+        return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
+
+    def _increment(self, decode, control):
+        normalised = decode(control[: self._latent_size].view(1, *self.vae.latent_shape))
         if self.residual_amplitude:
             normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
         return self.vae.deviation * normalised
 
-    def linear_part(self) -> tuple[GaussianErrorModel, slice] | None:
-        """The residual."""
+    def linear_part(self) -> tuple[ErrorModel, slice] | None:
+        """The residual, and the linear stage of a `SpectralVAE`."""
+        if isinstance(self.vae, SpectralVAE):
+            return LinearErrorModel(self), slice(None)
         if not self.residual_amplitude:
             return None
         model = GaussianErrorModel(self.residual, self.residual_amplitude * self.vae.deviation)
         return model, slice(self._latent_size, None)
+
+
+class LinearErrorModel:
+    """A `SpectralVAE`'s error model without its networks."""
+
+    def __init__(self, whole: VAEErrorModel):
+        self._whole, self.control_size = whole, whole.control_size
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        return self._whole._increment(lambda latent: self._whole.vae.linear(latent)[0], control)
+
+    def linear_part(self) -> None:
+        return None

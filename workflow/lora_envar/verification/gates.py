@@ -154,7 +154,7 @@ def error_model_gates(models: dict[str, ErrorModel], vae: VAE, samples: Training
         By the name of the method that uses them.
     """
     gates = Gates()
-    read = normalised(samples, vae)
+    read = normalised(samples, vae.deviation)
     errors = read(held_out)
     with torch.no_grad():
         mean, log_variance = vae.encode(errors)

@@ -1,0 +1,85 @@
+"""Candidates are all combinations, the best wins, and the test period is out of reach."""
+
+import copy
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.state import HEADLINE
+from lora_envar.tuning import best, candidates, rank
+from lora_envar.verification.score import COLUMNS
+
+
+@pytest.fixture
+def config():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["tuning"]["search"] = {
+        "vae_var": {"background_weight": [1.0, 2.0], "residual_amplitude": [0.0, 1.0]},
+        "hybrid": {"ensemble": 4, "alpha": [0.5, 0.9]},
+    }
+    return config
+
+
+def test_candidates_are_all_combinations(config):
+    found = candidates(config)
+    assert [found[f"tuning_vae_var_{i:02d}"]["settings"] for i in range(4)] == [
+        {"background_weight": weight, "residual_amplitude": amplitude}
+        for weight in (1.0, 2.0)
+        for amplitude in (0.0, 1.0)
+    ]
+    assert found["tuning_hybrid_01"]["ensemble"] == 4
+    assert found["tuning_hybrid_01"]["settings"] == {"alpha": 0.9}
+    assert len(found) == 6
+    check(config)
+
+
+def test_the_smallest_error_over_the_headline_variables_wins(config):
+    experiments = candidates(config)
+    rows = []
+    for number, name in enumerate(experiments):
+        for variable in HEADLINE:
+            letters = variable.rstrip("0123456789")
+            upper = variable not in ("u10", "v10", "t2m", "msl")
+            level = int(variable[len(letters) :]) if upper else None
+            # the fourth candidate is best in nine of ten, the last one in one
+            value = {3: 1.0, 5: 0.5 if variable == "z500" else 3.0}.get(number, 2.0)
+            for time in ("20090412T00", "20090412T06"):
+                row = dict.fromkeys(COLUMNS)
+                row |= {"experiment": name, "variable": letters if upper else variable, "level": level, "value": value}
+                rows.append(row | {"valid_time": time, "kind": "analysis", "region": "global", "metric": "rmse"})
+    table = rank(pd.DataFrame(rows), experiments)
+    assert best(table) == {
+        "vae_var": {"background_weight": 2.0, "residual_amplitude": 1.0},
+        "hybrid": {"alpha": 0.5},
+    }
+    assert table.set_index("candidate").ratio["tuning_vae_var_03"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"tuning\.period: .* overlaps with experiments\.no_assim"),
+        ({"search": {"vae_var": {"epochs": [1]}}}, r"tuning\.search\.vae_var: epochs unknown"),
+        ({"search": {"hybrid": {"alpha": [0.5]}}}, r"tuning_hybrid_00\.ensemble: missing"),
+        ({"observations": "none"}, r"tuning_vae_var_00\.observations"),
+    ],
+)
+def test_a_search_that_cannot_be_run_is_refused(config, change, message):
+    config["tuning"] |= change
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
+def test_tuned_settings_replace_those_of_the_methods(config, tmp_path):
+    path = tmp_path / "tuned.yaml"
+    path.write_text(yaml.safe_dump({"vae_var": {"background_weight": 7.0}}))
+    tuned = copy.deepcopy(config) | {"tuned_settings": str(path)}
+    with_tuned_settings(tuned)
+    assert tuned["methods"]["vae_var"] == config["methods"]["vae_var"] | {"background_weight": 7.0}
+    path.write_text(yaml.safe_dump({"vae_var": {"weight": 7.0}}))
+    with pytest.raises(ConfigurationError, match=r"weight, unknown in methods\.vae_var"):
+        with_tuned_settings(tuned)
+    with pytest.raises(ConfigurationError, match=r"tuned_settings: .*missing\.yaml"):
+        with_tuned_settings(config | {"tuned_settings": str(tmp_path / "missing.yaml")})

@@ -1,0 +1,202 @@
+"""The static background error of 3D-Var, in the manner of GEN_BE: a control-variable transform fitted to NMC samples.
+
+    psi     = E_psi s_psi^(1/2) v_1                      stream function, 10 m and thirteen levels
+    Phi_b   = linear balance of psi                      del^-2 div(f grad psi)
+    chi     = R_chi Phi_b  + E_chi s_chi^(1/2) v_2       velocity potential
+    mass    = R_mass Phi_b + E_mass s_mass^(1/2) v_3     t2m, msl, z, t
+    q       =                E_q s_q^(1/2) v_4           specific humidity
+
+E are vertical modes: the eigenvectors of each variable's sampled vertical covariance, of its unbalanced part where
+there is a balanced one. s are the modes' sampled variances per total wavenumber, R regression matrices per total
+wavenumber. Every number comes from the samples. The regression on linearly balanced geopotential is that of
+Derber and Bouttier (1999): a regression on psi itself would have to change sign between the hemispheres. Horizontal
+correlations are homogeneous, those of winds with mass are not, since f is not.
+"""
+
+from collections.abc import Iterable
+
+import torch
+
+from ..grid import Grid, LinearBalance, SphericalHarmonics, VectorHarmonics, finest_truncation
+from ..state import LEVELS, channel_index
+from ..weights import load_weights, save_weights
+from .spectral import SpectralCovariance, per_wave
+
+U, V, MASS, HUMIDITY = (
+    [channel_index(name) for name in (*surface, *(f"{variable}{level}" for variable in variables for level in LEVELS))]
+    for surface, variables in ((["u10"], "u"), (["v10"], "v"), (["t2m", "msl"], "zt"), ([], "q"))
+)
+#: control variables and how many fields each has; Phi_b only predicts
+SIZES = {"psi": len(U), "chi": len(U), "mass": len(MASS), "humidity": len(HUMIDITY)}
+PREDICTED = ("chi", "mass")
+#: eigenvalues below this share of the largest are rounding: the state's levels hold fewer independent ones
+RANK_TOLERANCE = 1e-6
+
+
+class ControlVariables:
+    """States to coefficients of psi, chi, mass and humidity, and back."""
+
+    def __init__(self, harmonics: SphericalHarmonics):
+        self.harmonics, self.winds, self.balance = harmonics, VectorHarmonics(harmonics), LinearBalance(harmonics)
+
+    def analyse(self, states: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Coefficients, each (batch, fields, (T + 1)^2), of states (batch, 69, lat, lon); with those of Phi_b."""
+        psi, chi = self.winds.analyse(states[:, U], states[:, V])
+        mass, humidity = (self.harmonics.analyse(states[:, channels]) for channels in (MASS, HUMIDITY))
+        return {"psi": psi, "chi": chi, "mass": mass, "humidity": humidity, "balanced": self.balance(psi)}
+
+    def synthesise(self, psi, chi, mass, humidity) -> torch.Tensor:
+        """States, (..., 69, lat, lon)."""
+        u, v = self.winds.synthesise(psi, chi)
+        scalars = self.harmonics.synthesise(torch.cat([mass, humidity], dim=-2))
+        fields = torch.cat([u, v, scalars], dim=-3)
+        order = torch.as_tensor([*U, *V, *MASS, *HUMIDITY], device=fields.device).argsort()
+        return fields[..., order, :, :]
+
+
+def sample_moments(batches: Iterable[torch.Tensor], variables: ControlVariables) -> torch.Tensor:
+    """Second moments of control variables and Phi_b, (T + 1, 83, 83), of errors in batches of (batch, 69, lat, lon)."""
+    moments = SpectralCovariance(variables.harmonics.degree)
+    for batch in batches:
+        moments.add(torch.cat(list(variables.analyse(batch).values()), dim=1))
+    return moments.estimate()
+
+
+def regressions(moments: torch.Tensor) -> dict[str, torch.Tensor]:
+    """R per wavenumber, (T + 1, fields, 14), of the predicted variables on Phi_b; none in directions Phi_b lacks."""
+    blocks = _blocks(moments)
+    scale = _deviation(moments, "balanced")
+    inverse = torch.linalg.pinv(
+        blocks["balanced", "balanced"] / torch.outer(scale, scale), rtol=RANK_TOLERANCE, hermitian=True
+    ) / torch.outer(scale, scale)
+    return {name: blocks[name, "balanced"] @ inverse for name in PREDICTED}
+
+
+def vertical_modes(moments: torch.Tensor, balance: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Modes, (fields, modes), and their deviation per wavenumber, (T + 1, modes), of every control variable."""
+    blocks, modes = _blocks(moments), {}
+    waves = 2.0 * torch.arange(len(moments), dtype=moments.dtype) + 1.0
+    for name in SIZES:
+        covariance = blocks[name, name]
+        if name in balance:
+            explained = balance[name] @ blocks["balanced", name]
+            covariance = (
+                covariance
+                - explained
+                - explained.mT
+                + balance[name] @ blocks["balanced", "balanced"] @ balance[name].mT
+            )
+        total = torch.einsum("l,lij->ij", waves, covariance)
+        scale = total.diagonal().clamp_min(torch.finfo(total.dtype).tiny).sqrt()
+        values, vectors = torch.linalg.eigh(total / torch.outer(scale, scale))
+        vectors = vectors[:, values > RANK_TOLERANCE * values[-1]]
+        unscaled = vectors / scale[:, None]
+        spectrum = torch.einsum("im,lij,jm->lm", unscaled, covariance, unscaled)
+        modes[name] = {"modes": vectors * scale[:, None], "deviation": spectrum.clamp_min(0.0).sqrt()}
+    return modes
+
+
+def _ranges() -> dict[str, slice]:
+    ranges, first = {}, 0
+    for name, size in (*SIZES.items(), ("balanced", len(U))):
+        ranges[name] = slice(first, first + size)
+        first += size
+    return ranges
+
+
+def _blocks(moments):
+    ranges = _ranges()
+    return {(a, b): moments[:, ranges[a], ranges[b]] for a in ranges for b in ranges}
+
+
+def _deviation(moments, name):
+    waves = 2.0 * torch.arange(len(moments), dtype=moments.dtype) + 1.0
+    block = _ranges()[name]
+    return torch.einsum("l,lii->i", waves, moments[:, block, block]).sqrt()
+
+
+class GenBE:
+    """The error model, see the module.
+
+    Parameters
+    ----------
+    balance : dict of tensors
+        What `regressions` gives.
+    modes : dict of dicts of tensors
+        What `vertical_modes` gives.
+    variables : ControlVariables
+    truncation : int or None
+        Of the increments; None keeps all.
+    """
+
+    def __init__(self, balance: dict, modes: dict, variables: ControlVariables, truncation: int | None = None):
+        self.balance, self.modes, self.variables, self.truncation = balance, modes, variables, truncation
+        self._projection = None
+        if truncation is not None:
+            full = variables.harmonics
+            self._projection = SphericalHarmonics(full.grid, truncation, full.dtype, full.degree.device)
+        degree = variables.harmonics.degree
+        self._deviation = {name: part["deviation"][degree].T for name, part in modes.items()}
+        self._sizes = [deviation.numel() for deviation in self._deviation.values()]
+        self.control_size = sum(self._sizes)
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        parts = {}
+        for (name, deviation), part in zip(self._deviation.items(), control.split(self._sizes), strict=True):
+            parts[name] = self.modes[name]["modes"] @ (deviation * part.view_as(deviation))
+        balanced = self.variables.balance(parts["psi"])
+        for name, matrices in self.balance.items():
+            parts[name] = parts[name] + per_wave(matrices, balanced, self.variables.harmonics.degree)
+        increment = self.variables.synthesise(**parts)
+        return increment if self._projection is None else self._projection.project(increment)
+
+    def linear_part(self) -> None:
+        return None
+
+    def to(self, like: torch.Tensor) -> "GenBE":
+        """The same on another tensor's device and in its type."""
+        full = self.variables.harmonics
+        variables = ControlVariables(SphericalHarmonics(full.grid, full.truncation, like.dtype, like.device))
+        balance = {name: matrices.to(like) for name, matrices in self.balance.items()}
+        modes = {name: {kind: part.to(like) for kind, part in parts.items()} for name, parts in self.modes.items()}
+        return GenBE(balance, modes, variables, self.truncation)
+
+    def save(self, path):
+        tensors = {f"balance.{name}": matrices.float() for name, matrices in self.balance.items()}
+        for name, part in self.modes.items():
+            tensors |= {f"{name}.{kind}": tensor.float() for kind, tensor in part.items()}
+        save_weights(path, tensors, {"kind": "genbe", "truncation": self.truncation})
+
+    @classmethod
+    def load(cls, path, grid: Grid, device="cpu") -> "GenBE":
+        """The error model of a file, on any grid that resolves its wavenumbers."""
+        tensors, settings = load_weights(path)
+        tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+        modes = {name: {kind: tensors[f"{name}.{kind}"] for kind in ("modes", "deviation")} for name in SIZES}
+        balance = {name: tensors[f"balance.{name}"] for name in PREDICTED}
+        waves = len(modes["psi"]["deviation"])
+        variables = ControlVariables(SphericalHarmonics(grid, waves - 1, device=device))
+        return cls(balance, modes, variables, settings["truncation"])
+
+
+def fit_genbe(
+    batches: Iterable[torch.Tensor], grid: Grid, truncation: int | None, balance: dict | None = None
+) -> GenBE:
+    """A GEN_BE from errors, in batches of (batch, 69, lat, lon), in the units of the state, of zero expectation.
+
+    Parameters
+    ----------
+    truncation : int or None
+        Of the errors and the increments. The control variables keep two wavenumbers more where the grid resolves
+        them: winds whose components are cut off at T need a stream function beyond T.
+    balance : dict of tensors or None
+        Regressions to use in place of the samples' own, where these are few.
+    """
+    finest = finest_truncation(grid)
+    waves = finest if truncation is None else min(truncation + 2, finest)
+    variables = ControlVariables(SphericalHarmonics(grid, waves, torch.float64))
+    moments = sample_moments((batch.double() for batch in batches), variables)
+    if balance is None:
+        balance = regressions(moments)
+    balance = {name: matrices.to(moments) for name, matrices in balance.items()}
+    return GenBE(balance, vertical_modes(moments, balance), variables, truncation)

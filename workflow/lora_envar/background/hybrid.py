@@ -1,0 +1,150 @@
+"""The hybrid background error: a static part and the ensemble of the day,
+
+    dx = sqrt(alpha) Bs^(1/2) v_1 + sqrt(1 - alpha) Be^(1/2) v_2.
+
+Be is a GEN_BE fitted to the ensemble (with the static regressions, for which the members are too few), or the ensemble
+itself, localised (Lorenc 2003, the alpha control variable):
+
+    Be^(1/2) v_2 = sum_k (L^(1/2) v_2k) o x'_k / sqrt(K - 1),
+
+with L the product of a Gaussian of distance on the sphere and a Gaussian of the difference in log pressure.
+"""
+
+import math
+
+import torch
+
+from ..grid import EARTH_RADIUS, Grid, SphericalHarmonics, finest_truncation
+from ..state import CHANNELS, LEVELS
+from .error_model import ErrorModel
+from .genbe import GenBE, fit_genbe
+
+COVARIANCES = ("genbe", "localised")
+#: eigenvalues of the vertical localisation below this share of the largest are rounding
+RANK_TOLERANCE = 1e-6
+#: level of every channel; the surface counts as the lowest
+_LEVEL = [LEVELS.index(channel.level or LEVELS[-1]) for channel in CHANNELS]
+
+
+def horizontal_localisation(length: float, degree: torch.Tensor) -> torch.Tensor:
+    """Square root of exp(-d^2 / 2 length^2) on the sphere as a factor per coefficient, of unit variance everywhere.
+
+    Parameters
+    ----------
+    length : float
+        In km, short against the Earth's radius.
+    degree : ((T + 1)^2,)
+        Total wavenumber of each coefficient.
+    """
+    wave = degree.double()
+    variance = torch.exp(-0.5 * wave * (wave + 1) * (1e3 * length / EARTH_RADIUS) ** 2)
+    return (variance / variance.sum()).sqrt()
+
+
+def vertical_localisation(length: float) -> torch.Tensor:
+    """Square root, (levels, modes), of the matrix exp(-(ln p_i / p_j)^2 / 2 length^2)."""
+    log_pressure = torch.tensor(LEVELS, dtype=torch.float64).log()
+    matrix = torch.exp(-0.5 * ((log_pressure[:, None] - log_pressure) / length) ** 2)
+    values, vectors = torch.linalg.eigh(matrix)
+    kept = values > RANK_TOLERANCE * values[-1]
+    return vectors[:, kept] * values[kept].sqrt()
+
+
+class LocalisedEnsemble:
+    """Be of the localised ensemble.
+
+    Parameters
+    ----------
+    members : (K, 69, lat, lon)
+        On the error grid, in the units of the state; their perturbations are about their mean.
+    grid : Grid
+    truncation : int or None
+        Of the increments; None keeps all.
+    horizontal : float or None
+        Length in km; None does not localise.
+    vertical : float or None
+        Length in ln p; None does not localise.
+    amplitude : float
+        Factor of the perturbations.
+    """
+
+    def __init__(
+        self,
+        members: torch.Tensor,
+        grid: Grid,
+        truncation: int | None,
+        horizontal: float | None,
+        vertical: float | None,
+        amplitude: float = 1.0,
+    ):
+        count, dtype, device = len(members), members.dtype, members.device
+        self.perturbations = amplitude * (members - members.mean(0)) / math.sqrt(count - 1)
+        self._vertical = torch.ones(len(LEVELS), 1, dtype=dtype, device=device)
+        if vertical is not None:
+            self._vertical = vertical_localisation(vertical).to(dtype).to(device)
+        self._harmonics = self._horizontal = self._projection = None
+        if truncation is not None:
+            self._projection = SphericalHarmonics(grid, truncation, dtype, device)
+        size = 1
+        if horizontal is not None:
+            self._harmonics = self._projection or SphericalHarmonics(grid, finest_truncation(grid), dtype, device)
+            self._horizontal = horizontal_localisation(horizontal, self._harmonics.degree).to(dtype)
+            size = self._harmonics.size
+        self._shape = (count, self._vertical.shape[1], size)
+        self.control_size = math.prod(self._shape)
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        weights = self._vertical @ control.view(self._shape)
+        if self._horizontal is None:
+            weights = weights.unsqueeze(-1)
+        else:
+            weights = self._harmonics.synthesise(self._horizontal * weights)
+        increment = (weights[:, _LEVEL] * self.perturbations).sum(0)
+        return increment if self._projection is None else self._projection.project(increment)
+
+    def linear_part(self) -> None:
+        return None
+
+
+class Hybrid:
+    """The weighted sum of two error models.
+
+    Parameters
+    ----------
+    alpha : float
+        Share of the static variance, from 0 to 1.
+    """
+
+    def __init__(self, static: ErrorModel, ensemble: ErrorModel, alpha: float):
+        self.static, self.ensemble, self.alpha = static, ensemble, alpha
+        self.control_size = static.control_size + ensemble.control_size
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        static, ensemble = control.split([self.static.control_size, self.ensemble.control_size])
+        return math.sqrt(self.alpha) * self.static.increment(static) + math.sqrt(
+            1.0 - self.alpha
+        ) * self.ensemble.increment(ensemble)
+
+    def linear_part(self) -> None:
+        return None
+
+
+def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Grid) -> ErrorModel:
+    """The hybrid of the configuration's section `methods.hybrid`; the static part alone while members are too few.
+
+    Parameters
+    ----------
+    members : (K, 69, lat, lon) or None
+        Forecasts valid at the analysis time, on the error grid, in the units of the state.
+    """
+    if members is None or len(members) < settings["minimum_members"]:
+        return static
+    amplitude = settings["ensemble_amplitude"]
+    if settings["ensemble_covariance"] == "genbe":
+        count = len(members)
+        perturbations = amplitude * math.sqrt(count / (count - 1)) * (members - members.mean(0))
+        ensemble = fit_genbe([perturbations.cpu()], grid, static.truncation, static.balance).to(members)
+    else:
+        lengths = settings["horizontal_localisation"], settings["vertical_localisation"]
+        ensemble = LocalisedEnsemble(members, grid, static.truncation, *lengths, amplitude)
+    return Hybrid(static, ensemble, settings["alpha"])
