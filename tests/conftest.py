@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -22,6 +23,12 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip(f"{SHARED_DATA} is not here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def config():
+    """The shipped configuration of the example."""
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from lora_envar.grid import Grid
 from lora_envar.seeds import generator
 
 GRID = Grid("gaussian", 16, 32)
-TUNING = {"minimum_members": 4, "normalisation": "member", "epochs": 2, "batch": 4, "learning_rate": 1e-2}
+TUNING = {"minimum_members": 4, "normalisation": "member", "ensemble_amplitude": 1.0, "epochs": 2}
+TUNING |= {"batch": 4, "learning_rate": 1e-2}
 
 
 def members(count=6):
@@ -30,7 +31,7 @@ def quiet(_):
     return None
 
 
-@pytest.mark.parametrize("targets", ["query", "query_key_value", "all_linear"])
+@pytest.mark.parametrize("targets", ["query", "query_key_value", "all_linear", "latents"])
 def test_untrained_adapters_change_no_bit(small_vae, targets):
     errors = members(2)
     latents = torch.randn(2, *small_vae.latent_shape, generator=generator(4))

@@ -27,7 +27,7 @@ def vae():
 
 
 def test_linear_stage_and_residual_have_the_covariance_of_the_errors_but_for_what_lies_beyond_the_noise(vae):
-    own, weight = covariance(), vae.basis()
+    own, weight = covariance(), vae.basis
     values, vectors = torch.linalg.eigh(own)
     kept = torch.where(torch.arange(CHANNELS) >= CHANNELS - LATENT, values, values.clamp_max(vae.noise))
     expected = vectors @ (kept.unsqueeze(-1) * vectors.mT)
@@ -38,7 +38,7 @@ def test_linear_stage_and_residual_have_the_covariance_of_the_errors_but_for_wha
 def test_decoded_white_latents_have_the_covariance_of_the_linear_stage(vae):
     draws = torch.randn(4000, *vae.latent_shape, dtype=torch.float64, generator=generator(2))
     sampled = estimate_covariance(vae.decode(draws).split(500), HARMONICS)
-    expected = vae.basis() @ vae.basis().mT
+    expected = vae.basis @ vae.basis.mT
     assert (sampled - expected)[1:].norm() < 0.05 * expected[1:].norm()
 
 
@@ -48,7 +48,7 @@ def test_the_encoder_is_the_posterior_of_the_linear_model(vae):
     mean, log_variance = vae.encode(errors)
     coefficients = HARMONICS.analyse(errors)[0]
     for index, wave in enumerate(HARMONICS.degree.tolist()):
-        weight = vae.basis()[wave]
+        weight = vae.basis[wave]
         marginal = weight @ weight.T + vae.noise * torch.eye(CHANNELS, dtype=torch.float64)
         gain = weight.T @ torch.linalg.inv(marginal)
         torch.testing.assert_close(mean[0, :, index], gain @ coefficients[:, index])

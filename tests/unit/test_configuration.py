@@ -12,11 +12,6 @@ from snakemake.utils import validate
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
-@pytest.fixture
-def config():
-    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-
-
 def change(config, path, value):
     changed = copy.deepcopy(config)
     *parents, last = path.split(".")

@@ -5,7 +5,6 @@ import copy
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
 from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
 from lora_envar.state import HEADLINE
 from lora_envar.tuning import best, candidates, rank
@@ -13,8 +12,7 @@ from lora_envar.verification.score import COLUMNS
 
 
 @pytest.fixture
-def config():
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+def config(config):
     config["tuning"]["search"] = {
         "vae_var": {"background_weight": [1.0, 2.0], "residual_amplitude": [0.0, 1.0]},
         "hybrid": {"ensemble": 4, "alpha": [0.5, 0.9]},

@@ -1,5 +1,6 @@
 """A whole run, small: every rule but those that need the outside world, interruption included."""
 
+import ast
 import hashlib
 import itertools
 import json
@@ -14,10 +15,13 @@ import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from conftest import ROOT
+from lora_envar.forecast import forecast, load_model
 from lora_envar.observations.table import read_observations
-from lora_envar.state_file import read_state
+from lora_envar.state_file import Archive, read_state
+from lora_envar.timeline import parse
 from lora_envar.verification.score import COLUMNS
 from lora_envar.weights import load_weights
 from tiny import Run, tiny_configuration
@@ -32,6 +36,7 @@ EXPERIMENTS = (
     "other_days",
     "nmc_members",
     "full_finetuning",
+    "single_step",
 )
 
 
@@ -101,6 +106,17 @@ def test_the_error_model_is_tuned_once_the_ensemble_is_large_enough(finished, ex
     ]
     about = [entry.get("provenance", entry) for entry in about]
     assert [(entry["members"], entry["tuned"]) for entry in about] == [(0, False), (1, False), (2, True), (2, True)]
+
+
+def test_every_background_of_a_single_step_experiment_comes_from_the_reanalysis(finished):
+    results = finished.folder / "results"
+    archive = Archive(sorted((results / "archive" / "states").glob("*.nc"))).read(parse("20090224T06"))
+    model = load_model("emulator", finished.folder / "model.safetensors", "cpu")
+    expected = forecast(model, torch.from_numpy(archive)[None], 48)[-1]
+    background = read_state(results / "single_step" / "20090226T06" / "background.nc")
+    np.testing.assert_allclose(background, expected[0].numpy(), rtol=1e-5, atol=1e-4)
+    about = load_weights(results / "single_step" / "20090226T00" / "adapters.safetensors")[1]
+    assert (about["members"], about["tuned"]) == (2, True), "the ensemble is whole from the first cycle"
 
 
 def test_members_of_other_days_are_the_donors_half_a_period_later(finished):
@@ -197,6 +213,15 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-incomplete")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert digests(tmp_path) == digests(finished.folder)
+
+
+def test_tuning_chooses_the_better_candidate(finished):
+    done = finished.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--", "tune")
+    assert done.returncode == 0, done.stderr[-2000:]
+    table = pd.read_csv(finished.folder / "results" / "tuning" / "candidates.csv")
+    assert sorted(table.candidate) == ["tuning_3dvar_00", "tuning_3dvar_01"]
+    chosen = yaml.safe_load((finished.folder / "results" / "tuning" / "settings.yaml").read_text())
+    assert chosen["3dvar"] == ast.literal_eval(table.sort_values("ratio").settings.iloc[0])
 
 
 def _command(pid):

@@ -74,13 +74,17 @@ def tiny_configuration(folder) -> dict:
         "nmc_members": {**lora, "settings": {"members": "nmc"}},
         "full_finetuning": {**short, "method": "full_finetuning", "ensemble": 2},
         "hybrid": {**short, "method": "hybrid", "ensemble": 2},
+        "single_step": {**lora, "background": "single_step"},
     }
     for method in ("lora_envar", "full_finetuning", "hybrid"):
         config["methods"][method]["minimum_members"] = 2
     last_cycle = {"lora_envar": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}
+    last_cycle["single_step"] = "2009-02-26T06"
     for name, entry in config["experiments"].items():
         last = last_cycle.get(name, "2009-02-26T12" if METHODS[entry["method"]].ensemble else "2009-02-26T06")
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
+    config["tuning"] |= {"period": ["2009-03-01T00", "2009-03-01T06"], "spin_up_cycles": 0, "observations": "sparse"}
+    config["tuning"]["search"] = {"3dvar": {"background_weight": [100.0, 1.0]}}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     del config["example"]
     return config

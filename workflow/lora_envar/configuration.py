@@ -7,7 +7,8 @@ import yaml
 
 from .analysis import METHODS
 from .state import GROUPS
-from .timeline import parse
+from .timeline import name as time_name
+from .timeline import parse, year_before
 from .tuning import PREFIX, candidates
 from .verification import ROLLOUT_HOURS
 
@@ -38,6 +39,12 @@ def with_tuned_settings(config: dict):
             raise ConfigurationError(f"tuned_settings: {path} has {', '.join(unknown)}, unknown in methods.{method}")
         if known is not None:
             known |= settings
+
+
+def ensemble_sizes(experiment: dict) -> tuple[int, int]:
+    """Members of an experiment's ensemble: time-lagged ones, and those of last year's dates."""
+    size = experiment.get("ensemble", 0)
+    return (size["lags"], size["last_year"]) if isinstance(size, dict) else (size, 0)
 
 
 def check(config: dict):
@@ -98,6 +105,12 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
     _within(f"{key}.period[1]", last, archive)
     lead = timedelta(hours=config["cycling"]["first_guess_hours"])
     _within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
+    lags, last_year = ensemble_sizes(experiment)
+    if experiment.get("background") == "single_step":
+        _within(f"{key}.period[0] less the ensemble's lags", first - timedelta(hours=step * lags), archive)
+    if last_year:
+        before = parse(year_before(time_name(first))) - timedelta(hours=step * last_year)
+        _within(f"{key}.ensemble.last_year: its first forecast", before, archive)
     if (last - first) % timedelta(hours=step):
         raise ConfigurationError(f"{key}.period: is not a whole number of cycles of {step} h")
     cycles = (last - first) // timedelta(hours=step) + 1
@@ -143,7 +156,7 @@ def _check_donor(key, experiment, config):
     if "ensemble" not in donor or "donor" in donor:
         raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
     first, last = (parse(text) for text in donor["period"])
-    count, enough = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1, 3 * donor["ensemble"]
+    count, enough = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1, 3 * ensemble_sizes(donor)[0]
     if count < enough:
         raise ConfigurationError(
             f"{key}.donor: {experiment['donor']} has {count} cycles; members of other days take three times its "

@@ -25,6 +25,13 @@ def shift(time: str, hours: int) -> str:
     return name(parse(time) + timedelta(hours=hours))
 
 
+def year_before(time: str) -> str:
+    """The name of the same date and hour a year before; of the 29th of February, the 28th."""
+    now = parse(time)
+    leap_day = (now.month, now.day) == (2, 29)
+    return name(now.replace(year=now.year - 1, day=28 if leap_day else now.day))
+
+
 def times(start: datetime, end: datetime, step_hours: int) -> list[datetime]:
     """From `start` to `end`, both included."""
     count = int((end - start) / timedelta(hours=step_hours)) + 1

@@ -4,10 +4,21 @@ from datetime import timedelta
 sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
 
 from lora_envar.analysis import METHODS
-from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.configuration import (
+    ConfigurationError,
+    check,
+    ensemble_sizes,
+    with_tuned_settings,
+)
 from lora_envar.script import prepare_environment
 from lora_envar.tuning import candidates
-from lora_envar.timeline import name as time_name, parse as parse_time, shift, times
+from lora_envar.timeline import (
+    name as time_name,
+    parse as parse_time,
+    shift,
+    times,
+    year_before,
+)
 
 try:
     with_tuned_settings(config)

@@ -60,7 +60,8 @@ rule ensemble_forecast:
     params:
         model=config["forecast_model"]["name"],
         step_hours=STEP,
-        members=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("ensemble", 0),
+        start=lambda wildcards: shift(wildcards.time, -STEP),
+        members=lambda wildcards: ensemble_sizes(EXPERIMENTS[wildcards.experiment])[0],
         error_grid=config["error_grid"],
     script:
         "../scripts/ensemble_forecast.py"
@@ -82,9 +83,29 @@ use rule ensemble_forecast as background_forecast with:
 ruleorder: first_guess > background_forecast > ensemble_forecast
 
 
+# Members of single-step experiments, and those of last year, start from the reanalysis.
+use rule ensemble_forecast as reanalysis_forecast with:
+    input:
+        analysis=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2)[0],
+        model=config["forecast_model"]["weights"],
+    output:
+        members=kept("results/reanalysis_forecasts/{time}.nc"),
+    log:
+        "logs/reanalysis_forecast/{time}.log",
+    benchmark:
+        "benchmarks/reanalysis_forecast/{time}.tsv"
+    params:
+        model=config["forecast_model"]["name"],
+        step_hours=STEP,
+        start=lambda wildcards: wildcards.time,
+        members=reanalysis_leads(),
+        error_grid=config["error_grid"],
+
+
 rule finetune_lora:
     input:
         samples=tuning_samples,
+        last_year=tuning_samples_of_last_year,
         before=tuned_before,
         vae="results/background/vae.safetensors",
     output:
@@ -105,7 +126,9 @@ rule finetune_lora:
     params:
         settings=lambda wildcards: settings(wildcards.experiment),
         rank=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("rank"),
-        ensemble=lambda wildcards: EXPERIMENTS[wildcards.experiment]["ensemble"],
+        ensemble=lambda wildcards: sum(
+            ensemble_sizes(EXPERIMENTS[wildcards.experiment])
+        ),
         valid=lambda wildcards: members_valid(wildcards)[1],
         seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
     script:

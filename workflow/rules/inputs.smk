@@ -20,18 +20,42 @@ def day_times(day):
     return sorted(wanted)
 
 
+def single_step(experiment):
+    """Whether every background comes from the reanalysis."""
+    return EXPERIMENTS[experiment].get("background") == "single_step"
+
+
 # The first background of every experiment comes from the reanalysis, all others from the analysis before.
-FIRST = "|".join(f"{name}/{cycles(name)[0]}" for name in EXPERIMENTS)
+FIRST = "|".join(
+    f"{name}/{time}"
+    for name in EXPERIMENTS
+    for time in (cycles(name) if single_step(name) else cycles(name)[:1])
+)
 
 
 def lags(experiment, time):
     """Valid times of the 6 h forecasts whose runs reach `time`: the youngest first, none older than the experiment."""
     first = cycles(experiment)[0]
-    size = EXPERIMENTS[experiment]["ensemble"]
+    size = ensemble_sizes(EXPERIMENTS[experiment])[0]
     valid = [shift(time, -STEP * lag) for lag in range(size)]
     return [
         valid_time for valid_time in valid if parse_time(valid_time) > parse_time(first)
     ]
+
+
+def reanalysis_forecasts(time, count):
+    """Files of the `count` forecasts from the reanalysis that reach `time`, the youngest first."""
+    starts = [shift(time, -STEP * lag) for lag in range(1, count + 1)]
+    return expand("results/reanalysis_forecasts/{start}.nc", start=starts)
+
+
+def reanalysis_leads():
+    """How many leads any experiment takes from a forecast that starts from the reanalysis."""
+    sizes = {name: ensemble_sizes(entry) for name, entry in EXPERIMENTS.items()}
+    return max(
+        max(lags * single_step(name), last_year)
+        for name, (lags, last_year) in sizes.items()
+    )
 
 
 def members_valid(wildcards):
@@ -43,16 +67,32 @@ def members_valid(wildcards):
     if settings(experiment)["members"] != "other_days":
         return experiment, time
     donor = EXPERIMENTS[experiment]["donor"]
-    whole = cycles(donor)[EXPERIMENTS[donor]["ensemble"] :]
+    younger = 0 if single_step(donor) else ensemble_sizes(EXPERIMENTS[donor])[0]
+    whole = cycles(donor)[younger:]
     since = parse_time(time) - parse_time(whole[0])
     index = since // timedelta(hours=STEP) + len(whole) // 2
     return donor, whole[index % len(whole)]
 
 
 def member_files(experiment, time):
+    """Files of the ensemble's forecasts that start less than its size before `time`."""
+    if single_step(experiment):
+        return reanalysis_forecasts(time, ensemble_sizes(EXPERIMENTS[experiment])[0])
     return [
         f"results/{experiment}/{valid}/members.nc" for valid in lags(experiment, time)
     ]
+
+
+def last_year_files(experiment, time):
+    """Files of the ensemble's forecasts of the same date a year before."""
+    count = ensemble_sizes(EXPERIMENTS[experiment])[1]
+    return reanalysis_forecasts(year_before(time), count)
+
+
+def tuning_samples_of_last_year(wildcards):
+    if settings(wildcards.experiment)["members"] == "nmc":
+        return []
+    return last_year_files(*members_valid(wildcards))
 
 
 def tuning_samples(wildcards):
@@ -89,6 +129,7 @@ def error_model_files(wildcards):
     }[method.error_model]
     if method.ensemble and not method.tuning:
         files["members"] = member_files(wildcards.experiment, wildcards.time)
+        files["last_year"] = last_year_files(wildcards.experiment, wildcards.time)
     if method.tuning:
         files["tuned"] = tuned_file(wildcards.experiment, wildcards.time)
     return files

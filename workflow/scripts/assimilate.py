@@ -18,7 +18,7 @@ with step(snakemake):
     settings = snakemake.params.settings
     error_grid = Grid.from_settings(snakemake.params.error_grid)
     files = dict(snakemake.input.items())
-    members = read_members(files.get("members", []), time, device())
+    members = read_members(files.get("members", []), time, files.get("last_year", []), device())
     result = assimilate(
         background.read(time),
         background.grid,

@@ -1,4 +1,4 @@
-"""Rules ensemble_forecast, background_forecast: the next background, and longer leads as members of ensembles."""
+"""Rules ensemble_forecast, background_forecast, reanalysis_forecast: the next background, longer leads as members."""
 
 from lora_envar.script import device, step
 
@@ -7,16 +7,17 @@ with step(snakemake):
     from lora_envar.forecast import forecast, load_model
     from lora_envar.grid import Grid, regridder
     from lora_envar.state_file import StateFile, write_states
-    from lora_envar.timeline import name, parse, shift
+    from lora_envar.timeline import parse, shift
 
     analysis = StateFile(snakemake.input.analysis)
-    start, hours = name(analysis.times[0]), snakemake.params.step_hours
+    start, hours = snakemake.params.start, snakemake.params.step_hours
     model = load_model(snakemake.params.model, snakemake.input.model, device())
     count = max(1, snakemake.params.members)
-    states = forecast(model, torch.as_tensor(analysis.read(), device=device())[None], hours * count)
+    states = forecast(model, torch.as_tensor(analysis.read(parse(start)), device=device())[None], hours * count)
     states = torch.cat(states[hours // model.step_hours - 1 :: hours // model.step_hours])
     valid = [parse(shift(start, hours * (lag + 1))) for lag in range(count)]
-    write_states(snakemake.output.background, states[:1].cpu().numpy(), valid[:1], analysis.grid)
+    if "background" in snakemake.output.keys():
+        write_states(snakemake.output.background, states[:1].cpu().numpy(), valid[:1], analysis.grid)
     if "members" in snakemake.output.keys():
         error_grid = Grid.from_settings(snakemake.params.error_grid)
         members = regridder(analysis.grid, error_grid, device=device())(states)

@@ -13,7 +13,8 @@ with step(snakemake):
     if settings["members"] == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble, seed, time)
     else:
-        members = read_members(snakemake.input.samples, parse(snakemake.params.valid), device())
+        valid = parse(snakemake.params.valid)
+        members = read_members(snakemake.input.samples, valid, snakemake.input.last_year, device())
     adapters = snakemake.params.rank and LoraSettings(snakemake.params.rank, settings["alpha"], settings["targets"])
     tune(
         VAE.load(snakemake.input.vae, device()),

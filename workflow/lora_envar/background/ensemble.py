@@ -6,14 +6,25 @@ import torch
 
 from ..grid import Grid
 from ..state_file import StateFile
+from ..timeline import name, parse, year_before
 
 NORMALISATIONS = ("member", "amplitude")
 
 
-def read_members(paths: list, time: datetime, device="cpu") -> torch.Tensor | None:
-    """The forecasts valid at a time, one of each file: (members, 69, lat, lon), or None if there are no files."""
-    members = [torch.from_numpy(StateFile(path).read(time)) for path in paths]
-    return torch.stack(members).to(device) if members else None
+def read_members(paths: list, time: datetime, last_year: list, device="cpu") -> torch.Tensor | None:
+    """The forecasts valid at a time, one of each file: (members, 69, lat, lon), or None if there are no files.
+
+    Those of `last_year` are valid at the same date a year before. They follow the others, each with its departure from
+    the mean of last year's added to the mean of this year's.
+    """
+    if not paths:
+        return None
+    members = torch.stack([torch.from_numpy(StateFile(path).read(time)) for path in paths])
+    if last_year:
+        before = parse(year_before(name(time)))
+        others = torch.stack([torch.from_numpy(StateFile(path).read(before)) for path in last_year])
+        members = torch.cat([members, members.mean(0) + others - others.mean(0)])
+    return members.to(device)
 
 
 def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, normalisation: str) -> torch.Tensor:

@@ -1,11 +1,11 @@
-"""Tuning the VAE on an ensemble: low-rank adapters (LoRA) on linear layers of its attention blocks, or all weights.
+"""Tuning the VAE on an ensemble: low-rank adapters (LoRA) of its linear maps, or all weights.
 
 A layer's W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter
-that has not been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit. The linear
-stage of a `SpectralVAE` is adapted relative to itself, W_l (1 + (alpha / r) B_l A), since its entries differ by orders
-of magnitude.
+that has not been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit. Adapters sit
+in the attention blocks, as published, or on the latents (see `prior`), where the best A and B are known in closed form.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -17,7 +17,8 @@ from ..seeds import generator
 from ..training import TrainingSettings, train
 from ..weights import load_weights, save_weights
 from .ensemble import perturbations
-from .vae import VAE, Basis, SpectralVAE
+from .prior import LowRankNormal
+from .vae import VAE
 
 #: which linear layers of a block are adapted, by the configuration's name
 TARGETS = {
@@ -28,6 +29,7 @@ TARGETS = {
         "mlp.0",
         "mlp.2",
     ),
+    "latents": (),
 }
 
 
@@ -56,37 +58,16 @@ class AdaptedLinear(nn.Module):
         return self.linear(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
 
 
-class AdaptedBasis(nn.Module):
-    """A frozen `Basis` with an adapter: A is common to all wavenumbers, B has a matrix for each."""
-
-    def __init__(self, basis: Basis, rank: int, alpha: float, draws: torch.Generator | None):
-        super().__init__()
-        self.linear, self.scale = basis, alpha / rank
-        weight = basis.weight
-        waves, _, latent = weight.shape
-        bound = latent**-0.5
-        down = torch.empty(rank, latent).uniform_(-bound, bound, generator=draws)
-        self.down = nn.Parameter(down.to(weight))
-        self.up = nn.Parameter(weight.new_zeros(waves, latent, rank))
-
-    def forward(self) -> torch.Tensor:
-        weight = self.linear()
-        return weight + self.scale * weight @ self.up @ self.down
-
-
 def add_adapters(vae: VAE, settings: LoraSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
-    """Put adapters into every attention block of encoder and decoder, freeze all else; gives the adapters by name.
-
-    With `all_linear`, a `SpectralVAE`'s linear stage gets one too.
-    """
+    """Put adapters on the latents or into every attention block, freeze all else; gives the adapters by name."""
     vae.requires_grad_(False)
     for block in [module for module in vae.modules() if isinstance(module, Block)]:
         for target in TARGETS[settings.targets]:
             owner, _, name = target.rpartition(".")
             parent = block.get_submodule(owner)
             setattr(parent, name, AdaptedLinear(getattr(parent, name), settings.rank, settings.alpha, draws))
-    if settings.targets == "all_linear" and isinstance(vae, SpectralVAE):
-        vae.basis = AdaptedBasis(vae.basis, settings.rank, settings.alpha, draws)
+    if settings.targets == "latents":
+        vae.prior = LowRankNormal(math.prod(vae.latent_shape), settings.rank, vae.deviation)
     return adapters(vae)
 
 
@@ -120,13 +101,23 @@ def finetune(
     draws: torch.Generator,
     progress=print,
 ) -> list[float]:
-    """Train the parameters that are not frozen on ensemble perturbations with the VAE's own loss.
+    """Fit the parameters that are not frozen to ensemble perturbations by the VAE's own loss.
+
+    Adapters of the latents are set to its minimum; all others are trained.
 
     Parameters
     ----------
     members : (members, channels, lat, lon)
         Normalised perturbations.
     """
+    if isinstance(vae.prior, LowRankNormal):
+        with torch.no_grad():
+            mean, log_variance = (torch.cat(part) for part in zip(*map(vae.encode, members.split(batch)), strict=True))
+            before = vae.prior.divergence(mean, log_variance).mean().item()
+            vae.prior.fit(mean, log_variance)
+            after = vae.prior.divergence(mean, log_variance).mean().item()
+        progress(f"divergence per latent {before / mean[0].numel():.4g} -> {after / mean[0].numel():.4g}")
+        return [before, after]
     per_epoch = -(-len(members) // batch)
     order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(epochs)])
     batches = [part for epoch in order.split(len(members)) for part in epoch.split(batch)]
@@ -167,7 +158,7 @@ def tune(
     settings : LoraSettings or None
         The adapters; None tunes all weights.
     tuning : dict
-        minimum_members, normalisation, epochs, batch, learning_rate: the configuration's keys.
+        minimum_members, normalisation, ensemble_amplitude, epochs, batch, learning_rate: the configuration's keys.
     seed, time
         From which the random numbers are drawn.
     """
@@ -183,6 +174,7 @@ def tune(
     tuned = count >= tuning["minimum_members"]
     if tuned:
         normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, tuning["normalisation"])
+        normalised *= tuning["ensemble_amplitude"]
         draws = generator(seed, "finetune", time)
         vae.autocast = True
         finetune(vae, normalised, tuning["epochs"], tuning["batch"], tuning["learning_rate"], draws, progress)

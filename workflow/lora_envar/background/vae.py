@@ -26,6 +26,7 @@ from ..grid import Grid, SphericalHarmonics, finest_truncation
 from ..network import Network, NetworkSettings, mixed_precision
 from ..weights import load_weights, save_weights, settings_from
 from .error_model import ErrorModel
+from .prior import StandardNormal
 from .spectral import GaussianErrorModel, SpectralField, per_wave
 
 
@@ -51,6 +52,7 @@ class VAE(nn.Module):
         super().__init__()
         self.grid, self.truncation, self.settings, self.sigma = grid, truncation, network, sigma
         self.autocast = False  # run both networks, and nothing else, in bfloat16 where it is native
+        self.prior = StandardNormal()
         self.encoder, self.decoder = self._networks(network)
         self.register_buffer("deviation", torch.ones(sum(network.inputs), 1, 1))
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
@@ -100,8 +102,7 @@ class VAE(nn.Module):
         decoded = self.decode(mean + (0.5 * log_variance).exp() * noise)
         weights = torch.as_tensor(self.grid.area_weights, dtype=errors.dtype, device=errors.device)[:, None]
         reconstruction = ((errors - decoded) ** 2 * weights).sum((1, 2, 3)) / (2 * self.sigma**2)
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1).sum(1)
-        return (reconstruction + divergence).mean() / errors[0].numel()
+        return (reconstruction + self.prior.divergence(mean, log_variance)).mean() / errors[0].numel()
 
     def save(self, path, half: bool = False, **provenance):
         settings = {
@@ -123,17 +124,6 @@ class VAE(nn.Module):
         model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
-
-
-class Basis(nn.Module):
-    """The linear stage of a `SpectralVAE`: a matrix W_l per total wavenumber, (T + 1, channels, latent channels)."""
-
-    def __init__(self, waves: int, channels: int, latent_channels: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(waves, channels, latent_channels))
-
-    def forward(self) -> torch.Tensor:
-        return self.weight
 
 
 class SpectralVAE(VAE):
@@ -160,7 +150,7 @@ class SpectralVAE(VAE):
     def __init__(self, grid: Grid, truncation: int | None, network: NetworkSettings, sigma: float, device="cpu"):
         super().__init__(grid, truncation or finest_truncation(grid), network, sigma, device)
         waves, channels, latent = self.truncation + 1, sum(network.inputs), sum(network.outputs)
-        self.basis = Basis(waves, channels, latent)
+        self.basis = nn.Parameter(torch.zeros(waves, channels, latent))
         self.log_variance = nn.Parameter(torch.zeros(waves, latent))
         self.to(device)
 
@@ -184,24 +174,24 @@ class SpectralVAE(VAE):
 
     def fit_basis(self, covariance: torch.Tensor):
         """Set the linear stage from the covariance of normalised errors per wavenumber, (T + 1, channels, channels)."""
-        values, vectors = (part.flip(-1)[..., : self.basis.weight.shape[-1]] for part in torch.linalg.eigh(covariance))
+        values, vectors = (part.flip(-1)[..., : self.basis.shape[-1]] for part in torch.linalg.eigh(covariance))
         weight = vectors * (values - self.noise).clamp_min(0.0).sqrt().unsqueeze(-2)
         with torch.no_grad():
-            self.basis.weight.copy_(weight)
+            self.basis.copy_(weight)
 
     def lacking(self, covariance: torch.Tensor) -> torch.Tensor:
         """What the linear stage lacks of a covariance per wavenumber: at most the noise, and not negative."""
-        weight = self.basis().detach().to(covariance)
+        weight = self.basis.detach().to(covariance)
         values, vectors = torch.linalg.eigh(covariance - weight @ weight.mT)
         return vectors @ (values.clamp(0.0, self.noise).unsqueeze(-1) * vectors.mT)
 
     def linear(self, latent: torch.Tensor) -> torch.Tensor:
         """y, (batch, channels, lat, lon), of latents (batch, latent channels, coefficients)."""
-        return self.harmonics.synthesise(per_wave(self.basis(), latent, self.harmonics.degree))
+        return self.harmonics.synthesise(per_wave(self.basis, latent, self.harmonics.degree))
 
     def encode(self, errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the latents, each (batch, latent channels, coefficients), of normalised errors."""
-        basis = self.basis().double()
+        basis = self.basis.double()
         noise = self.noise * torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device)
         inverse = torch.linalg.inv(basis.mT @ basis + noise)
         coefficients = self.harmonics.analyse(errors + self._run(self.encoder, errors))
@@ -244,7 +234,8 @@ class VAEErrorModel:
         return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
 
     def _increment(self, decode, control):
-        normalised = decode(control[: self._latent_size].view(1, *self.vae.latent_shape))
+        latent = self.vae.prior(control[: self._latent_size].view(1, *self.vae.latent_shape))
+        normalised = decode(latent)
         if self.residual_amplitude:
             normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
         return self.vae.deviation * normalised

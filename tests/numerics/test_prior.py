@@ -1,0 +1,117 @@
+"""The low-rank adapter of the latents: an explicit covariance, its divergence, and the minimum in closed form."""
+
+import pytest
+import torch
+from lora_envar.background.prior import LowRankNormal, StandardNormal
+from lora_envar.background.vae import VAEErrorModel
+from lora_envar.seeds import generator
+
+SIZE, RANK, COUNT = 40, 3, 6
+
+
+def drawn(*shape, seed=1):
+    return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
+
+
+def posterior():
+    """Samples of a low-rank population, of which some directions stand out."""
+    means = drawn(COUNT, RANK, seed=2) @ (torch.tensor([[5.0], [3.0], [2.0]]).double() * drawn(RANK, SIZE, seed=3))
+    return means + 0.3 * drawn(COUNT, SIZE, seed=4), -0.4 + 0.1 * drawn(COUNT, SIZE, seed=5)
+
+
+def adapter(seed=6):
+    model = LowRankNormal(SIZE, RANK, drawn(1))
+    with torch.no_grad():
+        model.down.copy_(0.3 * drawn(RANK, SIZE, seed=seed))
+        model.up.copy_(0.3 * drawn(SIZE, RANK, seed=seed + 1))
+    return model
+
+
+def test_latents_have_the_explicit_covariance():
+    model = adapter()
+    explicit = torch.eye(SIZE).double() + model.up @ model.down
+    normal = drawn(5, 2, SIZE // 2)
+    expected = (normal.flatten(1) @ explicit.T).view_as(normal)
+    torch.testing.assert_close(model(normal), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_divergence_is_that_of_the_two_normal_distributions():
+    model = adapter()
+    mean, log_variance = posterior()
+    explicit = torch.eye(SIZE).double() + model.up @ model.down
+    prior = torch.distributions.MultivariateNormal(torch.zeros(SIZE).double(), explicit @ explicit.T)
+    for index, value in enumerate(model.divergence(mean, log_variance)):
+        own = torch.distributions.MultivariateNormal(mean[index], torch.diag(log_variance[index].exp()))
+        expected = torch.distributions.kl_divergence(own, prior)
+        assert value.item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_without_adapter_it_is_the_standard_normal():
+    mean, log_variance = posterior()
+    untrained = LowRankNormal(SIZE, RANK, drawn(1))
+    torch.testing.assert_close(
+        untrained.divergence(mean, log_variance), StandardNormal().divergence(mean, log_variance), rtol=1e-12, atol=0
+    )
+
+
+def test_the_fit_is_the_minimum():
+    """Of all covariances 1 + L L^T: no gradient with respect to L is left, and training from elsewhere ends there."""
+    mean, log_variance = posterior()
+    fitted = LowRankNormal(SIZE, RANK, drawn(1))
+    fitted.fit(mean, log_variance)
+    least = fitted.divergence(mean, log_variance).mean().item()
+    second = (mean.T @ mean) / COUNT + torch.diag(log_variance.exp().mean(0))
+
+    def divergence(factor):
+        covariance = torch.eye(SIZE).double() + factor @ factor.T
+        trace = torch.linalg.solve(covariance, second).diagonal().sum()
+        return 0.5 * (trace + torch.linalg.slogdet(covariance).logabsdet - log_variance.mean(0).sum() - SIZE)
+
+    factor = drawn(SIZE, RANK, seed=7).requires_grad_(True)
+    first = torch.autograd.grad(divergence(factor), factor)[0].norm()
+    optimiser = torch.optim.LBFGS([factor], max_iter=1000, tolerance_change=0.0, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        value = divergence(factor)
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    assert divergence(factor).item() == pytest.approx(least, rel=1e-8)
+    directions = fitted.down.detach()
+    values = (1 + (fitted.up.detach() * directions.T).sum(0)) ** 2
+    own = (directions.T * (values - 1).sqrt()).requires_grad_(True)
+    assert torch.autograd.grad(divergence(own), own)[0].norm() < 1e-8 * first
+
+
+def test_ranks_beyond_the_samples_add_nothing():
+    mean, log_variance = torch.cat([drawn(2, SIZE)] * 2), torch.full((4, SIZE), -1.0).double()
+    small, large = (LowRankNormal(SIZE, rank, drawn(1)) for rank in (2, 6))
+    small.fit(mean, log_variance)
+    large.fit(mean, log_variance)
+    normal = drawn(3, SIZE, seed=9)
+    torch.testing.assert_close(large(normal), small(normal), rtol=1e-8, atol=1e-8)
+
+
+def test_the_increments_of_an_adapted_vae_are_those_of_adapted_latents(small_vae):
+    """W (1 + B A) in front of all that follows; with the linear stage too."""
+    plain = VAEErrorModel(small_vae, None, 0.0)
+    control = torch.randn(plain.control_size, generator=generator(8))
+    model = LowRankNormal(plain.control_size, 2, control)
+    with torch.no_grad():
+        model.down.copy_(torch.randn(model.down.shape, generator=generator(9)) / plain.control_size**0.5)
+        model.up.copy_(torch.randn(model.up.shape, generator=generator(10)))
+    moved = control + model.up @ (model.down @ control)
+    expected = plain.increment(moved)
+    linear = plain.linear_part()
+    if linear is not None:
+        expected_linear = linear[0].increment(moved)
+    small_vae.prior = model
+    with torch.no_grad():
+        torch.testing.assert_close(
+            plain.increment(control), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item()
+        )
+        if linear is not None:
+            found = plain.linear_part()[0].increment(control)
+            torch.testing.assert_close(found, expected_linear, rtol=1e-4, atol=1e-4 * found.abs().max().item())
