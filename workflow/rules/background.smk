@@ -102,7 +102,7 @@ rule pretrain_vae:
         "benchmarks/pretrain_vae.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 2
+    threads: 1  # with more, the bytes would depend on the number of cores
     resources:
         mem_mb=16000,
         runtime=2880,
