@@ -2,7 +2,8 @@
 
     J(w) = lambda / 2 |w|^2 + 1/2 sum_i (y_i - H_i(x_b + dx(w)))^2 / r_i^2
 
-with dx the increment of the background error model, and R diagonal. All methods share this code.
+with dx the increment of the background error model, |w|^2 as that model says (`penalty`), and R diagonal. All methods
+share this code.
 """
 
 import math
@@ -86,7 +87,7 @@ class CostFunction:
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         departure = (self.values - self.operator(self.state(control))) / self.errors
-        return 0.5 * self.background_weight * control.square().sum() + 0.5 * departure.square().sum()
+        return 0.5 * self.background_weight * self.error_model.penalty(control) + 0.5 * departure.square().sum()
 
     def zero(self) -> torch.Tensor:
         """The control vector of the background."""

@@ -6,7 +6,10 @@ import torch
 
 
 class ErrorModel(Protocol):
-    """A control-variable transform: standard normal control vectors become increments with the model's covariance.
+    """A control-variable transform: control vectors become increments.
+
+    Unless a model says otherwise by `penalty`, control vectors are standard normal, and increments then have the
+    model's covariance.
 
     Attributes
     ----------
@@ -26,4 +29,8 @@ class ErrorModel(Protocol):
         It is cheap, and minimising over it first gives the whole a far better start. None if the model is itself linear
         or contains none.
         """
-        ...
+        return None
+
+    def penalty(self, control: torch.Tensor) -> torch.Tensor:
+        """Twice the background term: minus the logarithm of the control vector's density, doubled, up to a constant."""
+        return control.square().sum()

@@ -20,6 +20,7 @@ import torch
 from ..grid import Grid, LinearBalance, SphericalHarmonics, VectorHarmonics, finest_truncation
 from ..state import LEVELS, channel_index
 from ..weights import load_weights, save_weights
+from .error_model import ErrorModel
 from .spectral import SpectralCovariance, per_wave
 
 U, V, MASS, HUMIDITY = (
@@ -115,7 +116,7 @@ def _deviation(moments, name):
     return torch.einsum("l,lii->i", waves, moments[:, block, block]).sqrt()
 
 
-class GenBE:
+class GenBE(ErrorModel):
     """The error model, see the module.
 
     Parameters
@@ -149,9 +150,6 @@ class GenBE:
             parts[name] = parts[name] + per_wave(matrices, balanced, self.variables.harmonics.degree)
         increment = self.variables.synthesise(**parts)
         return increment if self._projection is None else self._projection.project(increment)
-
-    def linear_part(self) -> None:
-        return None
 
     def to(self, like: torch.Tensor) -> "GenBE":
         """The same on another tensor's device and in its type."""

@@ -50,7 +50,7 @@ def vertical_localisation(length: float) -> torch.Tensor:
     return vectors[:, kept] * values[kept].sqrt()
 
 
-class LocalisedEnsemble:
+class LocalisedEnsemble(ErrorModel):
     """Be of the localised ensemble.
 
     Parameters
@@ -102,11 +102,8 @@ class LocalisedEnsemble:
         increment = (weights[:, _LEVEL] * self.perturbations).sum(0)
         return increment if self._projection is None else self._projection.project(increment)
 
-    def linear_part(self) -> None:
-        return None
 
-
-class Hybrid:
+class Hybrid(ErrorModel):
     """The weighted sum of two error models.
 
     Parameters
@@ -124,9 +121,6 @@ class Hybrid:
         return math.sqrt(self.alpha) * self.static.increment(static) + math.sqrt(
             1.0 - self.alpha
         ) * self.ensemble.increment(ensemble)
-
-    def linear_part(self) -> None:
-        return None
 
 
 def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Grid) -> ErrorModel:

@@ -8,6 +8,7 @@ whole of the Gaussian background error, the prior of the VAE's latent fields, an
 import torch
 
 from ..grid import SphericalHarmonics
+from .error_model import ErrorModel
 
 
 def estimate_covariance(samples, harmonics: SphericalHarmonics) -> torch.Tensor:
@@ -101,7 +102,7 @@ class SpectralField:
         return self.harmonics.synthesise(mixed[:, self._back])
 
 
-class GaussianErrorModel:
+class GaussianErrorModel(ErrorModel):
     """The static Gaussian background error of 3D-Var: a `SpectralField` times each channel's standard deviation."""
 
     def __init__(self, field: SpectralField, deviation: torch.Tensor):
@@ -110,6 +111,3 @@ class GaussianErrorModel:
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         return self.deviation * self.field(control)
-
-    def linear_part(self) -> None:
-        return None

@@ -210,8 +210,8 @@ class SpectralVAE(VAE):
 FORMS = {form.latents: form for form in (VAE, SpectralVAE)}
 
 
-class VAEErrorModel:
-    """Increments of a VAE, see the module.
+class VAEErrorModel(ErrorModel):
+    """Increments of a VAE, see the module. Control vectors are the latents and the residual's numbers.
 
     Parameters
     ----------
@@ -233,9 +233,15 @@ class VAEErrorModel:
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
 
+    def penalty(self, control: torch.Tensor) -> torch.Tensor:
+        standard = self.vae.prior.inverse(self._latent(control))
+        return standard.square().sum() + control[self._latent_size :].square().sum()
+
+    def _latent(self, control):
+        return control[: self._latent_size].view(1, *self.vae.latent_shape)
+
     def _increment(self, decode, control):
-        latent = self.vae.prior(control[: self._latent_size].view(1, *self.vae.latent_shape))
-        normalised = decode(latent)
+        normalised = decode(self._latent(control))
         if self.residual_amplitude:
             normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
         return self.vae.deviation * normalised
@@ -250,7 +256,7 @@ class VAEErrorModel:
         return model, slice(self._latent_size, None)
 
 
-class LinearErrorModel:
+class LinearErrorModel(ErrorModel):
     """A `SpectralVAE`'s error model without its networks."""
 
     def __init__(self, whole: VAEErrorModel):
@@ -259,5 +265,5 @@ class LinearErrorModel:
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         return self._whole._increment(lambda latent: self._whole.vae.linear(latent)[0], control)
 
-    def linear_part(self) -> None:
-        return None
+    def penalty(self, control: torch.Tensor) -> torch.Tensor:
+        return self._whole.penalty(control)
