@@ -98,6 +98,32 @@ def test_members_of_other_days_need_a_donor(config, changes, message):
         check(config)
 
 
+@pytest.mark.parametrize(
+    ("window", "changes", "message"),
+    [
+        ("none", {}, r"vae_var\.window: 'none' is not among the windows: half"),
+        ("half", {}, None),
+        ("half", {"slots": 3}, r"windows\.half: 3 slots of 6 h are longer than cycling\.step_hours \(12 h\)"),
+        ("half", {"slot_hours": 3}, r"windows\.half\.slot_hours: 3 h is not a multiple of archive\.step_hours, 6 h"),
+    ],
+)
+def test_windows_are_checked(config, window, changes, message):
+    model = {"name": "emulator", "weights": "any.safetensors"}
+    config["windows"] = {"half": {"slots": 2, "slot_hours": 6, "model": model, "checkpoint": True, **changes}}
+    config["cycling"]["step_hours"] = 12
+    for experiment in config["experiments"].values():
+        experiment["period"] = ["2009-04-26T00", "2009-05-05T12"]
+    config["tuning"]["period"] = ["2009-04-12T00", "2009-04-18T12"]
+    config["experiments"]["vae_var"]["window"] = window
+    validate(copy.deepcopy(config), SCHEMA)
+    if message is None:
+        check(config)
+        config["experiments"]["vae_var"]["period"] = ["2009-04-26T00", "2009-05-21T00"]
+        message = r"vae_var\.period\[1\] plus its window: 2009-05-21T06 is outside"
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
 def test_segments_of_the_example_differ_in_their_day_of_the_year(config):
     """The forcing is a climatology: runs from rest on the same day of the year are the same run."""
     with pytest.raises(ConfigurationError, match="day of the year"):

@@ -55,6 +55,8 @@ def tiny_configuration(folder) -> dict:
         model.deviation.fill_(1e4)
         model.change_deviation.copy_(torch.logspace(-6, 0, 69).view(-1, 1, 1))
     model.save(folder / "model.safetensors")
+    model.step_hours = 3
+    model.save(folder / "window_model.safetensors")
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     small = {"kind": "gaussian", "latitudes": 16, "longitudes": 32, "truncation": 10}
     config |= {"grid": small, "error_grid": small}
@@ -85,6 +87,10 @@ def tiny_configuration(folder) -> dict:
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
     config["tuning"] |= {"period": ["2009-03-01T00", "2009-03-01T06"], "spin_up_cycles": 0, "observations": "sparse"}
     config["tuning"]["search"] = {"3dvar": {"background_weight": [100.0, 1.0]}}
+    # slots of 6 h in cycles of 12 h: the shipped archive has no others
+    window = {"slots": 2, "slot_hours": 6, "checkpoint": True}
+    window["model"] = {"name": "emulator", "weights": "window_model.safetensors"}
+    config["windows"] = {"twelve_hours": window}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     del config["example"]
     return config

@@ -101,8 +101,9 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
             f"{key}.observations: {experiment['observations']!r} is not among the observations: "
             f"{', '.join(config['observations'])}"
         )
+    span = _check_window(key, experiment, config, step)
     first, last = _period(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
-    _within(f"{key}.period[1]", last, archive)
+    _within(f"{key}.period[1]{' plus its window' if span else ''}", last + span, archive)
     lead = timedelta(hours=config["cycling"]["first_guess_hours"])
     _within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
     lags, last_year = ensemble_sizes(experiment)
@@ -118,6 +119,29 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
         raise ConfigurationError(
             f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
         )
+
+
+def _check_window(key, experiment, config, step) -> timedelta:
+    """From an analysis time to the last of its observations."""
+    if "window" not in experiment:
+        return timedelta(0)
+    windows = config.get("windows", {})
+    window = windows.get(experiment["window"])
+    if window is None:
+        known = ", ".join(windows) or "none"
+        raise ConfigurationError(f"{key}.window: {experiment['window']!r} is not among the windows: {known}")
+    entry = f"windows.{experiment['window']}"
+    if window["slots"] * window["slot_hours"] > step:
+        raise ConfigurationError(
+            f"{entry}: {window['slots']} slots of {window['slot_hours']} h are longer than cycling.step_hours "
+            f"({step} h); observations would be used twice"
+        )
+    if window["slot_hours"] % config["archive"]["step_hours"]:
+        raise ConfigurationError(
+            f"{entry}.slot_hours: {window['slot_hours']} h is not a multiple of archive.step_hours, "
+            f"{config['archive']['step_hours']} h"
+        )
+    return timedelta(hours=(window["slots"] - 1) * window["slot_hours"])
 
 
 def _check_tuning(config, archive, step):

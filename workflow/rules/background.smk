@@ -141,3 +141,29 @@ rule fit_residual:
         seed=config["vae"]["training"]["seed"],
     script:
         "../scripts/fit_residual.py"
+
+
+# What the forecast model of a window (4D-Var) errs by at its slots.
+rule model_error:
+    input:
+        archive=archive_files(NMC_START, NMC_END),
+        model=lambda wildcards: config["windows"][wildcards.window]["model"]["weights"],
+    output:
+        "results/background/model_error_{window}.csv",
+    log:
+        "logs/model_error/{window}.log",
+    benchmark:
+        "benchmarks/model_error/{window}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=1,
+        gpu_model="a100",
+    params:
+        window=lambda wildcards: config["windows"][wildcards.window],
+        starts=lambda wildcards: model_error_starts(wildcards.window),
+    script:
+        "../scripts/model_error.py"

@@ -148,6 +148,7 @@ use rule finetune_lora as finetune_all with:
 rule assimilate:
     input:
         unpack(error_model_files),
+        unpack(window_files),
         background="results/{experiment}/{time}/background.nc",
         observations=lambda wildcards: (
             f"results/observations/{EXPERIMENTS[wildcards.experiment]['observations']}/{wildcards.time[:8]}.nc"
@@ -171,6 +172,7 @@ rule assimilate:
         method=lambda wildcards: EXPERIMENTS[wildcards.experiment]["method"],
         settings=lambda wildcards: settings(wildcards.experiment),
         minimiser=config["minimiser"],
+        window=lambda wildcards: window_of(wildcards.experiment),
         error_grid=config["error_grid"],
     script:
         "../scripts/assimilate.py"

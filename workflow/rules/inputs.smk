@@ -16,8 +16,36 @@ def nmc_times(block):
 
 def day_times(day):
     """The analysis times of a day that any experiment has."""
-    wanted = {t for name in EXPERIMENTS for t in cycles(name) if t.startswith(day)}
+    wanted = {
+        shift(time, offset)
+        for name in EXPERIMENTS
+        for time in cycles(name)
+        for offset in slots(name)
+        if time.startswith(day)
+    }
     return sorted(wanted)
+
+
+def window_of(experiment):
+    """The entry of `windows` that an experiment names, or None."""
+    return config.get("windows", {}).get(EXPERIMENTS[experiment].get("window"))
+
+
+def slots(experiment):
+    """Hours after an analysis time at which its observations lie."""
+    window = window_of(experiment) or {"slots": 1, "slot_hours": 0}
+    return [slot * window["slot_hours"] for slot in range(window["slots"])]
+
+
+def window_files(wildcards):
+    window = window_of(wildcards.experiment)
+    if window is None:
+        return {}
+    name = EXPERIMENTS[wildcards.experiment]["window"]
+    return {
+        "window_model": window["model"]["weights"],
+        "model_error": f"results/background/model_error_{name}.csv",
+    }
 
 
 def single_step(experiment):
@@ -156,3 +184,11 @@ SHOWN = max(
         method_of(name).error_model is not None,
     ),
 )
+
+
+def model_error_starts(window):
+    """Starts of forecasts within the training period that end in it, a day apart."""
+    span = (config["windows"][window]["slots"] - 1) * config["windows"][window][
+        "slot_hours"
+    ]
+    return [time_name(t) for t in times(NMC_START, NMC_END - timedelta(hours=span), 24)]

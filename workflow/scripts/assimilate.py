@@ -3,12 +3,15 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
+    import numpy as np
     from lora_envar.analysis.assimilate import assimilate
     from lora_envar.analysis.error_models import load
     from lora_envar.analysis.variational import MinimiserSettings
     from lora_envar.background.ensemble import read_members
+    from lora_envar.forecast import load_model
     from lora_envar.grid import Grid
     from lora_envar.observations.table import read_observations, write_observations
+    from lora_envar.observations.window import Window, read_model_error
     from lora_envar.state_file import StateFile, write_states
     from lora_envar.timeline import hours_since_1970, parse
 
@@ -19,14 +22,22 @@ with step(snakemake):
     error_grid = Grid.from_settings(snakemake.params.error_grid)
     files = dict(snakemake.input.items())
     members = read_members(files.get("members", []), time, files.get("last_year", []), device())
+    start, window = hours_since_1970(time), None
+    if wanted := snakemake.params.window:
+        slots = wanted["slots"], wanted["slot_hours"]
+        model = load_model(wanted["model"]["name"], files["window_model"], device())
+        model_error = read_model_error(files["model_error"], *slots).to(device())
+        window = Window(start, *slots, model, model_error, wanted["checkpoint"])
+    inside = np.isin(table.time, window.hours if window else [start])
     result = assimilate(
         background.read(time),
         background.grid,
         error_grid,
-        table.select(table.time == hours_since_1970(time)),
+        table.select(inside),
         load(snakemake.params.method, files, settings, error_grid, members, device()),
         settings.get("background_weight", 1.0),
         MinimiserSettings(**snakemake.params.minimiser),
+        window,
         device=device(),
     )
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid)

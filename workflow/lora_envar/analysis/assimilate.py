@@ -9,6 +9,7 @@ from ..background.error_model import ErrorModel
 from ..grid import Grid, regridder
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.table import Observations
+from ..observations.window import Window, WindowOperator
 from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
@@ -38,6 +39,7 @@ def assimilate(
     error_model: ErrorModel | None,
     background_weight: float,
     settings: MinimiserSettings,
+    window: Window | None = None,
     progress=print,
     device="cpu",
 ) -> Analysis:
@@ -48,18 +50,24 @@ def assimilate(
     background : (69, lat, lon)
         In the units of the state, on `grid`.
     table : Observations
-        All of this analysis' time.
+        All of this analysis' time, or of its window.
     error_model : ErrorModel or None
         On `error_grid`.
     background_weight : float
         lambda of the cost function.
+    window : Window or None
+        Slots over which observations are spread (4D-Var); None takes all at the analysis time (3D-Var).
     """
     rejection = np.where(outside_of_levels(table), 1, 0).astype("i1")
     used = rejection == 0
     usable = table.select(used)
     state = torch.as_tensor(background, device=device)
-    operator = ObservationOperator(usable, grid, device=device)
-    values = torch.as_tensor(usable.value, device=device)
+    values, errors = (torch.as_tensor(column, device=device) for column in (usable.value, usable.error))
+    if window is None:
+        operator = ObservationOperator(usable, grid, device=device)
+    else:
+        operator = WindowOperator(usable, grid, window, device=device)
+        errors = torch.hypot(errors, operator.model_error())
     minimum, analysed = None, state
     if error_model is not None and len(usable):
         cost = CostFunction(
@@ -69,7 +77,7 @@ def assimilate(
             regridder(error_grid, grid, device=device),
             operator,
             values,
-            torch.as_tensor(usable.error, device=device),
+            errors,
         )
         minimum = analyse(cost, settings, progress)
         with torch.no_grad():

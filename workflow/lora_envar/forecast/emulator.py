@@ -26,13 +26,16 @@ class Emulator(nn.Module):
     truncation : int or None
         Wavenumber beyond which the output is cut off; None keeps all.
     settings : NetworkSettings
+    step_hours : int
     """
 
-    step_hours = 6
     differentiable = True
 
-    def __init__(self, grid: Grid, truncation: int | None, settings: NetworkSettings, device="cpu"):
+    def __init__(
+        self, grid: Grid, truncation: int | None, settings: NetworkSettings, step_hours: int = 6, device="cpu"
+    ):
         super().__init__()
+        self.step_hours = step_hours
         self.grid, self.truncation, self.settings = grid, truncation, settings
         self.autocast = False  # run the network, and nothing else, in bfloat16 where it is native
         self.network = Network(settings)
@@ -45,7 +48,7 @@ class Emulator(nn.Module):
     def step(self, states: torch.Tensor) -> torch.Tensor:
         with mixed_precision(states.device, self.autocast):
             change = self.network((states - self.mean) / self.deviation)
-        advanced = states + self.change_deviation * change.float()
+        advanced = states + self.change_deviation * change.to(states.dtype)
         return advanced if self.harmonics is None else self.harmonics.project(advanced)
 
     def save(self, path, half: bool = False, **provenance):
@@ -53,6 +56,7 @@ class Emulator(nn.Module):
             "grid": asdict(self.grid),
             "truncation": self.truncation,
             "network": asdict(self.settings),
+            "step_hours": self.step_hours,
             "provenance": provenance,
         }
         save_weights(path, self.state_dict(), settings, half)
@@ -61,7 +65,8 @@ class Emulator(nn.Module):
     def load(cls, path, device="cpu") -> "Emulator":
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
-        model = cls(Grid(**settings["grid"]), settings["truncation"], network, device)
+        step_hours = settings.get("step_hours", 6)  # files of before it was a setting
+        model = cls(Grid(**settings["grid"]), settings["truncation"], network, step_hours, device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 
@@ -92,7 +97,7 @@ def train_emulator(
     """
     harmonics = SphericalHarmonics(grid, truncation, device=device)
     torch.manual_seed(seed)
-    model = Emulator(grid, truncation, network, device)
+    model = Emulator(grid, truncation, network, device=device)
     draws = generator(seed, "emulator")
     with torch.no_grad():
         sample = torch.cat([harmonics.synthesise(segment[::37].to(device)) for segment in segments])

@@ -1,0 +1,163 @@
+"""Observations within a window: H at every slot after a differentiable forecast from its start (4D-Var).
+
+    G(x) = [H_0 x, H_1 M x, H_2 M M x, ...]
+
+The analysis is that of the window's start. The forecast model is not perfect: what it does to a state in k slots has an
+error of its own, Q_k, which is added to R of the observations there. Q_k is diagonal, with the mean square error per
+channel of forecasts of that lead.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from ..forecast import ForecastModel
+from ..grid import Grid
+from ..state import NAMES
+from .operator import ObservationOperator
+from .table import Observations
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where the observations of an analysis lie, and the model that leads there.
+
+    Attributes
+    ----------
+    start : int
+        Hours since 1970, the analysis time.
+    slots, slot_hours : int
+        Observations are used at `start`, `start + slot_hours`, ...; there are `slots` of these times.
+    model : ForecastModel
+        Differentiable; whole steps make a slot.
+    model_error : (slots, 69)
+        Standard deviation per channel of the model's error at each slot; zero at the first.
+    checkpoint : bool
+        Keep a state a step and compute the rest again for the gradient, in place of keeping all activations.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be differentiated, or its step does not divide a slot.
+    """
+
+    start: int
+    slots: int
+    slot_hours: int
+    model: ForecastModel
+    model_error: torch.Tensor
+    checkpoint: bool = True
+
+    def __post_init__(self):
+        if not self.model.differentiable:
+            raise ValueError("the forecast model of a window must be differentiable (windows.*.model)")
+        if self.slot_hours % self.model.step_hours:
+            raise ValueError(
+                f"windows.*.slot_hours: {self.slot_hours} h is no multiple of the model's step of "
+                f"{self.model.step_hours} h"
+            )
+
+    @property
+    def hours(self) -> list[int]:
+        """Times of the slots, in hours since 1970."""
+        return [self.start + slot * self.slot_hours for slot in range(self.slots)]
+
+
+class WindowOperator:
+    """G for the rows of a table, all at times of the window's slots, and inside the levels of the state.
+
+    Parameters
+    ----------
+    table : Observations
+    grid : Grid
+        Of the states.
+    window : Window
+    """
+
+    def __init__(self, table: Observations, grid: Grid, window: Window, dtype=torch.float32, device="cpu"):
+        rows = [np.flatnonzero(table.time == hour) for hour in window.hours]
+        if sum(map(len, rows)) != len(table):
+            raise ValueError("the window's operator was given observations at times that are no slots")
+        self.window = window
+        self._shape = (len(NAMES), *grid.shape)
+        self._operators = [
+            ObservationOperator(table.select(part), grid, dtype, device) if len(part) else None for part in rows
+        ]
+        self._order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=device)
+
+    def _advance(self, state: torch.Tensor) -> torch.Tensor:
+        batch = state.unsqueeze(0)
+        for _ in range(self.window.slot_hours // self.window.model.step_hours):
+            if self.window.checkpoint and batch.requires_grad:
+                batch = checkpoint(self.window.model.step, batch, use_reentrant=False)
+            else:
+                batch = self.window.model.step(batch)
+        return batch[0]
+
+    def __call__(self, state: torch.Tensor) -> torch.Tensor:
+        """Equivalents, shape (rows,), of a state at the window's start, shape (69, lat, lon)."""
+        parts = []
+        for slot, operator in enumerate(self._operators):
+            if slot:
+                state = self._advance(state)
+            if operator is not None:
+                parts.append(operator(state))
+        return torch.cat(parts)[self._order]
+
+    def model_error(self) -> torch.Tensor:
+        """Standard deviation of the model's error at each row, shape (rows,)."""
+        fields = self.window.model_error[:, :, None, None].expand(-1, *self._shape)
+        parts = [operator(field) for operator, field in zip(self._operators, fields, strict=True) if operator]
+        return torch.cat(parts)[self._order]
+
+
+def measure_model_error(forecast, truth, starts, slots: int, slot_hours: int, grid: Grid) -> pd.DataFrame:
+    """Root mean square errors of forecasts at the slots of a window.
+
+    Parameters
+    ----------
+    forecast : function
+        Of a state, (1, 69, lat, lon), and a lead in hours; gives the last state.
+    truth : function
+        Gives the state valid at a time, in hours since 1970, (69, lat, lon).
+    starts : list of int
+
+    Returns
+    -------
+    DataFrame
+        lead_hours, channel, rmse in the units of the state.
+    """
+    squares = torch.zeros(slots, len(NAMES), dtype=torch.float64)
+    for start in starts:
+        state = truth(start)[None]
+        for slot in range(1, slots):
+            state = forecast(state, slot_hours)
+            squares[slot] += grid.mean((state[0] - truth(start + slot * slot_hours)) ** 2).double().cpu()
+    rmse = (squares / len(starts)).sqrt()
+    return pd.DataFrame(
+        {
+            "lead_hours": np.repeat(np.arange(slots) * slot_hours, len(NAMES)),
+            "channel": np.tile(NAMES, slots),
+            "rmse": rmse.flatten().numpy(),
+        }
+    )
+
+
+def read_model_error(path, slots: int, slot_hours: int) -> torch.Tensor:
+    """Standard deviations, (slots, 69), of a table written from `measure_model_error`.
+
+    Raises
+    ------
+    ValueError
+        If it is of other slots.
+    """
+    table = pd.read_csv(path).pivot(index="lead_hours", columns="channel", values="rmse")
+    wanted = [slot * slot_hours for slot in range(slots)]
+    if list(table.index) != wanted or set(table) != set(NAMES):
+        raise ValueError(
+            f"{path}: has model errors at {list(table.index)} h, the window's slots are {wanted} h; remake it"
+        )
+    return torch.tensor(table[list(NAMES)].to_numpy(), dtype=torch.float32)

@@ -1,0 +1,24 @@
+"""Rule model_error: errors of a window's forecast model at the window's slots."""
+
+from lora_envar.script import device, step
+
+with step(snakemake):
+    import torch
+    from lora_envar.files import whole
+    from lora_envar.forecast import forecast, load_model
+    from lora_envar.observations.window import measure_model_error
+    from lora_envar.state_file import Archive
+    from lora_envar.timeline import from_hours, hours_since_1970, parse
+
+    archive, window = Archive(snakemake.input.archive), snakemake.params.window
+    model = load_model(window["model"]["name"], snakemake.input.model, device())
+    table = measure_model_error(
+        lambda state, hours: forecast(model, state, hours)[-1],
+        lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
+        [hours_since_1970(parse(time)) for time in snakemake.params.starts],
+        window["slots"],
+        window["slot_hours"],
+        archive.grid,
+    )
+    with whole(snakemake.output[0]) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
