@@ -35,3 +35,4 @@ rule all:
         "results/scores.csv",
         "results/comparison.csv",
         "results/report.html",
+        "results/results.md",

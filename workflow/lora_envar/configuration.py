@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from .analysis import METHODS
+from .replicates import group
 from .state import GROUPS
 from .timeline import name as time_name
 from .timeline import parse, year_before
@@ -77,11 +78,11 @@ def check(config: dict):
     first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
     _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), archive)
     _check_segments(config.get("example", {}).get("segments", {}))
+    names = list(dict.fromkeys(map(group, config["experiments"])))
     for reference in config["verification"]["references"]:
-        if reference not in config["experiments"]:
+        if reference not in names:
             raise ConfigurationError(
-                f"verification.references: {reference!r} is not an experiment; there are "
-                f"{', '.join(config['experiments'])}"
+                f"verification.references: {reference!r} is not an experiment; there are {', '.join(names)}"
             )
 
 

@@ -10,6 +10,7 @@ from lora_envar.configuration import (
     ensemble_sizes,
     with_tuned_settings,
 )
+from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.tuning import candidates
 from lora_envar.timeline import (
@@ -22,6 +23,7 @@ from lora_envar.timeline import (
 
 try:
     with_tuned_settings(config)
+    expand_replicates(config)
     check(config)
 except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None

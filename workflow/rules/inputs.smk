@@ -192,3 +192,13 @@ def model_error_starts(window):
         "slot_hours"
     ]
     return [time_name(t) for t in times(NMC_START, NMC_END - timedelta(hours=span), 24)]
+
+
+def analysed_tables():
+    """Tables of observations of all analyses that are compared."""
+    return [
+        f"results/{experiment}/{time}/observations.nc"
+        for experiment in COMPARED
+        for time in cycles(experiment)
+        if method_of(experiment).error_model
+    ]

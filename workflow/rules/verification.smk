@@ -150,12 +150,7 @@ rule model_gates:
 rule cycling_gates:
     input:
         scores="results/scores.csv",
-        observations=[
-            f"results/{experiment}/{time}/observations.nc"
-            for experiment in COMPARED
-            for time in cycles(experiment)
-            if method_of(experiment).error_model
-        ],
+        observations=analysed_tables(),
     output:
         "results/cycling_gates.csv",
     log:
@@ -216,3 +211,29 @@ rule write_report:
         spin_up=spin_up_ends(),
     script:
         "../scripts/write_report.py"
+
+
+rule write_results:
+    input:
+        scores="results/scores.csv",
+        comparison="results/comparison.csv",
+        observations=analysed_tables(),
+    output:
+        "results/results.md",
+    log:
+        "logs/write_results.log",
+    benchmark:
+        "benchmarks/write_results.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        title="Results",
+        benchmarks="benchmarks",
+        experiments=[e for e in COMPARED if method_of(e).error_model],
+        spin_up=spin_up_ends(),
+    script:
+        "../scripts/write_results.py"

@@ -5,7 +5,8 @@ from lora_envar.script import step
 with step(snakemake):
     import pandas as pd
     from lora_envar.files import whole
+    from lora_envar.verification.score import read_scores
 
-    table = pd.concat([pd.read_csv(path, dtype={"level": "Int64"}) for path in snakemake.input], ignore_index=True)
+    table = pd.concat(map(read_scores, snakemake.input), ignore_index=True)
     with whole(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -3,12 +3,11 @@
 from lora_envar.script import step
 
 with step(snakemake):
-    import pandas as pd
     from lora_envar.files import whole
-    from lora_envar.verification.score import after_spin_up
+    from lora_envar.verification.score import after_spin_up, read_scores
     from lora_envar.verification.significance import compare
 
-    scores = pd.read_csv(snakemake.input[0], dtype={"level": "Int64"})
+    scores = read_scores(snakemake.input[0])
     bootstrap = snakemake.params.bootstrap
     table = compare(
         after_spin_up(scores, snakemake.params.spin_up),

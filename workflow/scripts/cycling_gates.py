@@ -3,11 +3,11 @@
 from lora_envar.script import step
 
 with step(snakemake):
-    import pandas as pd
     from lora_envar.files import whole
     from lora_envar.verification.gates import cycling_gates
+    from lora_envar.verification.score import read_scores
 
-    scores = pd.read_csv(snakemake.input.scores, dtype={"level": "Int64"})
+    scores = read_scores(snakemake.input.scores)
     gates = cycling_gates(scores, snakemake.params.methods, snakemake.params.spin_up, snakemake.input.observations)
     with whole(snakemake.output[0]) as temporary:
         gates.table().to_csv(temporary, index=False, float_format="%.5g")

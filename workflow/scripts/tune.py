@@ -7,9 +7,9 @@ with step(snakemake):
     import yaml
     from lora_envar.files import whole
     from lora_envar.tuning import best, rank
-    from lora_envar.verification.score import after_spin_up
+    from lora_envar.verification.score import after_spin_up, read_scores
 
-    scores = pd.concat([pd.read_csv(path, dtype={"level": "Int64"}) for path in snakemake.input], ignore_index=True)
+    scores = pd.concat(map(read_scores, snakemake.input), ignore_index=True)
     table = rank(after_spin_up(scores, snakemake.params.spin_up), snakemake.params.candidates)
     with whole(snakemake.output.table) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -77,6 +77,7 @@ def error_curves(path, scores: pd.DataFrame, first: dict[str, str]):
         for colour, experiment in zip(PALETTE, rows.experiment.unique(), strict=False):
             for kind, style in (("background", "."), ("analysis", "-")):
                 part = rows[(rows.experiment == experiment) & (rows.kind == kind)]
+                part = part.groupby("valid_time", as_index=False).value.mean()  # over replicates
                 label = experiment if kind == "analysis" else None
                 times = pd.to_datetime(part.valid_time, format="%Y-%m-%dT%H")
                 axis.plot(times, part.value, style, color=colour, label=label, markersize=3, linewidth=1.3)

@@ -13,6 +13,7 @@ from .. import __version__
 from ..files import whole
 from ..grid import Grid
 from ..observations.table import Observations
+from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
 from .figures import error_curves, maps
 from .score import after_spin_up, channel_of
@@ -33,7 +34,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables that the report shows, and the end of the spin-up by experiment."""
+    """The tables that the report shows, and the end of the spin-up by experiment; replicates under one name."""
 
     scores: pd.DataFrame
     comparison: pd.DataFrame
@@ -48,16 +49,18 @@ class Tables:
         tables = {name: pd.read_csv(getattr(paths, name)) for name in names}
         for name in ("scores", "comparison"):
             tables[name]["level"] = tables[name]["level"].astype("Int64")
-        return cls(first=first, **tables)
+        tables["scores"] = grouped(tables["scores"])
+        return cls(first={group(name): time for name, time in first.items()}, **tables)
 
 
-def _mean_errors(tables: Tables) -> pd.DataFrame:
-    """Mean analysis RMSE of the headline channels by experiment, after the spin-up."""
-    rows = after_spin_up(tables.scores, tables.first)
+def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> pd.DataFrame:
+    """Mean analysis RMSE of the headline channels by experiment, after the spin-up; replicates together."""
+    rows = grouped(after_spin_up(scores, first))
+    first = list(dict.fromkeys(map(group, first)))
     rows = rows[(rows.kind == "analysis") & (rows.region == "global") & (rows.metric == "rmse")]
     rows = rows.assign(channel=channel_of(rows))
     wide = rows.pivot_table(index="channel", columns="experiment", values="value").reindex(HEADLINE)
-    wide = wide[[name for name in tables.first if name in wide]]
+    wide = wide[[name for name in first if name in wide]]
     units = {channel.name: channel.units for channel in CHANNELS}
     wide.insert(0, "unit", [units[name] for name in wide.index])
     return wide
@@ -109,7 +112,7 @@ def write_report(paths, config: dict, tables: Tables, case: Case, coastline):
     html = _template().render(
         version=__version__,
         headline=HEADLINE,
-        errors=_mean_errors(tables),
+        errors=mean_errors(tables.scores, tables.first),
         comparisons=_comparisons(tables),
         forecasts=_forecast_scores(tables),
         forecast_model=tables.forecast.pivot(index="variable", columns="lead_hours").reindex(HEADLINE),

@@ -82,6 +82,11 @@ def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.nd
     return combined
 
 
+def read_scores(path) -> pd.DataFrame:
+    """A table that `score_all` gave, from its file."""
+    return pd.read_csv(path, dtype={"level": "Int64"})
+
+
 def channel_of(table: pd.DataFrame) -> pd.Series:
     """Names of channels (z500, t2m) of a table with columns variable and level."""
     return table["variable"] + table["level"].astype("Int64").astype("string").fillna("")

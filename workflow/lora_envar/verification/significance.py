@@ -7,6 +7,7 @@ Scores of neighbouring cycles are correlated, so blocks of consecutive cycles ar
 import numpy as np
 import pandas as pd
 
+from ..replicates import grouped
 from .score import channel_of
 
 
@@ -22,6 +23,8 @@ def block_means(differences: np.ndarray, block: int, samples: int, random: np.ra
 def compare(scores: pd.DataFrame, references: list[str], samples: int, block: int, seed: int) -> pd.DataFrame:
     """Compare the analysis RMSE of every experiment with that of every reference.
 
+    Replicates are paired by their seed, and their differences averaged cycle by cycle: what is resampled is time.
+
     Parameters
     ----------
     scores : DataFrame
@@ -33,11 +36,11 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, block: in
     -------
     DataFrame
         experiment, reference, variable, level, metric, mean_difference (experiment minus reference), percent (of the
-        reference's mean), ci_low and ci_high (95 % of the mean difference), p_value, n (cycles).
+        reference's mean), ci_low and ci_high (95 % of the mean difference), p_value, n (cycles), seeds.
     """
     chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
-    chosen = chosen.assign(channel=channel_of(chosen))
-    wide = chosen.pivot_table(index="valid_time", columns=["experiment", "channel"], values="value")
+    chosen = grouped(chosen).assign(channel=channel_of(chosen))
+    wide = chosen.pivot_table(index=["valid_time", "seed"], columns=["experiment", "channel"], values="value")
     channels = chosen.drop_duplicates("channel").set_index("channel")[["variable", "level"]]
     tables = []
     for experiment in chosen.experiment.unique():
@@ -45,9 +48,11 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, block: in
             if reference == experiment or reference not in wide:
                 continue
             pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
-            first, second = pair["a"][channels.index].to_numpy(), pair["b"][channels.index].to_numpy()
-            if not len(first):
+            if pair.empty:
                 continue
+            seeds = pair.index.unique("seed").size
+            pair = pair.groupby("valid_time").mean()
+            first, second = pair["a"][channels.index].to_numpy(), pair["b"][channels.index].to_numpy()
             difference = first - second
             mean = difference.mean(axis=0)
             resampled = block_means(difference, block, samples, np.random.default_rng([seed, len(difference)]))
@@ -67,6 +72,7 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, block: in
                         "ci_high": high,
                         "p_value": (1 + beyond) / (1 + samples),
                         "n": len(difference),
+                        "seeds": seeds,
                     }
                 )
             )

@@ -1,0 +1,91 @@
+"""The comparison as a page of Markdown: errors, differences with their significance, and what a cycle costs."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..observations.table import attribute
+from ..replicates import group
+from ..state import CHANNELS, HEADLINE
+from .score import channel_of
+
+#: rules that an analysis takes, and what their column is called
+STAGES = {
+    "finetune_lora": "tuning",
+    "finetune_all": "tuning",
+    "assimilate": "analysis",
+    "ensemble_forecast": "forecast",
+}
+STAGES |= {"background_forecast": "forecast"}
+
+
+def cost(experiments: list[str], observation_files: list[str], benchmarks: Path) -> pd.DataFrame:
+    """Mean seconds a cycle of each stage, and gradient evaluations an analysis, by group of experiments.
+
+    Parameters
+    ----------
+    observation_files : list of paths
+        Tables of analyses, results/{experiment}/{time}/observations.nc.
+    benchmarks : path
+        Snakemake's; jobs without one count as nothing.
+    """
+    rows = []
+    for name in experiments:
+        own = [path for path in observation_files if f"/{name}/" in str(path)]
+        row = {"experiment": group(name), "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own)}
+        for rule, stage in STAGES.items():
+            files = sorted((Path(benchmarks) / rule / name).glob("*.tsv"))
+            seconds = [pd.read_csv(path, sep="\t", na_values="-")["s"].mean() for path in files]
+            row[stage] = row.get(stage, 0.0) + (sum(seconds) / len(seconds) if seconds else 0.0)
+        rows.append(row)
+    return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
+
+
+def page(title: str, errors: pd.DataFrame, comparison: pd.DataFrame, costs: pd.DataFrame, about: list[str]) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        Analysis RMSE, a row per headline channel and a column per group of experiments.
+    comparison : DataFrame
+        As of `significance.compare`.
+    costs : DataFrame
+        As of `cost`.
+    about : list of str
+        Sentences on what was compared.
+    """
+    units = {channel.name: channel.units for channel in CHANNELS}
+    parts = [f"# {title}", " ".join(about), "## Analysis RMSE"]
+    columns = list(errors)
+    rows = [[f"{name}, {units[name]}", *(f"{errors.loc[name, column]:.3g}" for column in columns)] for name in HEADLINE]
+    parts.append(_table(["", *columns], rows))
+    table = comparison.assign(channel=channel_of(comparison))
+    for reference, pairs in table.groupby("reference", sort=False):
+        parts.append(f"## Against {reference}, %")
+        rows = []
+        for experiment, cells in pairs.groupby("experiment", sort=False):
+            by_channel = cells.set_index("channel")
+            rows.append([experiment, *(_cell(by_channel.loc[name]) for name in HEADLINE), str(int(cells.n.iloc[0]))])
+        parts.append(_table(["", *HEADLINE, "cycles"], rows))
+    parts.append("## Cost of a cycle")
+    names = {"tuning": "tuning, s", "analysis": "analysis, s", "forecast": "forecasts, s"}
+    rows = [
+        [name, *(f"{row[key]:.1f}" for key in names), f"{sum(row[key] for key in names):.1f}", f"{row.evaluations:.0f}"]
+        for name, row in costs.iterrows()
+    ]
+    parts.append(_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(row) -> str:
+    """Percent with its 95 % interval; bold where p < 0.01."""
+    scale = row.percent / row.mean_difference if row.mean_difference else 0.0
+    low, high = row.ci_low * scale, row.ci_high * scale
+    percent = f"{row.percent:+.1f}"
+    return f"{f'**{percent}**' if row.p_value < 0.01 else percent} ({low:+.1f} to {high:+.1f})"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

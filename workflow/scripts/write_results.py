@@ -1,0 +1,30 @@
+"""Rule write_results: the comparison as a page of Markdown."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    import pandas as pd
+    from lora_envar.files import whole
+    from lora_envar.verification.report import mean_errors
+    from lora_envar.verification.results import cost, page
+    from lora_envar.verification.score import read_scores
+
+    spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
+    comparison = pd.read_csv(snakemake.input.comparison, dtype={"level": "Int64"})
+    errors = mean_errors(read_scores(snakemake.input.scores), spin_up).drop(columns="unit")
+    seeds = int(comparison.seeds.max())
+    about = [
+        f"{int(comparison.n.max())} cycles after the spin-up; {seeds} seed{'s' if seeds > 1 else ''} at most.",
+        "Differences of the mean RMSE in percent of the reference's, with 95 % intervals of a moving-block bootstrap;",
+        "bold where p < 0.01.",
+        f"Made by the rule `write_results` from `{snakemake.input.comparison}`; seconds are of the machine it ran on.",
+    ]
+    text = page(
+        snakemake.params.title,
+        errors,
+        comparison,
+        cost(experiments, snakemake.input.observations, snakemake.params.benchmarks),
+        about,
+    )
+    with whole(snakemake.output[0]) as temporary:
+        temporary.write_text(text, encoding="utf-8")
