@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,6 +214,39 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-incomplete")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert digests(tmp_path) == digests(finished.folder)
+
+
+def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
+    run = Run(tmp_path)
+    config = tiny_configuration(tmp_path)
+    config["cycling"]["step_hours"] = 12
+    common = {"observations": "sparse", "seed": 1, "period": ["2009-02-26T00", "2009-02-26T12"]}
+    config["experiments"] = {
+        "threedvar": {"method": "3dvar", **common},
+        "fourdvar": {"method": "3dvar", "window": "twelve_hours", **common},
+        "vae_fourdvar": {"method": "vae_var", "window": "twelve_hours", **common},
+    }
+    config["verification"]["references"] = ["threedvar"]
+    del config["tuning"]
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    shutil.copytree(finished.folder / "results" / "background", tmp_path / "results" / "background")
+    shutil.copytree(finished.folder / "results" / "archive", tmp_path / "results" / "archive")
+    done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-triggers", "mtime")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    tables = {
+        name: read_observations(tmp_path / "results" / name / "20090226T12" / "observations.nc")
+        for name in config["experiments"]
+    }
+    assert {name: len(np.unique(table.time)) for name, table in tables.items()} == {
+        "threedvar": 1,
+        "fourdvar": 2,
+        "vae_fourdvar": 2,
+    }
+    for table in tables.values():
+        after = np.mean(np.square(table.observation_minus_analysis / table.error))
+        assert after < np.mean(np.square(table.observation_minus_background / table.error))
+    errors = pd.read_csv(tmp_path / "results" / "background" / "model_error_twelve_hours.csv")
+    assert (errors[errors.lead_hours == 0].rmse == 0).all() and (errors[errors.lead_hours == 6].rmse > 0).all()
 
 
 def test_tuning_chooses_the_better_candidate(finished):

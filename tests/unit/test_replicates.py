@@ -1,0 +1,117 @@
+"""Replicates: one experiment a seed, its own network, and pairs by seed."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+from lora_envar.configuration import check
+from lora_envar.replicates import expand, group
+from lora_envar.state import HEADLINE
+from lora_envar.verification.results import cost, page
+from lora_envar.verification.score import COLUMNS
+from lora_envar.verification.significance import compare
+from snakemake.utils import update_config, validate
+from test_configuration import SCHEMA
+
+
+def test_every_seed_gets_its_experiment_network_and_donor(config):
+    base = copy.deepcopy(config)
+    config["experiments"]["lora_envar"]["seeds"] = [1, 2]
+    config["experiments"]["shuffled"] = {
+        **config["experiments"]["lora_envar"],
+        "settings": {"members": "other_days"},
+        "donor": "lora_envar",
+    }
+    validate(copy.deepcopy(config), SCHEMA)
+    expand(config)
+    check(config)
+    experiments = config["experiments"]
+    assert [name for name in experiments if group(name) == "lora_envar"] == ["lora_envar_seed_1", "lora_envar_seed_2"]
+    second = experiments["shuffled_seed_2"]
+    assert (second["seed"], second["donor"], second["observations"]) == (
+        2,
+        "lora_envar_seed_2",
+        "quasi_uniform_700_seed_2",
+    )
+    assert config["observations"]["quasi_uniform_700_seed_2"]["seed"] == 2
+    assert experiments["vae_var"] == base["experiments"]["vae_var"]
+
+
+@pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional"])
+def test_shipped_overlays_pass(config, name):
+    update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
+    validate(copy.deepcopy(config), SCHEMA)
+    expand(config)
+    check(config)
+
+
+def scores(values):
+    """Analysis errors of z500 alone, by experiment."""
+    rows = []
+    for experiment, series in values.items():
+        for cycle, value in enumerate(series):
+            entry = ["analysis", 0, "z", 500, "global", "rmse", value, "m2 s-2"]
+            rows.append([experiment, f"2009-05-{1 + cycle // 4:02d}T{6 * (cycle % 4):02d}", *entry])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_pairs_are_of_the_same_seed():
+    """Seeds differ by much more than methods: unpaired, the difference would be lost."""
+    draws = np.random.default_rng(1)
+    level = {1: 10 + draws.normal(size=20), 2: 50 + draws.normal(size=20)}
+    table = compare(
+        scores(
+            {f"a_seed_{s}": level[s] - 1 for s in (1, 2)}
+            | {f"b_seed_{s}": level[s] for s in (1, 2)}
+            | {"c_seed_2": level[2] + 5}
+        ),
+        ["b"],
+        200,
+        4,
+        1,
+    ).set_index("experiment")
+    assert table.mean_difference["a"] == pytest.approx(-1.0)
+    assert (table.n["a"], table.seeds["a"], table.p_value["a"]) == (20, 2, pytest.approx(1 / 201))
+    assert (table.mean_difference["c"], table.seeds["c"]) == (pytest.approx(5.0), 1)
+
+
+def test_the_page_says_what_the_tables_say(tmp_path):
+    folder = tmp_path / "assimilate" / "a_seed_1"
+    folder.mkdir(parents=True)
+    for index, seconds in enumerate((2.0, 4.0)):
+        (folder / f"{index}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    import netCDF4
+
+    for index, evaluations in enumerate((10, 30)):
+        path = tmp_path / "results" / "a_seed_1" / str(index)
+        path.mkdir(parents=True)
+        with netCDF4.Dataset(path / "observations.nc", "w") as dataset:
+            dataset.evaluations = evaluations
+    costs = cost(["a_seed_1"], sorted((tmp_path / "results").rglob("*.nc")), tmp_path)
+    assert costs.loc["a"].to_dict() == {"evaluations": 20, "tuning": 0, "analysis": 3, "forecast": 0}
+    names = [
+        (name[0], int(name[1:])) if name[1:].isdigit() and name[0] in "ztuvq" else (name, pd.NA) for name in HEADLINE
+    ]
+    comparison = pd.DataFrame(
+        {
+            "experiment": "a",
+            "reference": "b",
+            "variable": [variable for variable, _ in names],
+            "level": pd.array([level for _, level in names], dtype="Int64"),
+            "mean_difference": -2.0,
+            "percent": -4.0,
+            "ci_low": -3.0,
+            "ci_high": -1.0,
+            "p_value": [0.001] * 5 + [0.5] * 5,
+            "n": 20,
+            "seeds": 2,
+        }
+    )
+    errors = pd.DataFrame({"a": 1.25, "b": 2.5}, index=list(HEADLINE))
+    text = page("Results", errors, comparison, costs, ["About."])
+    assert text.count("**-4.0** (-6.0 to -2.0)") == 5 and text.count("| -4.0 (-6.0 to -2.0)") == 5
+    assert "| z500, m2 s-2 | 1.25 | 2.5 |" in text
+    assert "| a | 0.0 | 3.0 | 0.0 | 3.0 | 20 |" in text
