@@ -120,8 +120,20 @@ def test_member_normalisation_removes_amplitude_and_the_other_keeps_it():
     assert GRID.mean(kept**2).mean().item() == pytest.approx(5 / 6, rel=1e-4)
 
 
+def test_the_spread_of_the_day_stays():
+    """Against the amplitude, twice the departures are twice the perturbations, and their variance is the members'."""
+    deviation = torch.linspace(0.5, 2, 69).view(-1, 1, 1)
+    own = members()
+    wide = own.mean(0) + 2 * (own - own.mean(0))
+    once, twice = (perturbations(states, deviation, GRID, "spread") for states in (own, wide))
+    torch.testing.assert_close(twice, 2 * once, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close((once * deviation).var(0, correction=0), own.var(0), rtol=1e-4, atol=1e-5)
+    same = (perturbations(states, deviation, GRID, "amplitude") for states in (own, wide))
+    torch.testing.assert_close(*same, rtol=1e-4, atol=1e-5)
+
+
 def test_an_ensemble_without_spread_is_refused():
     same = members(1).expand(4, -1, -1, -1)
-    for normalisation in ("member", "amplitude"):
+    for normalisation in ("member", "amplitude", "spread"):
         with pytest.raises(ValueError, match="spread"):
             perturbations(same, torch.ones(69, 1, 1), GRID, normalisation)

@@ -8,7 +8,7 @@ from ..grid import Grid
 from ..state_file import StateFile
 from ..timeline import name, parse, year_before
 
-NORMALISATIONS = ("member", "amplitude")
+NORMALISATIONS = ("member", "amplitude", "spread")
 
 
 def read_members(paths: list, time: datetime, last_year: list, device="cpu") -> torch.Tensor | None:
@@ -40,7 +40,7 @@ def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, no
         ``member``: the paper's. Every perturbation is divided by its own standard deviation per channel, then the batch
         brought to zero mean and unit variance per channel; all amplitude is lost. ``amplitude``: perturbations are
         divided by S and by one number, so that over all channels their variance is 1; what differs between places,
-        channels and members stays.
+        channels and members stays. ``spread``: divided by S alone, so that the spread of the day stays too.
 
     Raises
     ------
@@ -50,10 +50,12 @@ def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, no
     if len(members) < 2:
         raise ValueError(f"perturbations need at least 2 members, there is {len(members)}")
     departures = (members - members.mean(0)) / deviation
-    if normalisation == "amplitude":
-        # M / (M - 1): the mean of the members is not the mean of the population
-        variance = grid.mean(departures**2).mean() * len(members) / (len(members) - 1)
-        scaled = departures / variance.sqrt()
+    # M / (M - 1): the mean of the members is not the mean of the population
+    unbiased = (len(members) / (len(members) - 1)) ** 0.5
+    if normalisation == "spread":
+        scaled = unbiased * departures
+    elif normalisation == "amplitude":
+        scaled = departures / (unbiased * grid.mean(departures**2).mean().sqrt())
     elif normalisation == "member":
         own = grid.mean(departures**2).sqrt()[..., None, None]
         scaled = departures / own
@@ -62,6 +64,6 @@ def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, no
         scaled = scaled / grid.mean(scaled**2).mean(0).sqrt()[:, None, None]
     else:
         raise ValueError(f"ensemble normalisation {normalisation!r} is unknown; known: {', '.join(NORMALISATIONS)}")
-    if not scaled.isfinite().all():
+    if not scaled.isfinite().all() or not grid.mean(departures**2).sum(0).all():
         raise ValueError("the ensemble has no spread in at least one channel")
     return scaled
