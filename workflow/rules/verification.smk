@@ -231,7 +231,7 @@ rule write_results:
         mem_mb=4000,
         runtime=30,
     params:
-        title="Results",
+        title=config["verification"].get("title", "Results"),
         benchmarks="benchmarks",
         experiments=[e for e in COMPARED if method_of(e).error_model],
         spin_up=spin_up_ends(),
