@@ -51,7 +51,7 @@ class ObservationOperator:
         index[weight == 0.0] = 0  # may point beyond the grid
         order = np.argsort(-weight, axis=0, kind="stable")
         weight, index = np.take_along_axis(weight, order, 0), np.take_along_axis(index, order, 0)
-        needed = int((weight != 0).any(axis=1).sum())
+        needed = max(1, int((weight != 0).any(axis=1).sum()))  # 1: there may be no rows
         self._index = torch.as_tensor(index[:needed], device=device)
         self._weight = torch.as_tensor((weight / weight.sum(axis=0))[:needed], dtype=dtype, device=device)
 

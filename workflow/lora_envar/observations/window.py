@@ -83,9 +83,7 @@ class WindowOperator:
             raise ValueError("the window's operator was given observations at times that are no slots")
         self.window = window
         self._shape = (len(NAMES), *grid.shape)
-        self._operators = [
-            ObservationOperator(table.select(part), grid, dtype, device) if len(part) else None for part in rows
-        ]
+        self._operators = [ObservationOperator(table.select(part), grid, dtype, device) for part in rows]
         self._order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=device)
 
     def _advance(self, state: torch.Tensor) -> torch.Tensor:
@@ -99,18 +97,16 @@ class WindowOperator:
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
         """Equivalents, shape (rows,), of a state at the window's start, shape (69, lat, lon)."""
-        parts = []
-        for slot, operator in enumerate(self._operators):
-            if slot:
-                state = self._advance(state)
-            if operator is not None:
-                parts.append(operator(state))
+        parts = [self._operators[0](state)]
+        for operator in self._operators[1:]:
+            state = self._advance(state)
+            parts.append(operator(state))
         return torch.cat(parts)[self._order]
 
     def model_error(self) -> torch.Tensor:
         """Standard deviation of the model's error at each row, shape (rows,)."""
         fields = self.window.model_error[:, :, None, None].expand(-1, *self._shape)
-        parts = [operator(field) for operator, field in zip(self._operators, fields, strict=True) if operator]
+        parts = [operator(field) for operator, field in zip(self._operators, fields, strict=True)]
         return torch.cat(parts)[self._order]
 
 

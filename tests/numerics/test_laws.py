@@ -1,0 +1,153 @@
+"""Laws that every background error model obeys, each method's in turn."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from cases import GRID, cost_of, observations, quiet
+from conftest import small_network
+from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.variational import MinimiserSettings, minimise
+from lora_envar.background.genbe import fit_genbe
+from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble
+from lora_envar.background.prior import LowRankNormal
+from lora_envar.background.spectral import GaussianErrorModel, SpectralField
+from lora_envar.background.vae import FORMS, VAEErrorModel
+from lora_envar.grid import SphericalHarmonics
+from lora_envar.seeds import generator
+
+WAVES = 5
+HARMONICS = SphericalHarmonics(GRID, WAVES, torch.float64)
+LINEAR = ("gaussian", "genbe", "localised", "hybrid", "hybrid_genbe")
+LEARNED = tuple(f"{form}{adapted}" for form in sorted(FORMS) for adapted in ("", "_adapted"))
+
+
+def states(count, seed):
+    draws = torch.randn(count, 69, HARMONICS.size, dtype=torch.float64, generator=generator(seed, "states"))
+    return HARMONICS.synthesise(draws / (1.0 + HARMONICS.degree))
+
+
+def root(size):
+    return size * torch.eye(69, dtype=torch.float64).expand(WAVES + 1, 69, 69)
+
+
+def learned(name):
+    """A VAE with random, visibly nonlinear weights; adapted: with a prior of the day."""
+    form, _, adapted = name.partition("_")
+    torch.manual_seed(3)
+    vae = FORMS[form](GRID, WAVES, small_network(), sigma=0.5)
+    with torch.no_grad():
+        for parameter in vae.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator(parameter.numel())))
+    vae = vae.double().eval().requires_grad_(False)
+    vae.harmonics = HARMONICS
+    vae.deviation.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
+    model = VAEErrorModel(vae, SpectralField(root(0.2), HARMONICS), 1.0)
+    if adapted:
+        size = model.control_size - model.residual.control_size
+        prior = vae.prior = LowRankNormal(size, 2, vae.deviation)
+        with torch.no_grad():
+            prior.down.copy_(torch.randn(2, size, generator=generator(4)) / size**0.5)
+            prior.up.copy_(0.2 * torch.randn(size, 2, generator=generator(5)))
+        prior.requires_grad_(False)
+    return model
+
+
+@pytest.fixture(scope="module")
+def models():
+    gaussian = GaussianErrorModel(SpectralField(root(0.3), HARMONICS), torch.linspace(0.5, 2.0, 69).double())
+    genbe = fit_genbe([states(60, 1)], GRID, WAVES)
+    localised = LocalisedEnsemble(states(6, 2), GRID, WAVES, 2000.0, 1.0)
+    found = {"gaussian": gaussian, "genbe": genbe, "localised": localised, "hybrid": Hybrid(genbe, localised, 0.64)}
+    found["hybrid_genbe"] = Hybrid(genbe, fit_genbe([states(8, 6)], GRID, WAVES, genbe.balance), 0.64)
+    return found | {name: learned(name) for name in LEARNED}
+
+
+def drawn(*shape, seed=7):
+    return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
+
+
+def transpose(model, field, at=None):
+    """The adjoint of the increment's derivative at a control vector (zero), applied to a field."""
+    control = torch.zeros(model.control_size, dtype=torch.float64) if at is None else at
+    control.requires_grad_(True)
+    return torch.autograd.grad((model.increment(control) * field).sum(), control)[0]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_transform_is_linear_and_has_its_adjoint(models, name):
+    model = models[name]
+    first, second = drawn(2, model.control_size)
+    both = model.increment(2.0 * first - 3.0 * second)
+    parts = 2.0 * model.increment(first) - 3.0 * model.increment(second)
+    torch.testing.assert_close(both, parts, rtol=0, atol=1e-10 * both.abs().max().item())
+    field = drawn(69, *GRID.shape)
+    left, right = (model.increment(first) * field).sum(), first @ transpose(model, field)
+    assert left.item() == pytest.approx(right.item(), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_b_is_symmetric_and_not_negative(models, name):
+    model = models[name]
+    fields = drawn(6, 69, *GRID.shape)
+    images = torch.stack([model.increment(transpose(model, field)) for field in fields])
+    matrix = torch.einsum("iclm,jclm->ij", fields, images)
+    assert (matrix - matrix.T).abs().max() < 1e-10 * matrix.abs().max()
+    assert torch.linalg.eigvalsh((matrix + matrix.T) / 2).min() > 0
+
+
+@pytest.mark.parametrize("name", (*LINEAR, *LEARNED))
+def test_zero_is_the_background_and_no_observations_give_it_back(models, name):
+    model = models[name]
+    zero = torch.zeros(model.control_size, dtype=torch.float64)
+    assert model.increment(zero).abs().max() == 0.0
+    assert model.penalty(zero) == 0.0
+    background = drawn(69, *GRID.shape).numpy()
+    table = observations()
+    none = table.select(np.zeros(len(table), dtype=bool))
+    result = assimilate(background, GRID, GRID, none, model, 1.0, MinimiserSettings(), progress=quiet)
+    assert np.array_equal(result.state, background)
+
+
+@pytest.mark.parametrize("name", (*LINEAR, *LEARNED))
+def test_every_cost_function_passes_the_taylor_test(models, name):
+    model = models[name]
+    cost = cost_of(model, observations(), weight=2.0)
+    point, direction = 0.3 * drawn(2, model.control_size)
+    point.requires_grad_(True)
+    value = cost(point)
+    slope = torch.autograd.grad(value, point)[0] @ direction
+    with torch.no_grad():
+        ratios = [
+            abs(((cost(point + e * direction) - value) / (e * slope) - 1).item()) for e in 10.0 ** -np.arange(1, 7)
+        ]
+    # the first steps of a nonlinear model are too long for its second order to rule
+    for larger, smaller in pairwise(ratios[1:]):
+        assert smaller == pytest.approx(larger / 10, rel=0.35)
+
+
+@pytest.mark.parametrize("name", (*LINEAR, *LEARNED))
+def test_a_small_departure_spreads_by_a_column_of_b(models, name):
+    """One datum: B h d / (h' B h + r^2), of a VAE with the B of its derivative at zero, J C J', C of the latents."""
+    model = models[name]
+    table = observations(columns=1)
+    table = table.select(np.arange(len(table)) == 11).with_columns(value=np.full(1, 1e-4, "f4"))
+    cost = cost_of(model, table)
+    control = minimise(cost, cost.zero(), MinimiserSettings(200, 20, 1e-12), quiet).control
+    increment = cost.state(control)
+
+    unit = torch.zeros(69, *GRID.shape, dtype=torch.float64, requires_grad=True)
+    sensitivity = torch.autograd.grad(cost.operator(unit)[0], unit)[0]
+    pulled = transpose(model, sensitivity)
+    if name.endswith("_adapted"):  # C = (1 + B A) (1 + B A)^T on the latents
+        prior = model.vae.prior
+        size = prior.down.shape[1]
+        latent = pulled[:size]
+        spread = latent + prior.down.T @ (prior.up.T @ latent)
+        pulled = torch.cat([spread + prior.up @ (prior.down @ spread), pulled[size:]])
+    scale = 1e-6  # the derivative along the column, by a difference
+    column = (model.increment(scale * pulled) - model.increment(-scale * pulled)) / (2 * scale)
+    variance = (sensitivity * column).sum()
+    expected = column * cost.values / (variance + cost.errors**2)
+    assert (increment - expected).norm() < (1e-6 if name in LINEAR else 1e-2) * expected.norm()
