@@ -73,7 +73,7 @@ def tiny_configuration(folder) -> dict:
     lora["ensemble"] = 2
     config["experiments"] |= {
         "other_days": {**lora, "settings": {"members": "other_days"}, "donor": "lora_envar"},
-        "nmc_members": {**lora, "settings": {"members": "nmc"}},
+        "nmc_members": {**lora, "settings": {"members": "nmc", "targets": "query", "carry_over": True}},
         "full_finetuning": {**short, "method": "full_finetuning", "ensemble": 2},
         "hybrid": {**short, "method": "hybrid", "ensemble": 2},
         "single_step": {**lora, "background": "single_step"},

@@ -157,9 +157,9 @@ def error_model_gates(models: dict[str, ErrorModel], vae: VAE, samples: Training
     read = normalised(samples, vae.deviation)
     errors = read(held_out)
     with torch.no_grad():
-        mean, log_variance = vae.encode(errors)
-        rest = errors - vae.decode(mean)
-        zero = vae.decode(torch.zeros_like(mean[:1]))
+        mean, log_variance = vae.encode(errors.to(vae.deviation.device))
+        rest = errors - vae.decode(mean).cpu()
+        zero = vae.decode(torch.zeros_like(mean[:1])).cpu()
     grid = samples.grid
     explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors**2).mean()).item()
     gates.add("VAE", "explained variance", "held-out errors, from the latent mean", explained, low=0.7)
