@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from cases import GRID, blue, quiet
+from conftest import small_network
 from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
 from lora_envar.forecast.emulator import Emulator
-from lora_envar.network import NetworkSettings
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.simulate import draw_columns, simulate
 from lora_envar.observations.window import Window, WindowOperator, measure_model_error, read_model_error
@@ -33,20 +33,8 @@ class Turning:
 
 
 def emulator():
-    settings = NetworkSettings(
-        GRID.shape,
-        (69,),
-        (69,),
-        widths=(16,),
-        heads=(2,),
-        depth=0,
-        core_width=16,
-        core_heads=2,
-        core_depth=1,
-        window=(4, 4),
-    )
     torch.manual_seed(1)
-    model = Emulator(GRID, 10, settings, step_hours=1).double()
+    model = Emulator(GRID, 10, small_network((69,), (69,)), step_hours=1).double()
     model.harmonics = type(model.harmonics)(GRID, 10, torch.float64)
     return model.requires_grad_(False)
 

@@ -6,11 +6,10 @@ import sys
 
 import torch
 import yaml
-from conftest import ROOT
+from conftest import ROOT, small_network
 from lora_envar.analysis import METHODS
 from lora_envar.forecast.emulator import Emulator
 from lora_envar.grid import Grid
-from lora_envar.network import NetworkSettings
 from lora_envar.seeds import generator
 
 
@@ -36,20 +35,8 @@ class Run:
 
 def tiny_configuration(folder) -> dict:
     """A few cycles of all methods on 16 x 32 points at T10, with a forecast model made here."""
-    settings = NetworkSettings(
-        (16, 32),
-        (69,),
-        (69,),
-        widths=(16,),
-        heads=(2,),
-        depth=0,
-        core_width=16,
-        core_heads=2,
-        core_depth=1,
-        window=(4, 4),
-    )
     torch.manual_seed(1)
-    model = Emulator(Grid("gaussian", 16, 32), 10, settings)
+    model = Emulator(Grid("gaussian", 16, 32), 10, small_network((69,), (69,)))
     with torch.no_grad():  # a little more than persistence: what it adds differs from state to state
         model.mean.copy_(torch.randn(69, 1, 1, generator=generator(1)))
         model.deviation.fill_(1e4)
