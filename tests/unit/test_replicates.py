@@ -111,7 +111,8 @@ def test_the_page_says_what_the_tables_say(tmp_path):
         }
     )
     errors = pd.DataFrame({"a": 1.25, "b": 2.5}, index=list(HEADLINE))
-    text = page("Results", errors, comparison, costs, ["About."])
+    text = page("Results", errors, pd.Series({"a": 20, "b": 30}), comparison, costs, ["About."])
     assert text.count("**-4.0** (-6.0 to -2.0)") == 5 and text.count("| -4.0 (-6.0 to -2.0)") == 5
+    assert "| cycles | 20 | 30 |" in text
     assert "| z500, m2 s-2 | 1.25 | 2.5 |" in text
     assert "| a | 0.0 | 3.0 | 0.0 | 3.0 | 20 |" in text

@@ -5,13 +5,16 @@ from lora_envar.script import step
 with step(snakemake):
     import pandas as pd
     from lora_envar.files import whole
+    from lora_envar.replicates import grouped
     from lora_envar.verification.report import mean_errors
     from lora_envar.verification.results import cost, page
-    from lora_envar.verification.score import read_scores
+    from lora_envar.verification.score import after_spin_up, read_scores
 
     spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
     comparison = pd.read_csv(snakemake.input.comparison, dtype={"level": "Int64"})
-    errors = mean_errors(read_scores(snakemake.input.scores), spin_up).drop(columns="unit")
+    scores = read_scores(snakemake.input.scores)
+    errors = mean_errors(scores, spin_up).drop(columns="unit")
+    analyses = grouped(after_spin_up(scores[scores.kind == "analysis"], spin_up))
     seeds = int(comparison.seeds.max())
     about = [
         f"{int(comparison.n.max())} cycles after the spin-up; {seeds} seed{'s' if seeds > 1 else ''} at most.",
@@ -22,6 +25,7 @@ with step(snakemake):
     text = page(
         snakemake.params.title,
         errors,
+        analyses.groupby("experiment").valid_time.nunique(),
         comparison,
         cost(experiments, snakemake.input.observations, snakemake.params.benchmarks),
         about,

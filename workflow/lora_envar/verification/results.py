@@ -41,13 +41,15 @@ def cost(experiments: list[str], observation_files: list[str], benchmarks: Path)
     return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
 
 
-def page(title: str, errors: pd.DataFrame, comparison: pd.DataFrame, costs: pd.DataFrame, about: list[str]) -> str:
+def page(title: str, errors: pd.DataFrame, cycles, comparison: pd.DataFrame, costs: pd.DataFrame, about) -> str:
     """The page.
 
     Parameters
     ----------
     errors : DataFrame
         Analysis RMSE, a row per headline channel and a column per group of experiments.
+    cycles : Series
+        How many cycles these are the means of, by group.
     comparison : DataFrame
         As of `significance.compare`.
     costs : DataFrame
@@ -59,6 +61,7 @@ def page(title: str, errors: pd.DataFrame, comparison: pd.DataFrame, costs: pd.D
     parts = [f"# {title}", " ".join(about), "## Analysis RMSE"]
     columns = list(errors)
     rows = [[f"{name}, {units[name]}", *(f"{errors.loc[name, column]:.3g}" for column in columns)] for name in HEADLINE]
+    rows.append(["cycles", *(str(cycles[column]) for column in columns)])
     parts.append(_table(["", *columns], rows))
     table = comparison.assign(channel=channel_of(comparison))
     for reference, pairs in table.groupby("reference", sort=False):
