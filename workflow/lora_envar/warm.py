@@ -32,6 +32,7 @@ VARIABLE = "LORA_ENVAR_WARM"
 MODULES = (
     "numpy",
     "torch",
+    "torch._dynamo",  # torch.optim imports it with its first optimiser, which takes a second
     "torch_harmonics",
     "netCDF4",
     "safetensors.torch",
