@@ -10,6 +10,7 @@ from conftest import ROOT
 from lora_envar.configuration import check
 from lora_envar.replicates import expand, group
 from lora_envar.state import HEADLINE
+from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
 from lora_envar.verification.results import cost, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import compare
@@ -110,9 +111,11 @@ def test_the_page_says_what_the_tables_say(tmp_path):
             "seeds": 2,
         }
     )
+    known = pd.DataFrame([[8, 0.91, 0.2, 0.1]], index=["a"], columns=ENSEMBLE_COLUMNS[2:])
     errors = pd.DataFrame({"a": 1.25, "b": 2.5}, index=list(HEADLINE))
-    text = page("Results", errors, pd.Series({"a": 20, "b": 30}), comparison, costs, ["About."])
+    text = page("Results", errors, pd.Series({"a": 20, "b": 30}), comparison, costs, ["About."], known)
     assert text.count("**-4.0** (-6.0 to -2.0)") == 5 and text.count("| -4.0 (-6.0 to -2.0)") == 5
     assert "| cycles | 20 | 30 |" in text
     assert "| z500, m2 s-2 | 1.25 | 2.5 |" in text
     assert "| a | 0.0 | 3.0 | 0.0 | 3.0 | 20 |" in text
+    assert "| a | 8 | 0.91 | 0.200 | 0.100 |" in text

@@ -218,6 +218,7 @@ rule write_results:
         scores="results/scores.csv",
         comparison="results/comparison.csv",
         observations=analysed_tables(),
+        ensembles=expand("results/{experiment}/ensemble.csv", experiment=DIAGNOSED),
     output:
         "results/results.md",
     log:

@@ -7,7 +7,7 @@ with step(snakemake):
     from lora_envar.files import whole
     from lora_envar.replicates import grouped
     from lora_envar.verification.report import mean_errors
-    from lora_envar.verification.results import cost, page
+    from lora_envar.verification.results import cost, ensembles, page
     from lora_envar.verification.score import after_spin_up, read_scores
 
     spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
@@ -29,6 +29,7 @@ with step(snakemake):
         comparison,
         cost(experiments, snakemake.input.observations, snakemake.params.benchmarks),
         about,
+        ensembles(snakemake.input.ensembles, spin_up),
     )
     with whole(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

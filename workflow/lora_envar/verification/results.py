@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..observations.table import attribute
-from ..replicates import group
+from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
-from .score import channel_of
+from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
 STAGES = {
@@ -41,7 +41,23 @@ def cost(experiments: list[str], observation_files: list[str], benchmarks: Path)
     return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
 
 
-def page(title: str, errors: pd.DataFrame, cycles, comparison: pd.DataFrame, costs: pd.DataFrame, about) -> str:
+def ensembles(files: list[str], spin_up: dict[str, str]) -> pd.DataFrame:
+    """Means over the cycles after the spin-up of tables of `ensemble.diagnose`, a row a group of experiments."""
+    if not files:
+        return pd.DataFrame()
+    table = after_spin_up(pd.concat(map(pd.read_csv, files), ignore_index=True), spin_up)
+    return grouped(table).groupby("experiment", sort=False).mean(numeric_only=True).drop(columns="seed")
+
+
+def page(
+    title: str,
+    errors: pd.DataFrame,
+    cycles: pd.Series,
+    comparison: pd.DataFrame,
+    costs: pd.DataFrame,
+    about: list[str],
+    ensembles: pd.DataFrame,
+) -> str:
     """The page.
 
     Parameters
@@ -56,6 +72,8 @@ def page(title: str, errors: pd.DataFrame, cycles, comparison: pd.DataFrame, cos
         As of `cost`.
     about : list of str
         Sentences on what was compared.
+    ensembles : DataFrame
+        As of `ensembles`; empty where there are none.
     """
     units = {channel.name: channel.units for channel in CHANNELS}
     parts = [f"# {title}", " ".join(about), "## Analysis RMSE"]
@@ -78,6 +96,23 @@ def page(title: str, errors: pd.DataFrame, cycles, comparison: pd.DataFrame, cos
         for name, row in costs.iterrows()
     ]
     parts.append(_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
+    if len(ensembles):
+        parts.append("## What the ensembles know of the background's error")
+        parts.append(
+            "Spread over the error of the mean, and the share of the background error's mean square, all channels, that "
+            "the members' perturbations span: members of the day, and of another day."
+        )
+        rows = [
+            [
+                name,
+                f"{row.members:.0f}",
+                f"{row.spread_over_error:.2f}",
+                f"{row.share:.3f}",
+                f"{row.share_of_other_days:.3f}",
+            ]
+            for name, row in ensembles.iterrows()
+        ]
+        parts.append(_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
     return "\n\n".join(parts) + "\n"
 
 

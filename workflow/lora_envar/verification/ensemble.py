@@ -1,0 +1,81 @@
+"""What an ensemble knows of the background's error: its spread, and how much of the error its members span.
+
+A few members span a few of the state's many directions. A background error model that follows the day can be better
+than one that does not only as far as the members of the day span more of the day's error than those of other days do.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import pandas as pd
+import torch
+
+from ..grid import Grid
+
+COLUMNS = ["experiment", "valid_time", "members", "spread_over_error", "share", "share_of_other_days"]
+
+
+def spanned_share(error: torch.Tensor, members: torch.Tensor, grid: Grid) -> float:
+    """Share of an error's mean square that some combination of an ensemble's perturbations takes away.
+
+    Parameters
+    ----------
+    error : (channels, lat, lon)
+        Of channels of comparable size, as of `diagnose`.
+    members : (K, channels, lat, lon)
+        In the same units; their K - 1 perturbations about the mean that are independent are used.
+    """
+    weights = torch.as_tensor(grid.area_weights, dtype=torch.float64)[:, None].sqrt()
+    perturbations = (weights * (members - members.mean(0))[:-1]).flatten(1)
+    target = (weights * error).flatten()
+    basis = torch.linalg.qr(perturbations.T).Q
+    return ((basis.T @ target).square().sum() / target.square().sum()).item()
+
+
+def spread_over_error(members: torch.Tensor, truth: torch.Tensor, grid: Grid) -> float:
+    """Spread of an ensemble over the error of its mean, over all channels; 1 where members and truth are alike.
+
+    sqrt((K + 1) / K) times the root mean variance, with K - 1 in its denominator, over the RMSE of the mean (Fortin et
+    al. 2014).
+
+    Parameters
+    ----------
+    members : (K, channels, lat, lon)
+    truth : (channels, lat, lon)
+    """
+    count = len(members)
+    variance = grid.mean(members.var(0)).mean()
+    return (((count + 1) / count * variance) / grid.mean((members.mean(0) - truth) ** 2).mean()).sqrt().item()
+
+
+def diagnose(
+    experiment: str,
+    cycles: Iterable[tuple[datetime, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]],
+    deviation: torch.Tensor,
+    grid: Grid,
+) -> pd.DataFrame:
+    """A row a cycle, with `COLUMNS`.
+
+    Parameters
+    ----------
+    cycles : iterable of (valid time, background, truth, members, members of another day)
+        (69, lat, lon) and (K, 69, lat, lon), on the error grid, in the units of the state.
+    deviation : (69,)
+        Standard deviation of the climatological errors, by which channels are divided.
+    """
+    scale = deviation.double().view(-1, 1, 1)
+    rows = []
+    for time, *fields in cycles:
+        background, truth, members, others = (field.double() / scale for field in fields)
+        error = background - truth
+        rows.append(
+            [
+                experiment,
+                f"{time:%Y-%m-%dT%H}",
+                len(members),
+                spread_over_error(members, truth, grid),
+                spanned_share(error, members, grid),
+                spanned_share(error, others, grid),
+            ]
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,55 @@
+# What ensembles know of the background's error, in `results.md`. An experiment's members stay until it has ended.
+DIAGNOSED = [
+    name
+    for name in COMPARED
+    if config["verification"].get("ensembles")
+    and method_of(name).ensemble
+    and settings(name).get("members", "own") == "own"
+]
+
+
+def whole_ensembles(experiment):
+    """The analysis times whose ensemble has all its members."""
+    size = ensemble_sizes(EXPERIMENTS[experiment])[0]
+    return [t for t in cycles(experiment) if len(member_files(experiment, t)) == size]
+
+
+rule ensemble_diagnostics:
+    input:
+        backgrounds=lambda wildcards: [
+            f"results/{wildcards.experiment}/{time}/background.nc"
+            for time in whole_ensembles(wildcards.experiment)
+        ],
+        members=lambda wildcards: sorted(
+            {
+                path
+                for time in whole_ensembles(wildcards.experiment)
+                for files in (member_files, last_year_files)
+                for path in files(wildcards.experiment, time)
+            }
+        ),
+        samples="results/background/nmc_training_set.nc",
+        archive=lambda wildcards: archive_files(*period(wildcards.experiment)),
+    output:
+        "results/{experiment}/ensemble.csv",
+    log:
+        "logs/ensemble_diagnostics/{experiment}.log",
+    benchmark:
+        "benchmarks/ensemble_diagnostics/{experiment}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    params:
+        members=lambda wildcards: {
+            time: member_files(wildcards.experiment, time)
+            for time in whole_ensembles(wildcards.experiment)
+        },
+        last_year=lambda wildcards: {
+            time: last_year_files(wildcards.experiment, time)
+            for time in whole_ensembles(wildcards.experiment)
+        },
+    script:
+        "../scripts/ensemble_diagnostics.py"
