@@ -118,4 +118,4 @@ def test_the_page_says_what_the_tables_say(tmp_path):
     assert "| cycles | 20 | 30 |" in text
     assert "| z500, m2 s-2 | 1.25 | 2.5 |" in text
     assert "| a | 0.0 | 3.0 | 0.0 | 3.0 | 20 |" in text
-    assert "| a | 8 | 0.91 | 0.200 | 0.100 |" in text
+    assert "| a | 8 | 0.910 | 0.200 | 0.100 |" in text

@@ -135,6 +135,19 @@ def test_members_of_other_days_are_the_donors_half_a_period_later(finished):
     }
 
 
+def test_ensembles_are_judged_where_they_are_whole(finished):
+    results = finished.folder / "results"
+    table = pd.read_csv(results / "lora_envar" / "ensemble.csv")
+    assert list(table.valid_time) == ["2009-02-26T12", "2009-02-26T18", "2009-02-27T00", "2009-02-27T06"]
+    assert table[["share", "share_of_other_days"]].stack().between(0, 1).all()
+    # members of another day are those of the cycle half a period on: of the last two, those of the first two
+    assert not np.allclose(table.share, table.share_of_other_days)
+    page = (results / "results.md").read_text()
+    section = page[page.index("## What the ensembles know") :]
+    assert f"| lora_envar | 2 | {table.spread_over_error.mean():.3f} | {table.share.mean():.3f} |" in section
+    assert not (results / "nmc_members" / "ensemble.csv").exists(), "its members are no forecasts of its own"
+
+
 def test_files_say_what_they_are(finished):
     with netCDF4.Dataset(finished.folder / "results" / "3dvar" / "20090226T00" / "analysis.nc") as dataset:
         assert dataset.Conventions.startswith("CF-1")

@@ -79,5 +79,6 @@ def tiny_configuration(folder) -> dict:
     window["model"] = {"name": "emulator", "weights": "window_model.safetensors"}
     config["windows"] = {"twelve_hours": window}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
+    config["verification"]["ensembles"] = True
     del config["example"]
     return config

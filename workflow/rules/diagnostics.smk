@@ -1,19 +1,4 @@
 # What ensembles know of the background's error, in `results.md`. An experiment's members stay until it has ended.
-DIAGNOSED = [
-    name
-    for name in COMPARED
-    if config["verification"].get("ensembles")
-    and method_of(name).ensemble
-    and settings(name).get("members", "own") == "own"
-]
-
-
-def whole_ensembles(experiment):
-    """The analysis times whose ensemble has all its members."""
-    size = ensemble_sizes(EXPERIMENTS[experiment])[0]
-    return [t for t in cycles(experiment) if len(member_files(experiment, t)) == size]
-
-
 rule ensemble_diagnostics:
     input:
         backgrounds=lambda wildcards: [

@@ -202,3 +202,20 @@ def analysed_tables():
         for time in cycles(experiment)
         if method_of(experiment).error_model
     ]
+
+
+def whole_ensembles(experiment):
+    """The analysis times whose ensemble has all its members."""
+    size = ensemble_sizes(EXPERIMENTS[experiment])[0]
+    return [t for t in cycles(experiment) if len(member_files(experiment, t)) == size]
+
+
+# Experiments with ensembles of their own forecasts, which `results.md` is to judge.
+DIAGNOSED = [
+    name
+    for name in COMPARED
+    if config["verification"].get("ensembles")
+    and method_of(name).ensemble
+    and settings(name).get("members", "own") == "own"
+    and len(whole_ensembles(name)) > 1
+]

@@ -99,18 +99,12 @@ def page(
     if len(ensembles):
         parts.append("## What the ensembles know of the background's error")
         parts.append(
-            "Spread over the error of the mean, and the share of the background error's mean square, all channels, that "
-            "the members' perturbations span: members of the day, and of another day."
+            "Spread over the error of the mean, and the share of the background error's mean square, all channels, "
+            "that the members' perturbations span: members of the day, and of another day."
         )
+        names = ("spread_over_error", "share", "share_of_other_days")
         rows = [
-            [
-                name,
-                f"{row.members:.0f}",
-                f"{row.spread_over_error:.2f}",
-                f"{row.share:.3f}",
-                f"{row.share_of_other_days:.3f}",
-            ]
-            for name, row in ensembles.iterrows()
+            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in names)] for name, row in ensembles.iterrows()
         ]
         parts.append(_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
     return "\n\n".join(parts) + "\n"
