@@ -7,7 +7,7 @@ import yaml
 from conftest import ROOT
 from lora_envar.configuration import ConfigurationError, check
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
+from snakemake.utils import update_config, validate
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -104,7 +104,7 @@ def test_members_of_other_days_need_a_donor(config, changes, message):
         ("none", {}, r"vae_var\.window: 'none' is not among the windows: half"),
         ("half", {}, None),
         ("half", {"slots": 3}, r"windows\.half: 3 slots of 6 h are longer than cycling\.step_hours \(12 h\)"),
-        ("half", {"slot_hours": 3}, r"windows\.half\.slot_hours: 3 h is not a multiple of archive\.step_hours, 6 h"),
+        ("half", {"slot_hours": 3}, r"half\.slot_hours: 3 h is not a multiple of the 6 h between .*vae_var\.period"),
     ],
 )
 def test_windows_are_checked(config, window, changes, message):
@@ -122,6 +122,33 @@ def test_windows_are_checked(config, window, changes, message):
         message = r"vae_var\.period\[1\] plus its window: 2009-05-21T06 is outside"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("archive.finer.end", "2009-05-06T00", None),
+        ("archive.finer.end", "2009-06-01T00", r"archive\.finer\.end: 2009-06-01T00 is outside of the archive"),
+        ("archive.finer.end", "2009-05-05T20", r"lora_envar_4d\.period\[1\] plus its window: 2009-05-05T23 is outside"),
+        ("archive.finer.start", "2009-04-25T00", r"period\[0\] less cycling\.first_guess_hours"),
+        ("experiments.3dvar.period", ["2009-04-20T00", "2009-04-30T00"], r"3dvar\.period: shares days with archive"),
+        ("archive.finer.step_hours", 2, r"six_hours\.slot_hours: 1 h is not a multiple of the 2 h"),
+        ("windows.six_hours.measured_in.start", "2009-04-20T00", r"measured_in: shares days with archive\.finer"),
+        ("windows.six_hours.measured_in.start", "2009-04-25", None),
+    ],
+)
+def test_a_finer_period_holds_its_experiments(config, path, value, message):
+    overlay = yaml.safe_load((ROOT / "config" / "four_dimensional.yaml").read_text())
+    update_config(config, overlay)
+    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar_4d")}
+    config["verification"]["references"] = []
+    changed = change(config, path, value)
+    validate(copy.deepcopy(changed), SCHEMA)
+    if message is None:
+        check(changed)
+    else:
+        with pytest.raises(ConfigurationError, match=message):
+            check(changed)
 
 
 def test_segments_of_the_example_differ_in_their_day_of_the_year(config):

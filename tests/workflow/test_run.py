@@ -232,12 +232,13 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
 def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
     run = Run(tmp_path)
     config = tiny_configuration(tmp_path)
-    config["cycling"]["step_hours"] = 12
-    common = {"observations": "sparse", "seed": 1, "period": ["2009-02-26T00", "2009-02-26T12"]}
+    overlay = yaml.safe_load((ROOT / "config" / "four_dimensional.yaml").read_text())
+    config["archive"] |= {"end": "2009-05-10T00", "finer": overlay["archive"]["finer"]}
+    common = {"observations": "sparse", "seed": 1, "period": ["2009-04-26T00", "2009-04-26T06"]}
     config["experiments"] = {
         "threedvar": {"method": "3dvar", **common},
-        "fourdvar": {"method": "3dvar", "window": "twelve_hours", **common},
-        "vae_fourdvar": {"method": "vae_var", "window": "twelve_hours", **common},
+        "fourdvar": {"method": "3dvar", "window": "six_hours", **common},
+        "vae_fourdvar": {"method": "vae_var", "window": "six_hours", **common},
     }
     config["verification"]["references"] = ["threedvar"]
     del config["tuning"]
@@ -247,7 +248,7 @@ def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
     done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-triggers", "mtime")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     tables = {
-        name: read_observations(tmp_path / "results" / name / "20090226T12" / "observations.nc")
+        name: read_observations(tmp_path / "results" / name / "20090426T06" / "observations.nc")
         for name in config["experiments"]
     }
     assert {name: len(np.unique(table.time)) for name, table in tables.items()} == {
@@ -258,8 +259,8 @@ def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
     for table in tables.values():
         after = np.mean(np.square(table.observation_minus_analysis / table.error))
         assert after < np.mean(np.square(table.observation_minus_background / table.error))
-    errors = pd.read_csv(tmp_path / "results" / "background" / "model_error_twelve_hours.csv")
-    assert (errors[errors.lead_hours == 0].rmse == 0).all() and (errors[errors.lead_hours == 6].rmse > 0).all()
+    errors = pd.read_csv(tmp_path / "results" / "background" / "model_error_six_hours.csv")
+    assert (errors[errors.lead_hours == 0].rmse == 0).all() and (errors[errors.lead_hours == 3].rmse > 0).all()
 
 
 def test_tuning_chooses_the_better_candidate(finished):

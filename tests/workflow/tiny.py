@@ -74,10 +74,10 @@ def tiny_configuration(folder) -> dict:
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
     config["tuning"] |= {"period": ["2009-03-01T00", "2009-03-01T06"], "spin_up_cycles": 0, "observations": "sparse"}
     config["tuning"]["search"] = {"3dvar": {"background_weight": [100.0, 1.0]}}
-    # slots of 6 h in cycles of 12 h: the shipped archive has no others
-    window = {"slots": 2, "slot_hours": 6, "checkpoint": True}
+    window = {"slots": 2, "slot_hours": 3, "checkpoint": True}
     window["model"] = {"name": "emulator", "weights": "window_model.safetensors"}
-    config["windows"] = {"twelve_hours": window}
+    window["measured_in"] = {"start": "2009-04-24T00", "end": "2009-04-26T00", "every_hours": 12}
+    config["windows"] = {"six_hours": window}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     config["verification"]["ensembles"] = True
     del config["example"]

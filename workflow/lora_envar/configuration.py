@@ -48,6 +48,12 @@ def ensemble_sizes(experiment: dict) -> tuple[int, int]:
     return (size["lags"], size["last_year"]) if isinstance(size, dict) else (size, 0)
 
 
+def finer_period(config: dict) -> tuple[datetime, datetime] | None:
+    """First and last time of `archive.finer`, or None."""
+    finer = config["archive"].get("finer")
+    return finer and _period("archive.finer.start", finer["start"], "archive.finer.end", finer["end"])
+
+
 def check(config: dict):
     """Refuse a configuration that fits the schema and yet cannot be run.
 
@@ -60,10 +66,15 @@ def check(config: dict):
     nmc = _period("nmc.start", config["nmc"]["start"], "nmc.end", config["nmc"]["end"])
     _within("nmc.start", nmc[0], archive)
     _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), archive)
+    finer = finer_period(config)
+    if finer:
+        _within("archive.finer.start", finer[0], archive)
+        _within("archive.finer.end", finer[1], archive)
     _check_network(config)
+    _check_reports(config["observations"])
     points = config["grid"]["latitudes"] * config["grid"]["longitudes"]
     for name, network in config["observations"].items():
-        if network["columns"] > points:
+        if network["source"] == "simulated" and network["columns"] > points:
             raise ConfigurationError(
                 f"observations.{name}.columns: {network['columns']} columns, but the grid has {points} points"
             )
@@ -76,7 +87,8 @@ def check(config: dict):
         _check_experiment(name, experiment, config, archive, step, spin_up)
     _check_tuning(config, archive, step)
     first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
-    _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), archive)
+    held = finer if finer and finer[0] <= first <= finer[1] else archive
+    _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), held)
     _check_segments(config.get("example", {}).get("segments", {}))
     names = list(dict.fromkeys(map(group, config["experiments"])))
     for reference in config["verification"]["references"]:
@@ -102,8 +114,9 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
             f"{key}.observations: {experiment['observations']!r} is not among the observations: "
             f"{', '.join(config['observations'])}"
         )
-    span = _check_window(key, experiment, config, step)
     first, last = _period(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
+    archive, archive_step = _held_by(f"{key}.period", first, last, config, archive)
+    span = _check_window(key, experiment, config, step, archive_step)
     _within(f"{key}.period[1]{' plus its window' if span else ''}", last + span, archive)
     lead = timedelta(hours=config["cycling"]["first_guess_hours"])
     _within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
@@ -122,7 +135,20 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
         )
 
 
-def _check_window(key, experiment, config, step) -> timedelta:
+def _held_by(key, first, last, config, archive):
+    """The part of the archive that has an experiment's states, and the time between these."""
+    finer = finer_period(config)
+    if finer and finer[0] <= first <= finer[1]:
+        return finer, config["archive"]["finer"]["step_hours"]
+    if finer and first.date() <= finer[1].date() and finer[0].date() <= last.date():
+        raise ConfigurationError(
+            f"{key}: shares days with archive.finer ({finer[0]:%Y-%m-%dT%H} to {finer[1]:%Y-%m-%dT%H}) and does "
+            "not lie within"
+        )
+    return archive, config["archive"]["step_hours"]
+
+
+def _check_window(key, experiment, config, step, archive_step) -> timedelta:
     """From an analysis time to the last of its observations."""
     if "window" not in experiment:
         return timedelta(0)
@@ -137,11 +163,18 @@ def _check_window(key, experiment, config, step) -> timedelta:
             f"{entry}: {window['slots']} slots of {window['slot_hours']} h are longer than cycling.step_hours "
             f"({step} h); observations would be used twice"
         )
-    if window["slot_hours"] % config["archive"]["step_hours"]:
-        raise ConfigurationError(
-            f"{entry}.slot_hours: {window['slot_hours']} h is not a multiple of archive.step_hours, "
-            f"{config['archive']['step_hours']} h"
-        )
+    measured = window.get("measured_in", config["nmc"])
+    start, end = _period(f"{entry}.measured_in.start", measured["start"], f"{entry}.measured_in.end", measured["end"])
+    whole = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
+    held, measured_step = _held_by(f"{entry}.measured_in", start, end, config, whole)
+    _within(f"{entry}.measured_in.start", start, held)
+    _within(f"{entry}.measured_in.end", end, held)
+    for what, states in ((f"{key}.period", archive_step), (f"{entry}.measured_in", measured_step)):
+        if window["slot_hours"] % states:
+            raise ConfigurationError(
+                f"{entry}.slot_hours: {window['slot_hours']} h is not a multiple of the {states} h between the "
+                f"archive's states in {what} (archive.step_hours, archive.finer)"
+            )
     return timedelta(hours=(window["slots"] - 1) * window["slot_hours"])
 
 
@@ -204,6 +237,18 @@ def _check_network(config):
                 f"vae.network.window: {config['error_grid'][name]} {name} of error_grid do not divide into windows of "
                 f"{window} tokens of {scale} points"
             )
+
+
+def _check_reports(networks):
+    """Files that networks of reports need, and windows of observations that do not overlap."""
+    for name, network in networks.items():
+        if network["source"] != "prepbufr":
+            continue
+        for key in ("error_table", "orography", "stations"):
+            if network.get(key) and not Path(network[key]).exists():
+                raise ConfigurationError(f"observations.{name}.{key}: {network[key]} does not exist")
+        if "stations" in network and not network["orography"]:
+            raise ConfigurationError(f"observations.{name}.orography: reports of stations cannot be made without")
 
 
 def _check_segments(segments):

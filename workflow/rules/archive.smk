@@ -12,17 +12,8 @@ rule download_era5:
         mem_mb=4000,
         runtime=720,
     params:
-        archive=config["archive"],
-        times=lambda wildcards: [
-            time_name(time)
-            for time in block_times(
-                wildcards.block,
-                ARCHIVE_START,
-                ARCHIVE_END,
-                config["archive"]["block_days"],
-                config["archive"]["step_hours"],
-            )
-        ],
+        archive=lambda wildcards: archive_of(wildcards.block),
+        times=lambda wildcards: [time_name(t) for t in archive_times(wildcards.block)],
     script:
         "../scripts/download_era5.py"
 

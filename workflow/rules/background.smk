@@ -146,7 +146,7 @@ rule fit_residual:
 # What the forecast model of a window (4D-Var) errs by at its slots.
 rule model_error:
     input:
-        archive=archive_files(NMC_START, NMC_END),
+        archive=lambda wildcards: archive_files(*measured_in(wildcards.window)[:2]),
         model=lambda wildcards: config["windows"][wildcards.window]["model"]["weights"],
     output:
         "results/background/model_error_{window}.csv",

@@ -8,12 +8,14 @@ from lora_envar.configuration import (
     ConfigurationError,
     check,
     ensemble_sizes,
+    finer_period,
     with_tuned_settings,
 )
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.tuning import candidates
 from lora_envar.timeline import (
+    from_hours,
     name as time_name,
     parse as parse_time,
     shift,
@@ -37,6 +39,7 @@ EXPERIMENTS = {**COMPARED, **CANDIDATES}
 STEP = config["cycling"]["step_hours"]
 ARCHIVE_START = parse_time(config["archive"]["start"])
 ARCHIVE_END = parse_time(config["archive"]["end"])
+FINER = finer_period(config)
 NMC_START = parse_time(config["nmc"]["start"])
 NMC_END = parse_time(config["nmc"]["end"])
 
@@ -45,7 +48,7 @@ wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
     network="|".join(config["observations"]),
     time=r"\d{8}T\d{2}",
-    block=r"\d{8}",
+    block=r"(finer_)?\d{8}",
     day=r"\d{8}",
 
 
@@ -58,7 +61,8 @@ def blocks_between(first, last, start, block_days):
 
 def block_times(block, start, end, block_days, step_hours):
     """The times of a block, from `start` to `end` at most."""
-    origin = start + timedelta(days=(parse_day(block).date() - start.date()).days)
+    day = parse_day(block.removeprefix("finer_")).date()
+    origin = start + timedelta(days=(day - start.date()).days)
     last = min(origin + timedelta(days=block_days) - timedelta(hours=1), end)
     return [t for t in times(start, end, step_hours) if origin <= t <= last]
 
@@ -68,9 +72,19 @@ def parse_day(text):
 
 
 def archive_files(first, last):
-    """Files of the archive that hold the states from first to last."""
-    blocks = blocks_between(first, last, ARCHIVE_START, config["archive"]["block_days"])
+    """Files of the archive that hold the states from first to last, of its finer period where that holds both."""
+    days = config["archive"]["block_days"]
+    if FINER and FINER[0] <= first and last <= FINER[1]:
+        names = blocks_between(first, last, FINER[0], days)
+        blocks = [f"finer_{name}" for name in names]
+    else:
+        blocks = blocks_between(first, last, ARCHIVE_START, days)
     return expand("results/archive/states/{block}.nc", block=blocks)
+
+
+def archive_end(time):
+    """The last state of what a time's experiment is judged with."""
+    return FINER[1] if FINER and FINER[0] <= time <= FINER[1] else ARCHIVE_END
 
 
 def period(experiment):
@@ -107,7 +121,11 @@ def forecast_starts(experiment):
     scored = cycles(experiment)[config["verification"]["spin_up_cycles"] :]
     lead = timedelta(hours=max(wanted["lead_hours"]))
     starts = scored[:: max(1, wanted["every_hours"] // STEP)]
-    return [start for start in starts if parse_time(start) + lead <= ARCHIVE_END]
+    return [
+        start
+        for start in starts
+        if parse_time(start) + lead <= archive_end(parse_time(start))
+    ]
 
 
 def kept(path):

@@ -4,13 +4,13 @@ WORLD = config.get("example")
 REMADE = "results/example"
 
 if WORLD:
-    TRAINING = [name for name in WORLD["segments"] if name != "archive"]
 
     rule remake_example:
         input:
-            f"{REMADE}/archive.nc",
-            f"{REMADE}/emulator.safetensors",
+            expand(f"{REMADE}/{{name}}.nc", name=WORLD["archives"]),
+            expand(f"{REMADE}/{{name}}.safetensors", name=WORLD["emulators"]),
             f"{REMADE}/vae.safetensors",
+            f"{REMADE}/orography.nc",
         localrule: True
 
     rule nature_run:
@@ -31,18 +31,43 @@ if WORLD:
         params:
             start=lambda wildcards: WORLD["segments"][wildcards.segment]["start"],
             days=lambda wildcards: WORLD["segments"][wildcards.segment]["days"],
+            step_hours=lambda wildcards: WORLD["segments"][wildcards.segment][
+                "step_hours"
+            ],
         script:
             "../scripts/nature_run.py"
 
     rule pack_archive:
         input:
+            f"{REMADE}/nature_{{archive}}.nc",
+        output:
+            f"{REMADE}/{{archive}}.nc",
+        log:
+            "logs/pack_archive/{archive}.log",
+        benchmark:
+            "benchmarks/pack_archive/{archive}.tsv"
+        wildcard_constraints:
+            archive="|".join(WORLD["archives"]),
+        conda:
+            "../../envs/torch.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            period=lambda wildcards: WORLD["archives"][wildcards.archive],
+        script:
+            "../scripts/pack_archive.py"
+
+    rule surface_height:
+        input:
             f"{REMADE}/nature_archive.nc",
         output:
-            f"{REMADE}/archive.nc",
+            f"{REMADE}/orography.nc",
         log:
-            "logs/pack_archive.log",
+            "logs/surface_height.log",
         benchmark:
-            "benchmarks/pack_archive.tsv"
+            "benchmarks/surface_height.tsv"
         conda:
             "../../envs/torch.yaml"
         threads: 1
@@ -50,17 +75,22 @@ if WORLD:
             mem_mb=4000,
             runtime=30,
         script:
-            "../scripts/pack_archive.py"
+            "../scripts/surface_height.py"
 
     rule train_emulator:
         input:
-            expand(f"{REMADE}/nature_{{segment}}.nc", segment=TRAINING),
+            lambda wildcards: expand(
+                f"{REMADE}/nature_{{segment}}.nc",
+                segment=WORLD["emulators"][wildcards.emulator]["segments"],
+            ),
         output:
-            f"{REMADE}/emulator.safetensors",
+            f"{REMADE}/{{emulator}}.safetensors",
         log:
-            "logs/train_emulator.log",
+            "logs/train_emulator/{emulator}.log",
         benchmark:
-            "benchmarks/train_emulator.tsv"
+            "benchmarks/train_emulator/{emulator}.tsv"
+        wildcard_constraints:
+            emulator="|".join(WORLD["emulators"]),
         conda:
             "../../envs/torch.yaml"
         threads: 2
@@ -70,7 +100,7 @@ if WORLD:
             gpu=1,
             gpu_model="a100",
         params:
-            settings=WORLD["emulator"],
+            settings=lambda wildcards: WORLD["emulators"][wildcards.emulator],
         script:
             "../scripts/train_emulator.py"
 
@@ -100,7 +130,10 @@ if WORLD:
 
     rule train_vae:
         input:
-            expand(f"{REMADE}/nmc_{{segment}}.nc", segment=TRAINING),
+            expand(
+                f"{REMADE}/nmc_{{segment}}.nc",
+                segment=WORLD["emulators"]["emulator"]["segments"],
+            ),
         output:
             f"{REMADE}/vae.safetensors",
         log:

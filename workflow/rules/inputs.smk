@@ -4,6 +4,22 @@
 NMC_BLOCKS = blocks_between(NMC_START, NMC_END, NMC_START, config["nmc"]["block_days"])
 
 
+def archive_of(block):
+    """The section `archive`, as a block of it or of its finer period is to be fetched."""
+    archive = config["archive"]
+    return (
+        {**archive, **archive.get("finer", {})}
+        if block.startswith("finer_")
+        else archive
+    )
+
+
+def archive_times(block):
+    archive = archive_of(block)
+    start, end = parse_time(archive["start"]), parse_time(archive["end"])
+    return block_times(block, start, end, archive["block_days"], archive["step_hours"])
+
+
 def nmc_times(block):
     return block_times(
         block,
@@ -24,6 +40,67 @@ def day_times(day):
         if time.startswith(day)
     }
     return sorted(wanted)
+
+
+def networks(source, origin=None):
+    """Names of the networks of a source, and with reports from an origin: a key of theirs."""
+    return [
+        name
+        for name, network in config["observations"].items()
+        if network["source"] == source and (origin is None or origin in network)
+    ]
+
+
+def any_of(names):
+    """A pattern for a wildcard; one that nothing matches where there are no names."""
+    return "|".join(names) or "(?!)"
+
+
+def prepbufr_file(wildcards):
+    """The user's own file of a cycle, or what is downloaded or simulated."""
+    own = config["observations"][wildcards.network].get("path")
+    if own:
+        return parse_time(wildcards.time).strftime(own)
+    return f"results/observations/{wildcards.network}/prepbufr/{wildcards.time}.prepbufr"
+
+
+def report_tables(wildcards):
+    network = config["observations"][wildcards.network]
+    return {
+        name: network[name] for name in ("error_table", "orography") if network[name]
+    }
+
+
+def gdas_cycles(wildcards):
+    """The cycles (every 6 h, with reports of 3 h before and after) that the windows of a day reach into."""
+    half = timedelta(
+        hours=config["observations"][wildcards.network]["half_window_hours"]
+    )
+    nominal = {
+        (parse_time(time) + side).timestamp() + 3 * 3600
+        for time in day_times(wildcards.day)
+        for side in (-half, half - timedelta(seconds=1))
+    }
+    starts = sorted({int(stamp) // 21600 * 6 for stamp in nominal})
+    return [time_name(from_hours(hours)) for hours in starts]
+
+
+def departure_checks(experiment):
+    """What an experiment's network says of checks of O - B, or None."""
+    network = config["observations"][EXPERIMENTS[experiment]["observations"]]
+    names = ("background_check", "buddy_check", "buddy_distance_km")
+    return (
+        {name: network[name] for name in names}
+        if network["source"] == "prepbufr"
+        else None
+    )
+
+
+def departure_files(wildcards):
+    """The background's errors, where O - B is checked."""
+    if departure_checks(wildcards.experiment) is None:
+        return {}
+    return {"background_error": "results/background/nmc_training_set.nc"}
 
 
 def window_of(experiment):
@@ -187,11 +264,19 @@ SHOWN = max(
 
 
 def model_error_starts(window):
-    """Starts of forecasts within the training period that end in it, a day apart."""
-    span = (config["windows"][window]["slots"] - 1) * config["windows"][window][
-        "slot_hours"
-    ]
-    return [time_name(t) for t in times(NMC_START, NMC_END - timedelta(hours=span), 24)]
+    """Starts of the forecasts whose errors are measured, so that all end in the period."""
+    entry = config["windows"][window]
+    start, end, every_hours = measured_in(window)
+    last = end - timedelta(hours=(entry["slots"] - 1) * entry["slot_hours"])
+    return [time_name(time) for time in times(start, last, every_hours)]
+
+
+def measured_in(window):
+    """When a window's model is judged: first and last time, and hours between forecasts."""
+    period = config["windows"][window].get("measured_in")
+    if not period:
+        return NMC_START, NMC_END, 24
+    return parse_time(period["start"]), parse_time(period["end"]), period["every_hours"]
 
 
 def analysed_tables():

@@ -35,7 +35,7 @@ rule score:
         archive=lambda wildcards: archive_files(
             period(wildcards.experiment)[0],
             min(
-                ARCHIVE_END,
+                archive_end(period(wildcards.experiment)[0]),
                 period(wildcards.experiment)[1]
                 + timedelta(
                     hours=max(
@@ -114,7 +114,7 @@ rule compare:
 
 rule model_gates:
     input:
-        archive=archive_files(FIRST_CYCLE, ARCHIVE_END),
+        archive=archive_files(FIRST_CYCLE, archive_end(FIRST_CYCLE)),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
         genbe="results/background/genbe.safetensors",

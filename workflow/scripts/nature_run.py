@@ -8,6 +8,6 @@ with step(snakemake):
     from lora_envar.archive.nature import nature_run
     from lora_envar.archive.packed import write_coefficients
 
-    blocks = list(nature_run(snakemake.params.start, snakemake.params.days))
+    blocks = list(nature_run(snakemake.params.start, snakemake.params.days, snakemake.params.step_hours))
     times = np.concatenate([times for times, _ in blocks])
     write_coefficients(snakemake.output[0], times, torch.cat([coefficients for _, coefficients in blocks]))

@@ -1,9 +1,14 @@
-"""Rule pack_archive: the archive's coefficients in the form that ships."""
+"""Rule pack_archive: an archive's coefficients, or those of a period of it, in the form that ships."""
 
 from lora_envar.script import step
 
 with step(snakemake):
+    import numpy as np
     from lora_envar.archive.packed import read_coefficients, write_coefficients
 
+    times, coefficients = read_coefficients(snakemake.input[0])
+    period = snakemake.params.period
+    first, last = np.datetime64(period.get("start", times[0])), np.datetime64(period.get("end", times[-1]))
+    kept = (first <= times) & (times <= last)
     attributes = {"title": "SPEEDY nature run (jcm 3.0.0, T21L8), 69 channels as T21 coefficients"}
-    write_coefficients(snakemake.output[0], *read_coefficients(snakemake.input[0]), packed=True, attributes=attributes)
+    write_coefficients(snakemake.output[0], times[kept], coefficients[kept], packed=True, attributes=attributes)

@@ -22,6 +22,7 @@ with step(snakemake):
         TrainingSettings(**settings["training"]),
         settings["noise"],
         settings["seed"],
+        settings["step_hours"],
         device=device(),
     )
     model.save(snakemake.output[0], half=True, **settings["training"])

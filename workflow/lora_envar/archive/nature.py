@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ..grid import Grid, SphericalHarmonics
-from ..state import CHANNELS, LEVELS
+from ..state import CHANNELS, LEVELS, channel_index
 
 GRAVITY = 9.81  # m s-2, as in jcm
 GAS_CONSTANT = 287.0  # J kg-1 K-1, dry air
@@ -96,8 +96,19 @@ def to_pressure_levels(state: SigmaState) -> np.ndarray:
     return np.stack([fields[c.variable, c.level] for c in CHANNELS], axis=1).astype(np.float32)
 
 
-def nature_run(start: str, days: int, progress=print):
-    """Run the model from rest, drop the spin-up, and yield blocks of six-hourly states.
+def surface_height(states: np.ndarray) -> np.ndarray:
+    """Height of the model's surface in m, (lat, lon), from states of `to_pressure_levels`, (time, 69, lat, lon).
+
+    By the rules of this module: t1000 lies on the profile of t2m, which gives surface pressure, and msl its height.
+    """
+    exponent = GAS_CONSTANT * LAPSE_RATE / GRAVITY
+    t2m, msl, t1000 = (states[:, channel_index(name)].astype(np.float64) for name in ("t2m", "msl", "t1000"))
+    surface_pressure = REFERENCE_PRESSURE * (t2m / t1000) ** (1 / exponent)
+    return (((msl / surface_pressure) ** exponent - 1.0) * t2m / LAPSE_RATE).mean(axis=0)
+
+
+def nature_run(start: str, days: int, step_hours: int = 6, progress=print):
+    """Run the model from rest, drop the spin-up, and yield blocks of states.
 
     Parameters
     ----------
@@ -105,11 +116,13 @@ def nature_run(start: str, days: int, progress=print):
         Date of the first state after the spin-up (90 days), ISO 8601.
     days : int
         Length in days, a multiple of 10.
+    step_hours : int
+        From a state to the next.
 
     Yields
     ------
     (numpy.ndarray of datetime64[h], torch.Tensor)
-        Times, and T21 coefficients of shape (40, 69, 484), float32.
+        Times, and T21 coefficients of shape (times of 10 days, 69, 484), float32.
     """
     import importlib.resources
 
@@ -137,7 +150,7 @@ def nature_run(start: str, days: int, progress=print):
 
     advance = model.run
     for elapsed in range(0, SPIN_UP_DAYS + days, CHUNK_DAYS):
-        fields = advance(forcing=forcing, save_interval=0.25, total_time=float(CHUNK_DAYS)).dynamics
+        fields = advance(forcing=forcing, save_interval=step_hours / 24, total_time=float(CHUNK_DAYS)).dynamics
         advance = model.resume
         if elapsed < SPIN_UP_DAYS:
             continue
@@ -154,6 +167,6 @@ def nature_run(start: str, days: int, progress=print):
         if not np.isfinite(states).all():
             raise FloatingPointError(f"the nature run from {start} blew up after {elapsed} days")
         coefficients = harmonics.analyse(torch.as_tensor(states, dtype=torch.float64)).float()
-        hours = np.arange(1, CHUNK_DAYS * 4 + 1) * 6 + (elapsed - SPIN_UP_DAYS) * 24
+        hours = np.arange(step_hours, CHUNK_DAYS * 24 + 1, step_hours) + (elapsed - SPIN_UP_DAYS) * 24
         progress(f"{first + np.timedelta64(int(hours[-1]), 'h')}: {elapsed + CHUNK_DAYS} days")
         yield first + hours.astype("timedelta64[h]"), coefficients

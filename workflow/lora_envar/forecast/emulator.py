@@ -1,7 +1,8 @@
-"""The example's forecast model: a small FengWu-like network that learns the 6 h change of a nature run.
+"""The example's forecast model: a small FengWu-like network that learns the change of a nature run in one step.
 
-x(t + 6 h) = P[x + s_d N((x - m) / s)], with m and s the mean and standard deviation of every channel, s_d the standard
-deviation of the 6 h change, N the network, and P the projection onto the truncation of the world it was trained in.
+x(t + h) = P[x + s_d N((x - m) / s)], with m and s the mean and standard deviation of every channel, s_d the standard
+deviation of the change in a step of h (6 h to cycle with, 1 h within the windows of 4D-Var), N the network, and P the
+projection onto the truncation of the world it was trained in.
 It is trained to give the clean next state also from noisy input, so that it damps the noise of analyses.
 """
 
@@ -79,11 +80,12 @@ def train_emulator(
     training: TrainingSettings,
     noise: float,
     seed: int,
+    step_hours: int = 6,
     rollout_fraction: float = 0.25,
     progress=print,
     device="cpu",
 ) -> Emulator:
-    """Train an emulator on segments of six-hourly spectral coefficients.
+    """Train an emulator on segments of spectral coefficients, `step_hours` apart.
 
     Parameters
     ----------
@@ -91,13 +93,13 @@ def train_emulator(
         Each of shape (time, 69, (T + 1)^2), consecutive states.
     noise : float
         Half of the samples get white noise (all wavenumbers alike) of up to this many standard deviations of the
-        6 h change.
+        change in a step.
     rollout_fraction : float
         The last part of the updates, in which the loss is that of two steps.
     """
     harmonics = SphericalHarmonics(grid, truncation, device=device)
     torch.manual_seed(seed)
-    model = Emulator(grid, truncation, network, device=device)
+    model = Emulator(grid, truncation, network, step_hours, device)
     draws = generator(seed, "emulator")
     with torch.no_grad():
         sample = torch.cat([harmonics.synthesise(segment[::37].to(device)) for segment in segments])

@@ -56,7 +56,7 @@ def page(
     comparison: pd.DataFrame,
     costs: pd.DataFrame,
     about: list[str],
-    ensembles: pd.DataFrame,
+    diagnosed: pd.DataFrame,
 ) -> str:
     """The page.
 
@@ -72,7 +72,7 @@ def page(
         As of `cost`.
     about : list of str
         Sentences on what was compared.
-    ensembles : DataFrame
+    diagnosed : DataFrame
         As of `ensembles`; empty where there are none.
     """
     units = {channel.name: channel.units for channel in CHANNELS}
@@ -96,7 +96,7 @@ def page(
         for name, row in costs.iterrows()
     ]
     parts.append(_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
-    if len(ensembles):
+    if len(diagnosed):
         parts.append("## What the ensembles know of the background's error")
         parts.append(
             "Spread over the error of the mean, and the share of the background error's mean square, all channels, "
@@ -104,7 +104,7 @@ def page(
         )
         names = ("spread_over_error", "share", "share_of_other_days")
         rows = [
-            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in names)] for name, row in ensembles.iterrows()
+            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in names)] for name, row in diagnosed.iterrows()
         ]
         parts.append(_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
     return "\n\n".join(parts) + "\n"
