@@ -28,6 +28,7 @@ include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/verification.smk"
 include: "workflow/rules/tuning.smk"
 include: "workflow/rules/example.smk"
+include: "workflow/rules/storage.smk"
 
 
 rule all:
@@ -37,3 +38,4 @@ rule all:
         "results/comparison.csv",
         "results/report.html",
         "results/results.md",
+        ["results/observation_fit.csv", "results/rejections.csv"] if REPORTED else [],

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from cases import GRID, blue, cost_of, observations, quiet
+from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import DivergenceError, MinimiserSettings, analyse, minimise
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEErrorModel
 from lora_envar.grid import SphericalHarmonics
 from lora_envar.observations.operator import ObservationOperator
-from lora_envar.observations.table import Observations
+from lora_envar.observations.quality import DepartureChecks
+from lora_envar.observations.table import REASONS, Observations
 
 WAVES = 5
 
@@ -178,3 +180,29 @@ def test_operator_interpolates_off_the_grid_and_has_its_adjoint():
     image = operator(x)
     adjoint = torch.autograd.grad(image, x, y)[0]
     assert (image @ y).item() == pytest.approx((x * adjoint).sum().item(), rel=1e-10)
+
+
+def test_withheld_observations_are_judged_and_not_used():
+    table, (model, _) = observations(), gaussian_model(torch.float32)
+    settings = MinimiserSettings(iterations=10, history=5, gradient_reduction=1e-3)
+    background = np.zeros((69, *GRID.shape), dtype=np.float32)
+
+    def analysis(table, checks=None):
+        return assimilate(background, GRID, GRID, table, model, 1.0, settings, checks=checks, progress=quiet)
+
+    withheld = np.arange(len(table)) % 5 == 0
+    marked = table.with_columns(rejection=np.where(withheld, REASONS["withheld"], 0).astype("i1"))
+    without = analysis(table.select(~withheld))
+    held = analysis(marked)
+    assert np.array_equal(held.state, without.state)
+    changed = marked.with_columns(value=np.where(withheld, marked.value + 5, marked.value).astype("f4"))
+    assert np.array_equal(analysis(changed).state, without.state)
+    assert np.isfinite(held.observations.observation_minus_analysis).all()
+    assert (held.observations.rejection == marked.rejection).all()
+    # a gross error among the used ones is found by the background check, and leaves no trace in the analysis
+    checks = DepartureChecks(np.ones(69), background_check=8.0, buddy_check=8.0, buddy_distance_km=100.0)
+    spoilt = table.value.copy()
+    spoilt[withheld] = 1e3
+    checked = analysis(table.with_columns(value=spoilt), checks)
+    assert (checked.observations.rejection[withheld] == REASONS["background_check"]).all()
+    assert np.array_equal(checked.state, without.state)

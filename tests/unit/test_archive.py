@@ -1,15 +1,23 @@
 """Sources of the archive, against files in many layouts and local stand-ins for the services."""
 
 import sys
+import traceback
 import types
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import xarray as xr
-from lora_envar.archive.layout import IncompleteError, states_from_dataset
-from lora_envar.archive.prepare import prepare
+from lora_envar.archive.layout import (
+    IncompleteError,
+    Options,
+    saturation_pressure,
+    specific_humidity,
+    states_from_dataset,
+)
+from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_example, fetch_files
 from lora_envar.grid import Grid
 from lora_envar.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES, channel_index
@@ -122,10 +130,28 @@ def test_arco_reads_a_zarr_store_and_names_an_unreachable_one(tmp_path):
     assert not (tmp_path / "none.nc").exists()
 
 
+def test_arco_reads_no_chunk_of_another_time(tmp_path):
+    """The chunks of the other time are damaged, so that reading them would fail."""
+    base = dataset()
+    base.to_zarr(tmp_path / "store.zarr", encoding={n: {"chunks": (1, *f.shape[1:])} for n, f in base.items()})
+    for name in base.data_vars:
+        chunks = [path for path in (tmp_path / "store.zarr" / name / "c" / "0").rglob("*") if path.is_file()]
+        assert chunks
+        for chunk in chunks:
+            chunk.write_bytes(b"damaged")
+    fetch_arco({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
+    np.testing.assert_allclose(prepare(tmp_path / "raw.nc", GRID, None)[1], reference()[1:], rtol=1e-6)
+    with pytest.raises(SourceError, match="ARCO-ERA5"):
+        fetch_arco({"path": str(tmp_path / "store.zarr")}, TIMES, tmp_path / "both.nc")
+    assert not (tmp_path / "both.nc").exists()
+
+
 class FakeClient:
     """Stands in for cdsapi.Client: fails as the service does, then writes GRIB of the wanted fields."""
 
     failures = 0
+    error = "the service is busy"
+    damage = None
     requests: ClassVar[list] = []
 
     def __init__(self, **_):
@@ -135,8 +161,10 @@ class FakeClient:
         self.requests.append((name, request))
         if FakeClient.failures:
             FakeClient.failures -= 1
-            raise ConnectionError("the service is busy")
+            raise ConnectionError(self.error)
         write_grib(target, dataset("short"), SURFACE if "single" in name else UPPER_AIR)
+        if self.damage:
+            Path(target).write_bytes(self.damage(Path(target).read_bytes()))
 
 
 def write_grib(target, whole, names):
@@ -181,6 +209,7 @@ def cds(monkeypatch):
     monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=FakeClient))
     monkeypatch.setattr("lora_envar.archive.sources.clock.sleep", lambda seconds: None)
     FakeClient.failures, FakeClient.requests = 0, []
+    return FakeClient
 
 
 def test_cds_tries_again_checks_what_arrives_and_joins_it(cds, tmp_path):
@@ -212,6 +241,49 @@ def test_cds_gives_up_with_one_line_and_goes_on_where_it_stopped(cds, tmp_path):
     assert [name for name, _ in FakeClient.requests] == ["reanalysis-era5-pressure-levels"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda whole: whole[: len(whole) // 2 + 5], "not a whole GRIB file"),
+        (lambda whole: whole[: whole.rindex(b"GRIB")], "fields asked for"),
+        (lambda whole: b"", "not a whole GRIB file"),
+        (lambda whole: b"<html>", "not a whole GRIB file"),
+    ],
+    ids=["cut", "one field short", "empty", "a web page"],
+)
+def test_cds_never_takes_a_part_for_the_whole(cds, tmp_path, monkeypatch, damage, reason):
+    """Not even where it ends with a whole message: then fields are counted."""
+    monkeypatch.setattr(cds, "damage", staticmethod(damage))
+    with pytest.raises(SourceError, match=reason):
+        fetch_cds({}, TIMES, tmp_path / "raw.nc")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("where", ["settings", "environment"])
+def test_cds_never_shows_the_key(cds, tmp_path, monkeypatch, capsys, where):
+    key = "12345:0123abcd-4567"
+    monkeypatch.setattr(cds, "failures", 10**6)
+    monkeypatch.setattr(cds, "error", f"401 for user 12345 with {key} at https://cds, token 0123abcd-4567")
+    if where == "environment":
+        monkeypatch.setenv("CDSAPI_KEY", key)
+    with pytest.raises(SourceError) as error:
+        fetch_cds({"key": key} if where == "settings" else {}, TIMES, tmp_path / "raw.nc")
+    shown = "".join(traceback.format_exception(error.value)) + capsys.readouterr().out
+    assert "401 for user ***" in shown
+    assert "0123abcd" not in shown and "12345" not in shown
+
+
+def test_cds_never_shows_the_key_where_no_client_can_be_made(tmp_path, monkeypatch):
+    def refuse(**settings):
+        raise Exception(f"bad key {settings['key']}")
+
+    monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=refuse))
+    key = "-".join(["some", "secret"])  # a traceback shows this line too
+    with pytest.raises(SourceError, match=r"bad key \*\*\*") as error:
+        fetch_cds({"key": key}, TIMES, tmp_path / "raw.nc")
+    assert key not in "".join(traceback.format_exception(error.value))
+
+
 def test_example_is_unpacked_and_its_limits_are_named(tmp_path):
     from conftest import ROOT
 
@@ -224,23 +296,6 @@ def test_example_is_unpacked_and_its_limits_are_named(tmp_path):
     assert 200 < t2m.min() < t2m.max() < 330
     with pytest.raises(SourceError, match="2009-05-21T06"):
         fetch_example(settings, [wanted[1] + timedelta(hours=6)], tmp_path / "none.nc")
-
-
-@pytest.mark.parametrize(
-    ("name", "lacks", "has"),
-    [
-        ("era5_tl31_19590102T00.nc", "u10, v10, t2m, msl$", "q700"),
-        ("earthkit_pl_regular_ll.grib", "u10, v10, t2m, msl, q50", "r"),
-        ("erai_2005-01-23-0000-t.nc", "u10, v10, t2m, msl, z50", "t"),
-        ("era5-levels-members.grib", "u10, v10, t2m, msl", "z, t"),
-    ],
-)
-def test_real_files_are_understood_and_what_they_lack_is_named(shared_data, tmp_path, name, lacks, has):
-    from lora_envar.archive.sources import open_datasets
-
-    with pytest.raises(ValueError) as error:
-        states_from_dataset(open_datasets(shared_data / name)[0], name)
-    assert lacks.rstrip("$") in str(error.value)
 
 
 def test_real_era5_comes_onto_the_example_s_grid(shared_data, tmp_path):
@@ -260,3 +315,287 @@ def test_real_era5_comes_onto_the_example_s_grid(shared_data, tmp_path):
     assert 5 < mean["u250"] < 20
     tropics_to_pole = states[0, channel_index("t850"), 15].mean() - states[0, channel_index("t850"), 0].mean()
     assert tropics_to_pole > 20, "north and south, or latitude and longitude, are not exchanged"
+
+
+def test_saturation_and_specific_humidity_have_known_values():
+    """Smithsonian tables: 2339 Pa over water at 20 C, 38.0 Pa over ice at -30 C; between, the mixture lies between."""
+    np.testing.assert_allclose(saturation_pressure(np.array([293.15, 243.15])), [2339.0, 38.0], rtol=2e-3)
+    mixed = saturation_pressure(np.array(261.66))  # half way from -23 C to 0 C: a quarter is water
+    water, ice = 611.21 * np.exp(17.502 * -11.5 / (261.66 - 32.19)), 611.21 * np.exp(22.587 * -11.5 / (261.66 + 0.7))
+    np.testing.assert_allclose(mixed, 0.25 * water + 0.75 * ice, rtol=1e-12)
+    # 50 % at 20 C and 1000 hPa: e = 1169.5 Pa, q = 0.62197 * 1169.5 / (1e5 - 0.37803 * 1169.5) = 7.306 g/kg
+    np.testing.assert_allclose(specific_humidity(50.0, np.array(293.15), 1e5), 7.306e-3, rtol=2e-3)
+
+
+def test_relative_humidity_is_converted_and_said_to_be(tmp_path):
+    humid = dataset("short").drop_vars("q")
+    humid["t"][:] = 293.15
+    humid["r"] = humid["t"].copy(data=np.full(humid["t"].shape, 50.0)).assign_attrs(units="%")
+    humid.to_netcdf(tmp_path / "humid.nc")
+    found = read_states([tmp_path / "humid.nc"])
+    np.testing.assert_allclose(found.fields[:, channel_index("q1000")], 7.306e-3, rtol=2e-3)
+    assert any(line.startswith("converted: q from relative humidity") for line in found.report)
+    humid["r"].attrs["units"] = "kg"
+    with pytest.raises(ValueError, match="r is in 'kg', expected '%'"):
+        states_from_dataset(humid, "some file")
+
+
+def test_names_of_other_centres_are_known(tmp_path):
+    """CMIP names and heights in m, one axis known by its units alone; a level axis of its own for one variable."""
+    base = dataset("short")
+    cmip = base.drop_vars("z").assign(zg=(base.z / 9.80665).assign_attrs(units="m"))
+    cmip = cmip.rename(t="ta", u="ua", v="va", q="hus", u10="uas", v10="vas", t2m="tas", msl="psl", latitude="y")
+    cmip["y"].attrs["units"] = "degrees_north"
+    cmip["psl"] = (cmip["psl"] / 100).assign_attrs(units="hPa")
+    cmip["hus"] = cmip["hus"].rename(level="isobaric3")
+    cmip.to_netcdf(tmp_path / "cmip.nc")
+    states = read_states([tmp_path / "cmip.nc"])
+    np.testing.assert_allclose(states.fields, reference(), rtol=1e-5)
+    assert "converted: msl from hPa to Pa" in states.report
+    assert any(line.startswith("converted: z from geopotential height zg") for line in states.report)
+    by_standard_name = base.rename(t="field_7")
+    by_standard_name["field_7"].attrs["standard_name"] = "air_temperature"
+    np.testing.assert_allclose(states_from_dataset(by_standard_name, "named")[2], reference(), rtol=1e-6)
+
+
+def test_packed_integers_and_files_of_other_axis_names_are_joined(tmp_path):
+    base = dataset("short")
+    packed = {"t": {"dtype": "i2", "scale_factor": 2e-4, "add_offset": 0.0, "_FillValue": -32768}}
+    base[["t"]].rename(level="plev", time="valid_time", latitude="lat").to_netcdf(tmp_path / "t.nc", encoding=packed)
+    base.drop_vars("t").to_netcdf(tmp_path / "others.nc")
+    fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+    # packing rounds to half of the scale factor
+    np.testing.assert_allclose(prepare(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6, atol=1e-4)
+
+
+def test_ensemble_members_are_refused_unless_one_is_chosen(tmp_path):
+    base = dataset("short")
+    members = xr.concat([base, base + 1.0], "number", combine_attrs="override").assign_coords(number=[4, 7])
+    for name in VARIABLES:
+        members[name].attrs = base[name].attrs
+    with pytest.raises(ValueError, match=r"2 ensemble members \(number 4 to 7\)"):
+        states_from_dataset(members, "some file")
+    members.to_netcdf(tmp_path / "members.nc")
+    chosen = read_states([tmp_path / "members.nc"], options=Options(member=7))
+    np.testing.assert_allclose(chosen.fields, reference() + 1.0, rtol=1e-5, atol=1e-6)
+    assert "chosen: member 7 of 2" in chosen.report
+    with pytest.raises(ValueError, match=r"no member 5; number has \[4, 7\]"):
+        read_states([tmp_path / "members.nc"], options=Options(member=5))
+    # a file for each member
+    for index in (0, 1):
+        members.isel(number=index).to_netcdf(tmp_path / f"member_{index}.nc")
+    both = [tmp_path / "member_0.nc", tmp_path / "member_1.nc"]
+    np.testing.assert_array_equal(read_states(both, options=Options(member=7)).fields, chosen.fields)
+    with pytest.raises(ValueError, match="different values of u10"):
+        read_states(both)
+
+
+def test_forecasts_are_taken_at_their_valid_times():
+    base = dataset("short")
+    steps = np.array([0, 6], dtype="timedelta64[h]").astype("timedelta64[ns]")
+    one_run = base.rename(time="step").assign_coords(step=steps, time=STAMPS[0])
+    times, _, states = states_from_dataset(one_run, "one run")
+    assert times == TIMES
+    np.testing.assert_allclose(states, reference(), rtol=1e-6)
+    runs = one_run.drop_vars("time").expand_dims(time=STAMPS)  # the second step of the first is the first of the second
+    with pytest.raises(ValueError, match="several values valid at the same time"):
+        states_from_dataset(runs, "two runs")
+    apart = runs.assign_coords(time=STAMPS[:1].repeat(2) + np.array([0, 12], dtype="timedelta64[h]"))
+    assert len(states_from_dataset(apart, "two runs")[0]) == 4
+
+
+@pytest.mark.parametrize("part", [{"latitude": slice(0, 4)}, {"longitude": slice(2, 9)}], ids=["hemisphere", "sector"])
+def test_regional_data_are_refused(part):
+    with pytest.raises(ValueError, match=r"u10 covers latitudes .* not the whole globe"):
+        states_from_dataset(dataset("short").isel(part), "some file")
+
+
+def test_fields_of_other_grids_and_levels_are_left_out_by_name():
+    base = dataset("short")
+    base["t"] = base["t"].rename(level="hybrid")
+    reduced = base["u"].stack(values=("latitude", "longitude"), create_index=False)
+    base["u"] = reduced.drop_vars(["latitude", "longitude"])
+    base["u"].attrs["GRIB_gridType"] = "reduced_gg"
+    base["msl"] = base["msl"].isel(time=0, drop=True)
+    with pytest.raises(IncompleteError) as error:
+        states_from_dataset(base, "some file")
+    assert "lacks msl, u50" in str(error.value)
+    assert "left out: t of some file, whose axes time, hybrid, latitude, longitude" in str(error.value)
+    assert "left out: u of some file of grid reduced_gg" in str(error.value)
+    assert "left out: msl of some file, which has no time" in str(error.value)
+
+
+def test_files_on_different_grids_are_refused(tmp_path):
+    base = dataset("short")
+    base[list(SURFACE)].isel(longitude=slice(None, None, 2)).to_netcdf(tmp_path / "a.nc")
+    base[list(UPPER_AIR)].to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(SourceError, match=r"b\.nc: z is on 7 x 12 points, other fields on 7 x 6"):
+        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+
+
+def test_levels_that_lack_are_interpolated_where_that_is_allowed(tmp_path):
+    """A field linear in ln p is given back exactly; beyond the last level nothing is made up."""
+    base = dataset("short")
+    base["t"] = (200 + 10 * np.log(base.level) + 0.0 * base.t).transpose(*base.t.dims).assign_attrs(units="K")
+    lacking = base.sel(level=[level for level in LEVELS if level not in (1000, 925, 600)])
+    lacking.to_netcdf(tmp_path / "lacking.nc")
+    with pytest.raises(IncompleteError, match=r"t600, t925, t1000.*interpolate_levels"):
+        read_states([tmp_path / "lacking.nc"])
+    found = read_states([tmp_path / "lacking.nc"], options=Options(interpolate_levels=True), partial=True)
+    assert "interpolated: t600 in ln p between 500 and 700 hPa" in found.report
+    np.testing.assert_allclose(found.fields[:, channel_index("t600")], 200 + 10 * np.log(600), rtol=1e-6)
+    assert {"t925", "t1000"} <= set(found.missing) and "t600" not in found.missing
+    assert np.isnan(found.fields[:, channel_index("t1000")]).all()
+    settings = {"path": str(tmp_path), "interpolate_levels": True}
+    fetch_files(settings, TIMES, tmp_path / "out" / "raw.nc")
+    with pytest.raises(IncompleteError) as error:
+        prepare(tmp_path / "out" / "raw.nc", GRID, None)
+    assert "t925, t1000;" in str(error.value) and "t600" not in str(error.value)
+
+
+@pytest.mark.parametrize("target", [Grid("gaussian", 16, 32), Grid("equiangular", 91, 180)], ids=["coarser", "finer"])
+@pytest.mark.parametrize("first", [-179.0, 1.0])
+def test_cells_between_the_poles_are_regridded(tmp_path, target, first):
+    """2 degree cells half a step from pole and meridian: constants stay, a smooth field is moved nowhere."""
+    latitude, longitude = np.arange(-89.0, 90.0, 2.0), first + 2.0 * np.arange(180)
+
+    def smooth(latitude, longitude):
+        north, east = np.radians(latitude)[:, None], np.radians(longitude)
+        return np.cos(north) * np.cos(east - 0.3) + np.sin(north)
+
+    cells = xr.Dataset(coords={"time": STAMPS[:1], "level": list(LEVELS), "latitude": latitude, "longitude": longitude})
+    for short, (_, _, units) in VARIABLES.items():
+        axes = ("time", "latitude", "longitude") if short in SURFACE else ("time", "level", "latitude", "longitude")
+        shape = [cells.sizes[axis] for axis in axes]
+        values = np.full(shape, 7.0) if short == "msl" else np.broadcast_to(smooth(latitude, longitude), shape)
+        cells[short] = (axes, values, {"units": units})
+    cells.to_netcdf(tmp_path / "cells.nc")
+    with pytest.raises(ValueError, match="neither a Gaussian nor an equiangular"):
+        read_states([tmp_path / "cells.nc"])
+    states = read_states([tmp_path / "cells.nc"], target)
+    assert states.grid == target
+    np.testing.assert_allclose(states.fields[0, channel_index("msl")], 7.0, rtol=1e-6)
+    difference = states.fields[0, channel_index("t500")] - smooth(target.latitude, target.longitude)
+    # Coarser: the mean over a cell of size H differs by H^2/24 each way from its middle, and the mean latitude by area
+    # of the cap at the pole lies H/6 from where its point is. Finer: at the pole, the value of the circle half a step
+    # away is taken, sin(1 degree).
+    bound = np.radians(11.25) / 6 if target.nlat == 16 else np.sin(np.radians(1.0)) * 1.01
+    assert np.abs(difference).max() < bound
+    # a field turned by a cell of 2 degrees would differ by up to sin(2 degrees) = 0.035 near the equator
+    middle = slice(target.nlat // 4, -(target.nlat // 4))
+    assert np.abs(difference[middle]).max() < (np.radians(11.25) ** 2 / 8 if target.nlat == 16 else 4e-4)
+
+
+@pytest.mark.parametrize("edition", [1, 2])
+def test_grib_of_either_edition_and_messages_of_several_fields(tmp_path, edition):
+    """Edition 2 with u and v in one message, as NCEP writes them."""
+    import eccodes
+
+    path = tmp_path / "first.grib"
+    write_grib(path, dataset("short"), (*SURFACE, *UPPER_AIR))
+    if edition == 2:
+        pairs = {}
+        with open(path, "rb") as source, open(tmp_path / "second.grib2", "wb") as target:
+            while (message := eccodes.codes_grib_new_from_file(source)) is not None:
+                eccodes.codes_set(message, "edition", 2)
+                name, *where = (eccodes.codes_get(message, key) for key in ("shortName", "level", "dataTime"))
+                if name in ("u", "v"):
+                    pairs.setdefault(tuple(where), []).append(message)
+                else:
+                    eccodes.codes_write(message, target)
+                    eccodes.codes_release(message)
+            for pair in pairs.values():
+                several = eccodes.codes_grib_multi_new()
+                for message in pair:
+                    eccodes.codes_grib_multi_append(message, 4, several)
+                eccodes.codes_grib_multi_write(several, target)
+                eccodes.codes_grib_multi_release(several)
+        path = tmp_path / "second.grib2"
+        assert path.read_bytes().count(b"GRIB") == 2 * (len(SURFACE) + 4 * len(LEVELS))
+    states = read_states([path])
+    assert states.times == TIMES and states.grid == GRID
+    np.testing.assert_allclose(states.fields, reference(), atol=2e-6)  # 24 bits of fields of order 1
+
+
+def grib_values(path, shape, **wanted):
+    """A field read by ecCodes alone."""
+    import eccodes
+
+    with open(path, "rb") as file:
+        while (message := eccodes.codes_grib_new_from_file(file)) is not None:
+            if all(eccodes.codes_get(message, key, type(value)) == value for key, value in wanted.items()):
+                return eccodes.codes_get_values(message).reshape(shape)
+    raise AssertionError(f"no message has {wanted}")
+
+
+def test_real_ensemble_of_era5(shared_data):
+    path = shared_data / "era5-levels-members.grib"
+    with pytest.raises(ValueError, match=r"z has 10 ensemble members \(number 0 to 9\); choose one"):
+        read_states([path])
+    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, q50.*z50.*t1000; it has z, t"):
+        read_states([path], options=Options(member=3))
+    found = read_states([path], options=Options(member=3), partial=True)
+    assert found.grid == Grid("equiangular", 61, 120)
+    assert f"{found.times[2]:%Y%m%dT%H}" == "20170102T00"
+    for name, short, level in (("z500", "z", 500), ("t850", "t", 850)):
+        expected = grib_values(path, (61, 120), shortName=short, level=level, number=3, dataDate=20170102, dataTime=0)
+        np.testing.assert_allclose(found.fields[2, channel_index(name)], expected, rtol=1e-6)
+    assert set(found.report[-1].removeprefix("missing: ").split(", ")) >= {"q (all levels)", "z50", "t1000"}
+
+
+def test_real_era5_on_a_gaussian_grid(shared_data):
+    import netCDF4
+
+    path = shared_data / "era5_tl31_19590102T00.nc"
+    with pytest.raises(IncompleteError, match="lacks u10, v10, t2m, msl; it has z, q, u, v, t"):
+        read_states([path])
+    found = read_states([path], options=Options(derive=SURFACE))
+    assert (found.grid, found.missing) == (Grid("gaussian", 32, 64), ())
+    with netCDF4.Dataset(path) as file:
+        level = list(file["level"][:]).index(850)
+        for name, short in (("temperature", "t"), ("specific_humidity", "q"), ("v_component_of_wind", "v")):
+            expected = file[name][level].T[::-1]  # (lon, lat) from the south
+            np.testing.assert_array_equal(found.fields[0, channel_index(f"{short}850")], expected)
+
+
+def test_real_operational_forecasts(shared_data):
+    """Relative humidity, six levels, steps of 0 and 6 h: two of the levels that lack lie between others."""
+    path = shared_data / "earthkit_pl_regular_ll.grib"
+    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, z50.*z600.*z925.*interpolate_levels"):
+        read_states([path])
+    options = Options(derive=SURFACE, interpolate_levels=True)
+    with pytest.raises(IncompleteError) as error:
+        read_states([path], options=options)
+    assert "lacks z50, z100, z150, z200, z250, q50" in str(error.value) and "z600" not in str(error.value)
+    found = read_states([path], options=options, partial=True)
+    hours = [f"{day}T{hour}" for day in ("03", "04") for hour in ("00", "06", "12", "18")]
+    assert [f"{time:%dT%H}" for time in found.times] == hours
+
+    def direct(short, level):
+        return grib_values(path, (19, 36), shortName=short, level=level, dataDate=20240603, dataTime=1200, step=6)
+
+    np.testing.assert_allclose(found.fields[3, channel_index("t500")], direct("t", 500), rtol=1e-6)
+    low, high = direct("t", 500), direct("t", 700)
+    expected = low + (high - low) * np.log(600 / 500) / np.log(700 / 500)
+    np.testing.assert_allclose(found.fields[3, channel_index("t600")], expected, rtol=1e-6)
+    # where saturation is over water, the Magnus formula of WMO-No. 8 agrees within 0.5 %
+    celsius = direct("t", 850) - 273.15
+    vapour = direct("r", 850) / 100 * 611.2 * np.exp(17.62 * celsius / (243.12 + celsius))
+    expected, warm = 0.622 * vapour / (85000 - 0.378 * vapour), celsius > 0.01
+    assert warm.sum() > 200
+    np.testing.assert_allclose(found.fields[3, channel_index("q850")][warm], expected[warm], rtol=5e-3, atol=1e-7)
+
+
+def test_real_erainterim_in_three_files(shared_data):
+    import netCDF4
+
+    paths = [shared_data / f"erai_2005-01-23-0000-{short}.nc" for short in "tuv"]
+    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, z50.*q1000; it has u, v, t"):
+        read_states(paths)
+    found = read_states(paths, partial=True)
+    assert found.grid == Grid("equiangular", 121, 240)
+    assert "missing: u10, v10, t2m, msl, z (all levels), q (all levels)" in found.report
+    for path, short in zip(paths, "tuv", strict=True):
+        with netCDF4.Dataset(path) as file:
+            expected = file[short][list(file["level"][:]).index(250)]
+        np.testing.assert_allclose(found.fields[0, channel_index(f"{short}250")], expected, rtol=1e-6)

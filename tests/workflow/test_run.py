@@ -20,7 +20,7 @@ import torch
 import yaml
 from conftest import ROOT
 from lora_envar.forecast import forecast, load_model
-from lora_envar.observations.table import read_observations
+from lora_envar.observations.table import REASONS, read_observations
 from lora_envar.state_file import Archive, read_state
 from lora_envar.timeline import parse
 from lora_envar.verification.score import COLUMNS
@@ -227,6 +227,29 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-incomplete")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert digests(tmp_path) == digests(finished.folder)
+
+
+def test_reports_take_the_way_of_real_data(finished):
+    results = finished.folder / "results"
+    assert (results / "observations" / "reports" / "prepbufr" / "20090226T06.prepbufr").read_bytes()[:4] == b"BUFR"
+    table = read_observations(results / "reports" / "20090226T06" / "observations.nc")
+    used, withheld = (table.rejection == REASONS[name] for name in ("used", "withheld"))
+    assert {120, 220, 181, 281, 131, 231} == set(table.report_type)
+    assert 0.05 < withheld.sum() / (used | withheld).sum() < 0.35
+    assert (table.rejection == REASONS["background_check"]).any(), "one datum in a hundred is wrong by ten errors"
+    assert not set(table.station[withheld]) & set(table.station[used])
+    assert np.isfinite(table.observation_minus_analysis[used | withheld]).all()
+    for rows in (used, withheld):
+        scaled = [
+            np.mean(np.square(departure[rows] / table.error[rows]))
+            for departure in (table.observation_minus_background, table.observation_minus_analysis)
+        ]
+        assert scaled[1] < scaled[0], "the analysis is nearer, to what it has not seen too"
+    fits = pd.read_csv(results / "observation_fit.csv")
+    assert set(fits.experiment) == {"reports"} and set(fits.status) == {"used", "withheld"}
+    counts = pd.read_csv(results / "rejections.csv").groupby("reason")["count"].sum()
+    assert counts["withheld"] == fits[fits.status == "withheld"]["count"].sum()
+    assert "Fit to withheld observations" in (results / "results.md").read_text()
 
 
 def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import torch
 import yaml
 from conftest import ROOT, small_network
@@ -72,6 +73,11 @@ def tiny_configuration(folder) -> dict:
     for name, entry in config["experiments"].items():
         last = last_cycle.get(name, "2009-02-26T12" if METHODS[entry["method"]].ensemble else "2009-02-26T06")
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}
+    places = pd.read_csv(ROOT / "resources" / "example" / "stations.csv")
+    places.iloc[::25].to_csv(folder / "stations.csv", index=False)
+    network = yaml.safe_load((ROOT / "config" / "real_network.yaml").read_text())["observations"]["real_network"]
+    config["observations"]["reports"] = {**network, "stations": "stations.csv"}
+    config["experiments"]["reports"] = {**config["experiments"]["3dvar"], "observations": "reports"}
     config["tuning"] |= {"period": ["2009-03-01T00", "2009-03-01T06"], "spin_up_cycles": 0, "observations": "sparse"}
     config["tuning"]["search"] = {"3dvar": {"background_weight": [100.0, 1.0]}}
     window = {"slots": 2, "slot_hours": 3, "checkpoint": True}

@@ -64,8 +64,12 @@ def check(config: dict):
     """
     archive = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
     nmc = _period("nmc.start", config["nmc"]["start"], "nmc.end", config["nmc"]["end"])
-    _within("nmc.start", nmc[0], archive)
-    _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), archive)
+    held = archive
+    if "training" in config:
+        section = config["training"]["archive"]
+        held = _period("training.archive.start", section["start"], "training.archive.end", section["end"])
+    _within("nmc.start", nmc[0], held)
+    _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
     finer = finer_period(config)
     if finer:
         _within("archive.finer.start", finer[0], archive)
@@ -163,6 +167,8 @@ def _check_window(key, experiment, config, step, archive_step) -> timedelta:
             f"{entry}: {window['slots']} slots of {window['slot_hours']} h are longer than cycling.step_hours "
             f"({step} h); observations would be used twice"
         )
+    if "training" in config and "measured_in" not in window:
+        raise ConfigurationError(f"{entry}.measured_in: missing; the section training has states of its own for nmc")
     measured = window.get("measured_in", config["nmc"])
     start, end = _period(f"{entry}.measured_in.start", measured["start"], f"{entry}.measured_in.end", measured["end"])
     whole = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])

@@ -34,7 +34,7 @@ rule prepare_archive:
         mem_mb=4000,
         runtime=120,
     params:
-        grid=config["grid"],
+        grid=lambda wildcards: grid_of(wildcards.block),
         derive=config["archive"].get("derive", []),
     script:
         "../scripts/prepare_archive.py"
@@ -42,7 +42,7 @@ rule prepare_archive:
 
 rule climatology:
     input:
-        archive_files(NMC_START, NMC_END),
+        training_files(NMC_START, NMC_END),
     output:
         "results/archive/climatology.nc",
     log:

@@ -1,11 +1,11 @@
 rule nmc_forecasts:
     input:
-        archive=lambda wildcards: archive_files(
+        archive=lambda wildcards: training_files(
             nmc_times(wildcards.block)[0],
             nmc_times(wildcards.block)[-1]
             + timedelta(hours=config["nmc"]["tau_hours"]),
         ),
-        model=config["forecast_model"]["weights"],
+        model=model_files(TRAINING["forecast_model"]),
     output:
         temp("results/background/nmc/{block}.nc"),
     log:
@@ -21,7 +21,7 @@ rule nmc_forecasts:
         gpu=1,
         gpu_model="a100",
     params:
-        model=config["forecast_model"]["name"],
+        model=TRAINING["forecast_model"],
         times=lambda wildcards: [time_name(t) for t in nmc_times(wildcards.block)],
         tau_hours=config["nmc"]["tau_hours"],
         error_grid=config["error_grid"],
@@ -147,7 +147,9 @@ rule fit_residual:
 rule model_error:
     input:
         archive=lambda wildcards: archive_files(*measured_in(wildcards.window)[:2]),
-        model=lambda wildcards: config["windows"][wildcards.window]["model"]["weights"],
+        model=lambda wildcards: model_files(
+            config["windows"][wildcards.window]["model"]
+        ),
     output:
         "results/background/model_error_{window}.csv",
     log:

@@ -11,6 +11,7 @@ from lora_envar.configuration import (
     finer_period,
     with_tuned_settings,
 )
+from lora_envar.forecast import model_files
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.tuning import candidates
@@ -40,6 +41,10 @@ STEP = config["cycling"]["step_hours"]
 ARCHIVE_START = parse_time(config["archive"]["start"])
 ARCHIVE_END = parse_time(config["archive"]["end"])
 FINER = finer_period(config)
+# where forecast errors are drawn: at a scale of their own, or that of the cycles
+TRAINING = config.get(
+    "training", {name: config[name] for name in ("grid", "archive", "forecast_model")}
+)
 NMC_START = parse_time(config["nmc"]["start"])
 NMC_END = parse_time(config["nmc"]["end"])
 
@@ -48,7 +53,7 @@ wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
     network="|".join(config["observations"]),
     time=r"\d{8}T\d{2}",
-    block=r"(finer_)?\d{8}",
+    block=r"(finer_|training_)?\d{8}",
     day=r"\d{8}",
 
 
@@ -61,10 +66,12 @@ def blocks_between(first, last, start, block_days):
 
 def block_times(block, start, end, block_days, step_hours):
     """The times of a block, from `start` to `end` at most."""
-    day = parse_day(block.removeprefix("finer_")).date()
+    day = parse_day(block.rpartition("_")[2]).date()
     origin = start + timedelta(days=(day - start.date()).days)
     last = min(origin + timedelta(days=block_days) - timedelta(hours=1), end)
-    return [t for t in times(start, end, step_hours) if origin <= t <= last]
+    step = timedelta(hours=step_hours)
+    first = start + max(0, -((start - origin) // step)) * step
+    return times(first, last, step_hours)
 
 
 def parse_day(text):
@@ -80,6 +87,17 @@ def archive_files(first, last):
     else:
         blocks = blocks_between(first, last, ARCHIVE_START, days)
     return expand("results/archive/states/{block}.nc", block=blocks)
+
+
+def training_files(first, last):
+    """Files of the states from first to last, of which forecast errors are drawn."""
+    if "training" not in config:
+        return archive_files(first, last)
+    archive = TRAINING["archive"]
+    blocks = blocks_between(
+        first, last, parse_time(archive["start"]), archive["block_days"]
+    )
+    return expand("results/archive/states/training_{block}.nc", block=blocks)
 
 
 def archive_end(time):

@@ -7,7 +7,7 @@ rule first_guess:
             ]
             * 2
         ),
-        model=config["forecast_model"]["weights"],
+        model=model_files(config["forecast_model"]),
     output:
         "results/{first}/background.nc",
     log:
@@ -25,7 +25,7 @@ rule first_guess:
         gpu=1,
         gpu_model="a100",
     params:
-        model=config["forecast_model"]["name"],
+        model=config["forecast_model"],
         start=lambda wildcards: shift(
             wildcards.first.rpartition("/")[2],
             -config["cycling"]["first_guess_hours"],
@@ -40,7 +40,7 @@ rule ensemble_forecast:
         analysis=lambda wildcards: (
             f"results/{wildcards.experiment}/{shift(wildcards.time, -STEP)}/analysis.nc"
         ),
-        model=config["forecast_model"]["weights"],
+        model=model_files(config["forecast_model"]),
     output:
         background="results/{experiment}/{time}/background.nc",
         members=kept("results/{experiment}/{time}/members.nc"),
@@ -58,7 +58,7 @@ rule ensemble_forecast:
         gpu=1,
         gpu_model="a100",
     params:
-        model=config["forecast_model"]["name"],
+        model=config["forecast_model"],
         step_hours=STEP,
         start=lambda wildcards: shift(wildcards.time, -STEP),
         members=lambda wildcards: ensemble_sizes(EXPERIMENTS[wildcards.experiment])[0],
@@ -87,7 +87,7 @@ ruleorder: first_guess > background_forecast > ensemble_forecast
 use rule ensemble_forecast as reanalysis_forecast with:
     input:
         analysis=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2)[0],
-        model=config["forecast_model"]["weights"],
+        model=model_files(config["forecast_model"]),
     output:
         members=kept("results/reanalysis_forecasts/{time}.nc"),
     log:
@@ -95,7 +95,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
     benchmark:
         "benchmarks/reanalysis_forecast/{time}.tsv"
     params:
-        model=config["forecast_model"]["name"],
+        model=config["forecast_model"],
         step_hours=STEP,
         start=lambda wildcards: wildcards.time,
         members=reanalysis_leads(),
@@ -149,6 +149,7 @@ rule assimilate:
     input:
         unpack(error_model_files),
         unpack(window_files),
+        unpack(departure_files),
         background="results/{experiment}/{time}/background.nc",
         observations=lambda wildcards: (
             f"results/observations/{EXPERIMENTS[wildcards.experiment]['observations']}/{wildcards.time[:8]}.nc"
@@ -173,6 +174,7 @@ rule assimilate:
         settings=lambda wildcards: settings(wildcards.experiment),
         minimiser=config["minimiser"],
         window=lambda wildcards: window_of(wildcards.experiment),
+        checks=lambda wildcards: departure_checks(wildcards.experiment),
         error_grid=config["error_grid"],
     script:
         "../scripts/assimilate.py"

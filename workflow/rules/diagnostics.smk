@@ -38,3 +38,50 @@ rule ensemble_diagnostics:
         },
     script:
         "../scripts/ensemble_diagnostics.py"
+
+
+# Fit to observations, those withheld above all, of experiments with reports.
+rule fit_to_observations:
+    input:
+        lambda wildcards: [
+            f"results/{wildcards.experiment}/{time}/observations.nc"
+            for time in cycles(wildcards.experiment)[
+                config["verification"]["spin_up_cycles"] :
+            ]
+        ],
+    output:
+        fit="results/{experiment}/observation_fit.csv",
+        rejections="results/{experiment}/rejections.csv",
+    log:
+        "logs/fit_to_observations/{experiment}.log",
+    benchmark:
+        "benchmarks/fit_to_observations/{experiment}.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    script:
+        "../scripts/fit_to_observations.py"
+
+
+rule collect_fits:
+    input:
+        fits=expand("results/{experiment}/observation_fit.csv", experiment=REPORTED),
+        rejections=expand("results/{experiment}/rejections.csv", experiment=REPORTED),
+    output:
+        fits="results/observation_fit.csv",
+        rejections="results/rejections.csv",
+    log:
+        "logs/collect_fits.log",
+    benchmark:
+        "benchmarks/collect_fits.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/collect_fits.py"

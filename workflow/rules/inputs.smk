@@ -4,14 +4,16 @@
 NMC_BLOCKS = blocks_between(NMC_START, NMC_END, NMC_START, config["nmc"]["block_days"])
 
 
+def grid_of(block):
+    return TRAINING["grid"] if block.startswith("training_") else config["grid"]
+
+
 def archive_of(block):
-    """The section `archive`, as a block of it or of its finer period is to be fetched."""
+    """The section `archive`, as a block of it, of its finer period or of the training archive is to be fetched."""
     archive = config["archive"]
-    return (
-        {**archive, **archive.get("finer", {})}
-        if block.startswith("finer_")
-        else archive
-    )
+    if block.startswith("training_"):
+        return TRAINING["archive"]
+    return {**archive, **archive["finer"]} if block.startswith("finer_") else archive
 
 
 def archive_times(block):
@@ -61,7 +63,9 @@ def prepbufr_file(wildcards):
     own = config["observations"][wildcards.network].get("path")
     if own:
         return parse_time(wildcards.time).strftime(own)
-    return f"results/observations/{wildcards.network}/prepbufr/{wildcards.time}.prepbufr"
+    return (
+        f"results/observations/{wildcards.network}/prepbufr/{wildcards.time}.prepbufr"
+    )
 
 
 def report_tables(wildcards):
@@ -120,7 +124,7 @@ def window_files(wildcards):
         return {}
     name = EXPERIMENTS[wildcards.experiment]["window"]
     return {
-        "window_model": window["model"]["weights"],
+        "window_model": model_files(window["model"]),
         "model_error": f"results/background/model_error_{name}.csv",
     }
 
@@ -304,3 +308,66 @@ DIAGNOSED = [
     and settings(name).get("members", "own") == "own"
     and len(whole_ensembles(name)) > 1
 ]
+
+
+# Experiments whose observations are reports, some of which are withheld to judge them.
+REPORTED = [
+    name
+    for name in COMPARED
+    if config["observations"][COMPARED[name]["observations"]]["source"] == "prepbufr"
+]
+
+
+def needed_blocks():
+    """Names of the archive's blocks that the experiments and what they are built from read."""
+    paths = set(
+        training_files(
+            NMC_START, NMC_END + timedelta(hours=2 * config["nmc"]["tau_hours"])
+        )
+    )
+    paths |= set(archive_files(FIRST_CYCLE, archive_end(FIRST_CYCLE)))
+    lead = timedelta(hours=config["cycling"]["first_guess_hours"])
+    for name in COMPARED:
+        first, last = period(name)
+        leads = config["verification"].get("forecast", {}).get("lead_hours", [0])
+        end = min(archive_end(first), last + timedelta(hours=max(leads)))
+        lags, last_year = ensemble_sizes(EXPERIMENTS[name])
+        before = timedelta(hours=STEP * lags) if single_step(name) else timedelta(0)
+        paths |= set(archive_files(first - max(lead, before), end))
+        if last_year:
+            dates = [parse_time(year_before(time_name(time))) for time in (first, last)]
+            dates[0] -= timedelta(hours=STEP * last_year)
+            paths |= set(archive_files(*dates))
+    return sorted(Path(path).stem for path in paths)
+
+
+def storage_counts():
+    """How many states, samples and files there will be, see `lora_envar.storage.requirements`."""
+    blocks = needed_blocks()
+    training = [block for block in blocks if block.startswith("training_")]
+    leads = len(config["verification"].get("forecast", {}).get("lead_hours", []))
+    days = {
+        (EXPERIMENTS[name]["observations"], time[:8])
+        for name in REPORTED
+        for time in cycles(name)
+    }
+    downloaded = set(networks("prepbufr", "url"))
+    kept_members = config["cycling"]["keep_members"]
+    return {
+        "training_times": sum(len(archive_times(block)) for block in training),
+        "archive_times": sum(
+            len(archive_times(block)) for block in set(blocks) - set(training)
+        ),
+        "samples": sum(len(nmc_times(block)) for block in NMC_BLOCKS),
+        "reports": 4 * sum(network in downloaded for network, _ in days),
+        "experiments": {
+            name: {
+                "cycles": len(cycles(name)),
+                "forecasts": leads * len(forecast_starts(name)),
+                "members": kept_members
+                * len(cycles(name))
+                * ensemble_sizes(COMPARED[name])[0],
+            }
+            for name in COMPARED
+        },
+    }

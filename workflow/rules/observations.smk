@@ -11,6 +11,8 @@ rule simulate_observations:
         "logs/simulate_observations/{network}/{day}.log",
     benchmark:
         "benchmarks/simulate_observations/{network}/{day}.tsv"
+    wildcard_constraints:
+        network=any_of(networks("simulated")),
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -22,3 +24,107 @@ rule simulate_observations:
         times=lambda wildcards: day_times(wildcards.day),
     script:
         "../scripts/simulate_observations.py"
+
+
+# Reports of the example's world in place of GDAS's.
+rule simulate_reports:
+    input:
+        archive=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2),
+        stations=lambda wildcards: config["observations"][wildcards.network]["stations"],
+        orography=lambda wildcards: config["observations"][wildcards.network][
+            "orography"
+        ],
+        error_table=lambda wildcards: config["observations"][wildcards.network][
+            "error_table"
+        ],
+    output:
+        "results/observations/{network}/prepbufr/{time}.prepbufr",
+    log:
+        "logs/simulate_reports/{network}/{time}.log",
+    benchmark:
+        "benchmarks/simulate_reports/{network}/{time}.tsv"
+    wildcard_constraints:
+        network=any_of(networks("prepbufr", "stations")),
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        network=lambda wildcards: config["observations"][wildcards.network],
+    script:
+        "../scripts/simulate_reports.py"
+
+
+rule download_gdas:
+    output:
+        temp("results/observations/{network}/prepbufr/{time}.prepbufr"),
+    log:
+        "logs/download_gdas/{network}/{time}.log",
+    benchmark:
+        "benchmarks/download_gdas/{network}/{time}.tsv"
+    wildcard_constraints:
+        network=any_of(networks("prepbufr", "url")),
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        url=lambda wildcards: config["observations"][wildcards.network]["url"],
+    script:
+        "../scripts/download_gdas.py"
+
+
+rule decode_prepbufr:
+    input:
+        unpack(report_tables),
+        prepbufr=prepbufr_file,
+    output:
+        "results/observations/{network}/decoded/{time}.nc",
+    log:
+        "logs/decode_prepbufr/{network}/{time}.log",
+    benchmark:
+        "benchmarks/decode_prepbufr/{network}/{time}.tsv"
+    wildcard_constraints:
+        network=any_of(networks("prepbufr")),
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        network=lambda wildcards: config["observations"][wildcards.network],
+    script:
+        "../scripts/decode_prepbufr.py"
+
+
+rule select_observations:
+    input:
+        lambda wildcards: expand(
+            "results/observations/{network}/decoded/{time}.nc",
+            network=wildcards.network,
+            time=gdas_cycles(wildcards),
+        ),
+    output:
+        "results/observations/{network}/{day}.nc",
+    log:
+        "logs/select_observations/{network}/{day}.log",
+    benchmark:
+        "benchmarks/select_observations/{network}/{day}.tsv"
+    wildcard_constraints:
+        network=any_of(networks("prepbufr")),
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        network=lambda wildcards: config["observations"][wildcards.network],
+        times=lambda wildcards: day_times(wildcards.day),
+    script:
+        "../scripts/select_observations.py"

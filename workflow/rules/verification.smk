@@ -1,7 +1,7 @@
 rule medium_range_forecast:
     input:
         analysis="results/{experiment}/{time}/analysis.nc",
-        model=config["forecast_model"]["weights"],
+        model=model_files(config["forecast_model"]),
     output:
         kept("results/{experiment}/{time}/forecast.nc"),
     log:
@@ -17,7 +17,7 @@ rule medium_range_forecast:
         gpu=1,
         gpu_model="a100",
     params:
-        model=config["forecast_model"]["name"],
+        model=config["forecast_model"],
         lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
     script:
         "../scripts/medium_range_forecast.py"
@@ -121,7 +121,7 @@ rule model_gates:
         gaussian="results/background/gaussian.safetensors",
         vae="results/background/vae.safetensors",
         residual="results/background/residual.safetensors",
-        model=config["forecast_model"]["weights"],
+        model=model_files(config["forecast_model"]),
     output:
         gates="results/model_gates.csv",
         forecast="results/forecast_model.csv",
@@ -138,7 +138,7 @@ rule model_gates:
         gpu=1,
         gpu_model="a100",
     params:
-        model=config["forecast_model"]["name"],
+        model=config["forecast_model"],
         held_out=config["nmc"]["held_out"],
         error_grid=config["error_grid"],
         first=time_name(FIRST_CYCLE),
@@ -219,6 +219,11 @@ rule write_results:
         comparison="results/comparison.csv",
         observations=analysed_tables(),
         ensembles=expand("results/{experiment}/ensemble.csv", experiment=DIAGNOSED),
+        fits=(
+            ["results/observation_fit.csv", "results/rejections.csv"]
+            if REPORTED
+            else []
+        ),
     output:
         "results/results.md",
     log:

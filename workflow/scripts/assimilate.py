@@ -10,9 +10,10 @@ with step(snakemake):
     from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import load_model
     from lora_envar.grid import Grid
+    from lora_envar.observations.quality import DepartureChecks
     from lora_envar.observations.table import read_observations, write_observations
     from lora_envar.observations.window import Window, read_model_error
-    from lora_envar.state_file import StateFile, write_states
+    from lora_envar.state_file import StateFile, read_per_channel, write_states
     from lora_envar.timeline import hours_since_1970, parse
 
     time = parse(snakemake.wildcards.time)
@@ -25,9 +26,13 @@ with step(snakemake):
     start, window = hours_since_1970(time), None
     if wanted := snakemake.params.window:
         slots = wanted["slots"], wanted["slot_hours"]
-        model = load_model(wanted["model"]["name"], files["window_model"], device())
+        model = load_model(**wanted["model"], device=device())
         model_error = read_model_error(files["model_error"], *slots).to(device())
         window = Window(start, *slots, model, model_error, wanted["checkpoint"])
+    checks = snakemake.params.checks
+    if checks:
+        background_error = read_per_channel(files["background_error"], "standard_deviation")
+        checks = DepartureChecks(background_error=background_error, **checks)
     inside = np.isin(table.time, window.hours if window else [start])
     result = assimilate(
         background.read(time),
@@ -39,6 +44,7 @@ with step(snakemake):
         MinimiserSettings(**snakemake.params.minimiser),
         window,
         device=device(),
+        checks=checks,
     )
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid)
     write_observations(snakemake.output.observations, result.observations, result.attributes())

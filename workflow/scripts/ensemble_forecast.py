@@ -11,9 +11,10 @@ with step(snakemake):
 
     analysis = StateFile(snakemake.input.analysis)
     start, hours = snakemake.params.start, snakemake.params.step_hours
-    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    model = load_model(**snakemake.params.model, device=device())
     count = max(1, snakemake.params.members)
-    states = forecast(model, torch.as_tensor(analysis.read(parse(start)), device=device())[None], hours * count)
+    state = torch.as_tensor(analysis.read(parse(start)), device=device())[None]
+    states = forecast(model, state, hours * count, valid=[parse(start)])
     states = torch.cat(states[hours // model.step_hours - 1 :: hours // model.step_hours])
     valid = [parse(shift(start, hours * (lag + 1))) for lag in range(count)]
     if "background" in snakemake.output.keys():

@@ -3,8 +3,6 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
-    from functools import partial
-
     from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION
     from lora_envar.archive.packed import read_coefficients, write_coefficients
     from lora_envar.background.nmc import nmc_differences
@@ -20,7 +18,7 @@ with step(snakemake):
     apart = snakemake.params.every_hours // model.step_hours
     starts = range(0, len(times) - 2 * tau // model.step_hours, apart)
     differences = nmc_differences(
-        partial(forecast, model),
+        lambda states, lead, _: forecast(model, states, lead),
         lambda hour: harmonics.synthesise(coefficients[hour // model.step_hours].to(device())),
         [start * model.step_hours for start in starts],
         tau,

@@ -10,7 +10,7 @@ with step(snakemake):
 
     start, lead = snakemake.params.start, snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)
-    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    model = load_model(**snakemake.params.model, device=device())
     state = torch.as_tensor(archive.read(parse(start)), device=device())
-    last = forecast(model, state[None], lead)[-1]
+    last = forecast(model, state[None], lead, valid=[parse(start)])[-1]
     write_states(snakemake.output[0], last.cpu().numpy(), [parse(shift(start, lead))], archive.grid)

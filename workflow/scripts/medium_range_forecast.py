@@ -9,9 +9,10 @@ with step(snakemake):
     from lora_envar.timeline import name, parse, shift
 
     analysis = StateFile(snakemake.input.analysis)
-    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    model = load_model(**snakemake.params.model, device=device())
     leads = sorted(snakemake.params.lead_hours)
-    states = forecast(model, torch.as_tensor(analysis.read(), device=device())[None], leads[-1])
+    state = torch.as_tensor(analysis.read(), device=device())[None]
+    states = forecast(model, state, leads[-1], valid=analysis.times)
     chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
     valid = [parse(shift(name(analysis.times[0]), lead)) for lead in leads]
     write_states(snakemake.output[0], chosen.cpu().numpy(), valid, analysis.grid)

@@ -11,7 +11,7 @@ with step(snakemake):
     from lora_envar.timeline import from_hours, hours_since_1970, parse
 
     archive, window = Archive(snakemake.input.archive), snakemake.params.window
-    model = load_model(window["model"]["name"], snakemake.input.model, device())
+    model = load_model(**window["model"], device=device())
     table = measure_model_error(
         lambda state, hours: forecast(model, state, hours)[-1],
         lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),

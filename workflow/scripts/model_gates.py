@@ -3,19 +3,21 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
+    import torch
     from lora_envar.analysis.error_models import load
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
     from lora_envar.files import whole
     from lora_envar.forecast import load_model
-    from lora_envar.grid import Grid
-    from lora_envar.state_file import Archive, read_per_channel, read_state
+    from lora_envar.grid import Grid, regridder
+    from lora_envar.state_file import Archive, StateFile, read_per_channel
     from lora_envar.timeline import parse
     from lora_envar.verification.gates import error_model_gates, forecast_errors, forecast_gates
 
     archive = Archive(snakemake.input.archive)
-    model = load_model(snakemake.params.model, snakemake.input.model, device())
-    mean = read_state(snakemake.input.climatology)
+    model = load_model(**snakemake.params.model, device=device())
+    climatology = StateFile(snakemake.input.climatology)
+    mean = regridder(climatology.grid, archive.grid)(torch.from_numpy(climatology.read())).numpy()
     deviation = read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
     errors = forecast_errors(model, archive, parse(snakemake.params.first), mean)
     grid = Grid.from_settings(snakemake.params.error_grid)

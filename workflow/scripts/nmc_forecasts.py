@@ -3,8 +3,6 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
-    from functools import partial
-
     import torch
     from lora_envar.background.nmc import nmc_differences
     from lora_envar.background.training_set import write_samples
@@ -14,11 +12,11 @@ with step(snakemake):
     from lora_envar.timeline import from_hours, hours_since_1970, parse
 
     archive = Archive(snakemake.input.archive)
-    model = load_model(snakemake.params.model, snakemake.input.model, device())
+    model = load_model(**snakemake.params.model, device=device())
     error_grid = Grid.from_settings(snakemake.params.error_grid)
     hours = [hours_since_1970(parse(time)) for time in snakemake.params.times]
     differences = nmc_differences(
-        partial(forecast, model),
+        lambda states, lead, hours: forecast(model, states, lead, valid=[from_hours(hour) for hour in hours]),
         lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
         hours,
         snakemake.params.tau_hours,

@@ -7,7 +7,7 @@ with step(snakemake):
     from lora_envar.files import whole
     from lora_envar.replicates import grouped
     from lora_envar.verification.report import mean_errors
-    from lora_envar.verification.results import cost, ensembles, page
+    from lora_envar.verification.results import cost, ensembles, observation_section, page
     from lora_envar.verification.score import after_spin_up, read_scores
 
     spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
@@ -31,5 +31,7 @@ with step(snakemake):
         about,
         ensembles(snakemake.input.ensembles, spin_up),
     )
+    if snakemake.input.fits:
+        text += "\n" + observation_section(*map(pd.read_csv, snakemake.input.fits))
     with whole(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -8,8 +8,10 @@ import torch
 from ..background.error_model import ErrorModel
 from ..grid import Grid, regridder
 from ..observations.operator import ObservationOperator, outside_of_levels
-from ..observations.table import Observations
+from ..observations.quality import DepartureChecks, check_departures
+from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
+from ..state import CHANNELS
 from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
@@ -42,8 +44,12 @@ def assimilate(
     window: Window | None = None,
     progress=print,
     device="cpu",
+    checks: DepartureChecks | None = None,
 ) -> Analysis:
     """Analyse; without an error model, or without observations, the analysis is the background.
+
+    Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
+    and are not used.
 
     Parameters
     ----------
@@ -57,16 +63,34 @@ def assimilate(
         lambda of the cost function.
     window : Window or None
         Slots over which observations are spread (4D-Var); None takes all at the analysis time (3D-Var).
+    checks : DepartureChecks or None
+        Of O - B; None makes none.
     """
-    rejection = np.where(outside_of_levels(table), 1, 0).astype("i1")
-    used = rejection == 0
-    usable = table.select(used)
+    rejection = table.rejection.copy()
+    rejection[(rejection == REASONS["used"]) & outside_of_levels(table)] = REASONS["outside_of_levels"]
+    table = table.with_columns(rejection=rejection)
+    observed = np.isin(rejection, (REASONS["used"], REASONS["withheld"]))
     state = torch.as_tensor(background, device=device)
+
+    def operator_of(rows):
+        if window is None:
+            return ObservationOperator(table.select(rows), grid, device=device)
+        return WindowOperator(table.select(rows), grid, window, device=device)
+
+    observe = operator_of(observed)
+    with torch.no_grad():
+        departure = _departure(table, observed, observe, state)
+        if checks:
+            background_error = np.full(len(table), np.nan)
+            spread = torch.as_tensor(checks.background_error, dtype=state.dtype, device=device)[:, None, None]
+            at_rows = ObservationOperator(table.select(observed), grid, device=device)
+            background_error[observed] = at_rows(spread.expand(len(CHANNELS), *grid.shape)).cpu()
+            rejection = check_departures(table, departure, background_error, checks)
+    used = rejection == REASONS["used"]
+    usable = table.select(used)
+    operator = observe if (used == observed).all() else operator_of(used)
     values, errors = (torch.as_tensor(column, device=device) for column in (usable.value, usable.error))
-    if window is None:
-        operator = ObservationOperator(usable, grid, device=device)
-    else:
-        operator = WindowOperator(usable, grid, window, device=device)
+    if window is not None:
         errors = torch.hypot(errors, operator.model_error())
     minimum, analysed = None, state
     if error_model is not None and len(usable):
@@ -87,10 +111,17 @@ def assimilate(
             f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
             f"{2 * minimum.cost_end / len(usable):.3f}"
         )
-    departures = {}
     with torch.no_grad():
-        for name, field in (("background", state), ("analysis", analysed)):
-            column = np.full(len(table), np.nan, dtype=np.float32)
-            column[used] = (values - operator(field)).cpu().numpy()
-            departures[f"observation_minus_{name}"] = column
-    return Analysis(analysed.cpu().numpy(), table.with_columns(rejection=rejection, **departures), minimum)
+        table = table.with_columns(
+            rejection=rejection,
+            observation_minus_background=departure,
+            observation_minus_analysis=_departure(table, observed, observe, analysed),
+        )
+    return Analysis(analysed.cpu().numpy(), table, minimum)
+
+
+def _departure(table, rows, operator, state) -> np.ndarray:
+    """Observed less equivalent value, NaN where H is not applied."""
+    departure = np.full(len(table), np.nan, dtype=np.float32)
+    departure[rows] = table.value[rows] - operator(state).cpu().numpy()
+    return departure

@@ -1,15 +1,104 @@
 """From what a source delivered to states on the configured grid, and their climatology."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import torch
 import xarray as xr
 
-from ..grid import Grid, SphericalHarmonics, regridder
+from ..grid import Grid, SphericalHarmonics, _linear_weights, _overlap_weights, regridder
 from ..state import CHANNELS
 from ..state_file import Archive
-from .layout import states_from_dataset
+from .layout import (
+    AS_THEY_COME,
+    Options,
+    in_words,
+    missing_channels,
+    own_grid,
+    refuse_incomplete,
+    stack,
+    standard_dataset,
+    utc_times,
+)
+from .sources import open_datasets
+
+
+@dataclass(frozen=True)
+class States:
+    """What files of a user held.
+
+    Attributes
+    ----------
+    times : list of datetime
+    grid : Grid or None
+        None where the files' own grid is not one of the workflow's and no other was asked for.
+    fields : (time, 69, lat, lon)
+        In the units of the state; what is missing is not a number.
+    missing : tuple of str
+        Names of the channels that lack at any time.
+    report : list of str
+        What was found, converted, left out, and what is missing, a line each.
+    """
+
+    times: list[datetime]
+    grid: Grid | None
+    fields: np.ndarray
+    missing: tuple[str, ...]
+    report: list[str]
+
+
+def read_states(
+    paths: Sequence, grid: Grid | None = None, options: Options = AS_THEY_COME, partial: bool = False
+) -> States:
+    """States that GRIB and netCDF files hold between them.
+
+    Parameters
+    ----------
+    paths : sequence of paths
+    grid : Grid, optional
+        The grid to bring them to; by default they stay on their own.
+    options : Options
+    partial : bool
+        Whether to give also what is not whole, so that it can be said what is missing.
+
+    Raises
+    ------
+    IncompleteError
+        Unless `partial`, if anything is missing; all of it is named.
+    ValueError
+        If a file cannot be read or understood, or the files contradict each other.
+    """
+    source = ", ".join(map(str, paths)) if len(paths) < 4 else f"{paths[0]} and {len(paths) - 1} more files"
+    parts = [(str(path), dataset) for path in paths for dataset in open_datasets(path)]
+    standard, notes = standard_dataset(parts, options)
+    if not partial or not standard.data_vars:
+        refuse_incomplete(standard, source, options, notes)
+    missing = missing_channels(standard, options.derive)
+    fields = stack(standard, source, options.derive, partial)
+    latitude, longitude, times = standard.latitude.values, standard.longitude.values, utc_times(standard)
+    report = [f"files: {source}", f"times: {len(times)}, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"]
+    try:
+        found = own_grid(standard, source)
+        report.append(f"grid: {found.kind}, {found.nlat} x {found.nlon}")
+    except ValueError:
+        if grid is None and not partial:
+            raise
+        found = None
+        report.append(
+            f"grid: {latitude.size} x {longitude.size}, latitudes from {latitude[0]:g}, longitudes from "
+            f"{longitude[0]:g}; of no kind that the workflow computes on"
+        )
+    report.append(f"variables: {', '.join(map(str, standard.data_vars))}")
+    report += notes
+    report += [f"derived: {name} from 1000 hPa" for name in options.derive if name not in standard]
+    report.append(f"missing: {in_words(missing)}" if missing else "missing: nothing")
+    if grid is not None and grid != found:
+        fields = _to_grid(latitude, longitude, grid)(torch.from_numpy(fields)).numpy()
+        found = grid
+        report.append(f"regridded: to {grid.kind}, {grid.nlat} x {grid.nlon}")
+    return States(times, found, fields, tuple(missing), report)
 
 
 def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = ()):
@@ -20,14 +109,66 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
     truncation : int or None
         Total wavenumber beyond which fields are cut off.
     derive : tuple of str
-        See `layout.states_from_dataset`.
+        See `layout.Options`.
     """
+    options, source = Options(tuple(derive)), str(path)
+    harmonics = None if truncation is None else SphericalHarmonics(grid, truncation)
     with xr.open_dataset(path) as dataset:
-        times, found, states = states_from_dataset(dataset, str(path), derive)
-    fields = regridder(found, grid)(torch.from_numpy(states))
-    if truncation is not None:
-        fields = SphericalHarmonics(grid, truncation).project(fields)
-    return times, fields.numpy()
+        whole, _ = standard_dataset([(source, dataset)], options)
+        if not whole.data_vars:
+            refuse_incomplete(whole, source, options)
+        times, to_grid = utc_times(whole), _to_grid(whole.latitude.values, whole.longitude.values, grid)
+        states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
+        # one time after the other, since a finer grid's states may be too many to hold
+        for index in range(len(times)):
+            standard = whole.isel(time=[index])
+            refuse_incomplete(standard, source, options)
+            fields = to_grid(torch.from_numpy(stack(standard, source, options.derive)))
+            states[index] = (fields if harmonics is None else harmonics.project(fields))[0].numpy()
+    return times, states
+
+
+def _to_grid(latitude: np.ndarray, longitude: np.ndarray, grid: Grid):
+    """The regridding from global axes, of a grid of ours or not, to a grid."""
+    try:
+        return regridder(Grid.from_coordinates(latitude, longitude), grid)
+    except ValueError:
+        return AxesRegridder(latitude, longitude, grid)
+
+
+class AxesRegridder:
+    """Regridding from any regular global axes, such as cells without a point at the pole or at 0 degrees eastward.
+
+    Conservative (first order) to fewer latitudes, bilinear else, as `grid.regridder` does between grids; beyond the
+    last latitude bilinear takes the value of that latitude.
+
+    Parameters
+    ----------
+    latitude, longitude : arrays
+        In degrees, from the north and eastward from 0 on.
+    grid : Grid
+        The target.
+    """
+
+    def __init__(self, latitude: np.ndarray, longitude: np.ndarray, grid: Grid):
+        around = np.concatenate([[longitude[-1] - 360.0], longitude, [longitude[0] + 360.0]])
+        if grid.nlat < latitude.size:
+            middle = np.sin(np.radians((latitude[1:] + latitude[:-1]) / 2))
+            lat = _overlap_weights(-np.concatenate([[1.0], middle, [-1.0]]), -grid.latitude_edges)
+            edges, step = (around[1:] + around[:-1]) / 2, 360.0 / grid.nlon
+            target = (np.arange(grid.nlon + 1) - 0.5) * step
+            lon = sum(_overlap_weights(edges + turn, target) for turn in (-360.0, 0.0, 360.0))
+        else:
+            lat = _linear_weights(-latitude, -grid.latitude)
+            weights = _linear_weights(around, grid.longitude)
+            lon = weights[:, 1:-1]
+            lon[:, -1] += weights[:, 0]
+            lon[:, 0] += weights[:, -1]
+        self._lat, self._lon = (torch.as_tensor(matrix, dtype=torch.float32) for matrix in (lat, lon.T.copy()))
+
+    def __call__(self, field: torch.Tensor) -> torch.Tensor:
+        """Regrid fields of shape (..., latitudes, longitudes) to (..., grid.nlat, grid.nlon)."""
+        return self._lat @ (field @ self._lon)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ A source is `fetch(settings, times, destination)`: `settings` is the configurati
 valid times wanted, and `destination` a netCDF file that appears when all of it has arrived and has been checked.
 """
 
+import os
 import time as clock
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from ..files import whole
 from ..grid import SphericalHarmonics
 from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from ..state_file import write_states
+from .layout import Options, standard_dataset
 from .nature import NATURE_GRID, NATURE_TRUNCATION
 from .packed import read_coefficients
 
@@ -24,9 +27,6 @@ ARCO_STORE = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-
 CDS_ATTEMPTS = 5
 GRIB_SUFFIXES = (".grib", ".grb", ".grib2", ".grb2")
 NETCDF_SUFFIXES = (".nc", ".nc4")
-
-#: coordinates that cfgrib gives to single fields; they differ between kinds of level and would not merge
-_SCALARS = ("number", "step", "surface", "meanSea", "heightAboveGround")
 
 
 class SourceError(RuntimeError):
@@ -55,24 +55,18 @@ def fetch_files(settings: dict, times: list[datetime], destination):
     if not paths:
         raise SourceError(f"{folder}: has no GRIB or netCDF file (archive.path)")
     wanted = _naive(times)
-    parts = []
-    for path in paths:
-        for dataset in open_datasets(path):
-            name = next((name for name in ("valid_time", "time") if name in dataset.coords), None)
-            if name is None:
-                continue
-            stamps = np.atleast_1d(dataset[name].values)
-            if not np.issubdtype(stamps.dtype, np.datetime64):
-                raise SourceError(f"{path}: its time axis {name!r} cannot be read as dates")
-            kept = np.isin(stamps, wanted)
-            if not kept.any():
-                continue
-            if dataset[name].dims:
-                dataset = dataset.isel({dataset[name].dims[0]: kept})
-            parts.append(dataset)
-    if not parts:
-        raise SourceError(f"{folder}: none of its {len(paths)} files has a state valid at {wanted[0]} (archive.path)")
-    _write(xr.merge(parts, compat="no_conflicts", join="outer"), destination)
+    parts = ((str(path), dataset) for path in paths for dataset in open_datasets(path))
+    try:
+        standard, notes = standard_dataset(parts, Options.from_settings(settings), wanted)
+    except ValueError as error:
+        raise SourceError(f"{error} (archive.path: {folder})") from error
+    print("\n".join(notes), flush=True)
+    if not standard.data_vars:
+        left_out = "".join(f"; {note}" for note in notes)
+        raise SourceError(
+            f"{folder}: none of its {len(paths)} files has a state valid at {wanted[0]} (archive.path){left_out}"
+        )
+    _write(standard, destination)
 
 
 def fetch_arco(settings: dict, times: list[datetime], destination):
@@ -85,14 +79,14 @@ def fetch_arco(settings: dict, times: list[datetime], destination):
         lacking = [name for name in names if name not in dataset]
         if lacking:
             raise SourceError(f"{store}: lacks {', '.join(lacking)}")
-        selected = dataset[names].sel(time=_naive(times), level=list(LEVELS)).load()
+        # one variable is read after the other, as it is written: all of them may be too many to hold
+        _write(dataset[names].sel(time=_naive(times), level=list(LEVELS)), destination)
     except SourceError:
         raise
     except KeyError as error:
         raise SourceError(f"{store}: has not all wanted times and levels: {error}") from error
     except Exception as error:  # gcsfs, aiohttp and zarr raise errors of many kinds
         raise SourceError(_unreachable("ARCO-ERA5", store, error)) from error
-    _write(selected, destination)
 
 
 def fetch_cds(settings: dict, times: list[datetime], destination):
@@ -102,10 +96,11 @@ def fetch_cds(settings: dict, times: list[datetime], destination):
 
         client = cdsapi.Client(url=settings.get("url"), key=settings.get("key"), quiet=True, progress=False)
     except Exception as error:  # cdsapi raises a bare Exception where it finds no credentials
+        reason = _without_key(str(error), settings.get("key"))
         raise SourceError(
-            f"Climate Data Store: no client could be made ({error}). Put url and key into ~/.cdsapirc, or into "
+            f"Climate Data Store: no client could be made ({reason}). Put url and key into ~/.cdsapirc, or into "
             "CDSAPI_URL and CDSAPI_KEY, and accept the licence of the ERA5 datasets"
-        ) from error
+        ) from None  # the traceback of the original error, too, would show the key
     destination = Path(destination)
     partial = destination.with_name(f".{destination.name}.requests")
     partial.mkdir(parents=True, exist_ok=True)
@@ -131,28 +126,52 @@ def fetch_cds(settings: dict, times: list[datetime], destination):
             }
             target = partial / f"{day:%Y%m%d}-{'-'.join(f'{time:%H}' for time in hours)}-{dataset}.grib"
             if not target.exists():
-                _retrieve(client, dataset, request, target)
-            parts += open_datasets(target)
-    _write(xr.merge(parts, compat="no_conflicts", join="outer"), destination)
+                fields = len(hours) * len(extra["variable"]) * len(extra.get("pressure_level", [0]))
+                _retrieve(client, dataset, request, target, fields, settings.get("key"))
+            parts += [(target.name, part) for part in open_datasets(target)]
+    _write(standard_dataset(parts)[0], destination)
     for path in partial.iterdir():
         path.unlink()
     partial.rmdir()
 
 
-def _retrieve(client, dataset, request, target):
-    """One request, tried again after growing pauses; the file appears when it is whole and readable."""
+def _retrieve(client, dataset, request, target, fields: int, key=None):
+    """One request, tried again after growing pauses; the file appears when it is whole and has all its fields."""
     for attempt in range(1, CDS_ATTEMPTS + 1):
         try:
             with whole(target) as temporary:
                 client.retrieve(dataset, request, str(temporary))
-                if temporary.read_bytes()[:4] != b"GRIB" or temporary.read_bytes()[-4:] != b"7777":
-                    raise SourceError("what arrived is not a whole GRIB file")
+                _check_grib(temporary, fields)
             return
         except Exception as error:  # cdsapi raises errors of many kinds
+            reason = _without_key(f"{type(error).__name__}: {error}", key, getattr(client, "key", None))
             if attempt == CDS_ATTEMPTS:
-                raise SourceError(_unreachable("Climate Data Store", dataset, error)) from error
-            print(f"{dataset}, attempt {attempt} of {CDS_ATTEMPTS}: {error}", flush=True)
+                raise SourceError(_unreachable("Climate Data Store", dataset, reason)) from None
+            print(f"{dataset}, attempt {attempt} of {CDS_ATTEMPTS}: {reason}", flush=True)
             clock.sleep(min(2**attempt, 60))
+
+
+def _check_grib(path: Path, fields: int):
+    """Refuse a file that is not whole GRIB messages, at least so many."""
+    import eccodes
+
+    with open(path, "rb") as file:
+        start = file.read(4)
+        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
+        if start != b"GRIB" or file.read(4) != b"7777":
+            raise SourceError("what arrived is not a whole GRIB file")
+        file.seek(0)
+        count = eccodes.codes_count_in_file(file)
+    if count < fields:
+        raise SourceError(f"what arrived has {count} of the {fields} fields asked for")
+
+
+def _without_key(text: str, *keys: str | None) -> str:
+    """A text without the key of the Climate Data Store, nor either part of one of the form user:key."""
+    for key in (*keys, os.environ.get("CDSAPI_KEY")):
+        for secret in (key, *key.split(":")) if key else ():
+            text = text.replace(secret, "***") if len(secret) > 3 else text
+    return text
 
 
 def open_datasets(path) -> list[xr.Dataset]:
@@ -168,15 +187,17 @@ def open_datasets(path) -> list[xr.Dataset]:
         if path.suffix.lower() in GRIB_SUFFIXES:
             import cfgrib
 
-            datasets = cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": "", "errors": "raise"})
-            return [dataset.drop_vars(_SCALARS, errors="ignore") for dataset in datasets]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of xarray, about how cfgrib calls it
+                return cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": "", "errors": "raise"})
         return [xr.open_dataset(path, engine="netcdf4")]
     except Exception as error:  # ecCodes and netCDF raise errors of many kinds
         raise SourceError(f"{path}: cannot be read as {path.suffix[1:]} ({error}); is it whole?") from error
 
 
-def _unreachable(service: str, what: str, error: Exception) -> str:
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+def _unreachable(service: str, what: str, error: Exception | str) -> str:
+    reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    reason = reason.splitlines()[0][:300]
     return (
         f"{service}: {what} cannot be had ({reason}). Without a network use archive.source: example, or files for "
         "data in hand"

@@ -10,7 +10,7 @@ import torch
 
 
 def nmc_differences(
-    forecast: Callable[[torch.Tensor, int], list[torch.Tensor]],
+    forecast: Callable[[torch.Tensor, int, list[int]], list[torch.Tensor]],
     state: Callable[[int], torch.Tensor],
     hours: list[int],
     tau: int,
@@ -23,7 +23,7 @@ def nmc_differences(
     Parameters
     ----------
     forecast : function
-        Gives the forecasts at equal steps up to a lead in hours, of states of shape (batch, 69, lat, lon).
+        Gives the forecasts at equal steps up to a lead in hours, of states of shape (batch, 69, lat, lon) and hours.
     state : function
         Gives the reanalysis state, (69, lat, lon), at an hour of the archive.
     hours : list of int
@@ -36,7 +36,7 @@ def nmc_differences(
     wanted = set(hours)
     for first in range(0, len(starts), batch):
         part = starts[first : first + batch]
-        trajectory = forecast(torch.stack([state(hour) for hour in part]), 2 * tau)
+        trajectory = forecast(torch.stack([state(hour) for hour in part]), 2 * tau, part)
         half, full = (to_error_grid(trajectory[i]) for i in (len(trajectory) // 2 - 1, -1))
         for index, hour in enumerate(part):
             if hour - tau in wanted:

@@ -33,19 +33,14 @@ class ObservationOperator:
     def __init__(self, table: Observations, grid: Grid, dtype=torch.float32, device="cpu"):
         if outside_of_levels(table).any():
             raise ValueError("the observation operator was given rows outside of the levels of the state")
-        north, row_share = _bracket(-grid.latitude, -table.latitude.astype(float))
-        turn = (table.longitude.astype(float) % 360.0) * grid.nlon / 360.0
-        west = np.floor(turn + 1e-6).astype(int)
-        column_share = np.clip(turn - west, 0.0, 1.0)
+        rows, columns, shares = horizontal_weights(grid, table.latitude, table.longitude)
         channel, level_share = self._levels(table)
         indices, weights = [], []
         for below in (0, 1):
-            for south in (0, 1):
-                for east in (0, 1):
-                    point = (north + south) * grid.nlon + (west + east) % grid.nlon
-                    indices.append((channel + below) * (grid.nlat * grid.nlon) + point)
-                    shares = ((level_share, below), (row_share, south), (column_share, east))
-                    weights.append(np.prod([share if side else 1.0 - share for share, side in shares], axis=0))
+            vertical = level_share if below else 1.0 - level_share
+            for row, column, share in zip(rows, columns, shares, strict=True):
+                indices.append((channel + below) * (grid.nlat * grid.nlon) + row * grid.nlon + column)
+                weights.append(vertical * share)
         index, weight = np.stack(indices), np.stack(weights)
         weight[np.abs(weight) < 1e-6] = 0.0  # single precision of the positions in the table
         index[weight == 0.0] = 0  # may point beyond the grid
@@ -74,6 +69,26 @@ class ObservationOperator:
         for index, weight in zip(self._index[1:], self._weight[1:], strict=True):
             equivalents = equivalents + weight * flat[index]
         return equivalents
+
+
+def horizontal_weights(grid: Grid, latitude: np.ndarray, longitude: np.ndarray):
+    """The four points around each position, and their bilinear weights; periodic, constant beyond the last latitude.
+
+    Returns
+    -------
+    rows, columns, weights : three lists of four arrays, each (positions,)
+    """
+    north, row_share = _bracket(-grid.latitude, -np.asarray(latitude, dtype=float))
+    turn = (np.asarray(longitude, dtype=float) % 360.0) * grid.nlon / 360.0
+    west = np.floor(turn + 1e-6).astype(int)
+    column_share = np.clip(turn - west, 0.0, 1.0)
+    rows, columns, weights = [], [], []
+    for south in (0, 1):
+        for east in (0, 1):
+            rows.append(north + south)
+            columns.append((west + east) % grid.nlon)
+            weights.append((row_share if south else 1.0 - row_share) * (column_share if east else 1.0 - column_share))
+    return rows, columns, weights
 
 
 def _bracket(axis: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

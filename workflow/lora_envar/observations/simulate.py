@@ -71,7 +71,7 @@ def simulate(
     """
     row, column = np.divmod(columns, grid.nlon)
     size = len(columns)
-    stations = np.tile(columns, len(CHANNELS))
+    stations = np.tile(columns.astype("S8"), len(CHANNELS))
     constant = {
         "variable": np.repeat([CODES[channel.variable] for channel in CHANNELS], size),
         "pressure": np.repeat([np.nan if channel.level is None else channel.level for channel in CHANNELS], size),

@@ -12,8 +12,28 @@ from ..state_file import provenance
 #: codes of the column `variable`, in the order of `VARIABLES`
 CODES = {name: code for code, name in enumerate(VARIABLES)}
 
-#: codes of the column `rejection`
-REJECTIONS = {0: "used", 1: "outside_of_levels"}
+#: codes of the column `rejection`; a withheld datum has passed all checks and is kept to judge the analysis
+REJECTIONS = dict(
+    enumerate(
+        (
+            "used",
+            "outside_of_levels",
+            "not_in_state",
+            "virtual_temperature",
+            "quality_mark",
+            "gross_limits",
+            "blacklist",
+            "station_height",
+            "duplicate",
+            "vertical_consistency",
+            "thinned",
+            "background_check",
+            "buddy_check",
+            "withheld",
+        )
+    )
+)
+REASONS = {name: code for code, name in REJECTIONS.items()}
 
 #: column -> (netCDF type, long name, units)
 _COLUMNS = {
@@ -21,10 +41,12 @@ _COLUMNS = {
     "pressure": ("f4", "pressure, missing at the surface", "hPa"),
     "latitude": ("f4", "latitude", "degrees_north"),
     "longitude": ("f4", "longitude", "degrees_east"),
-    "time": ("i8", "valid time", "hours since 1970-01-01"),
+    "time": ("i8", "valid time at which the datum is used", "hours since 1970-01-01"),
+    "time_offset": ("f4", "time of the report less valid time", "hours"),
+    "elevation": ("f4", "height of the station above the sea, missing where not known", "m"),
     "value": ("f4", "observed value, in the units of the state", None),
     "error": ("f4", "standard deviation of the observation error, in the units of the state", None),
-    "station": ("i4", "number of the station", None),
+    "station": ("S8", "identifier of the station", None),
     "report_type": ("i2", "report type, 0 for simulated", None),
     "quality": ("i1", "quality mark of the report, 0 for simulated", None),
     "observation_minus_background": ("f4", "O - B", None),
@@ -42,6 +64,8 @@ class Observations:
     latitude: np.ndarray
     longitude: np.ndarray
     time: np.ndarray
+    time_offset: np.ndarray
+    elevation: np.ndarray
     value: np.ndarray
     error: np.ndarray
     station: np.ndarray
@@ -56,7 +80,7 @@ class Observations:
         """A table of the given columns; departures and codes that are not given are missing, or zero."""
         size = len(columns["value"])
         for name, (kind, *_) in _COLUMNS.items():
-            default = np.nan if name.startswith("observation_minus") else 0
+            default = np.nan if name.startswith("observation_minus") or name == "elevation" else 0
             columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
         return cls(**columns)
 
@@ -70,19 +94,33 @@ class Observations:
         return replace(self, **columns)
 
 
+def concatenate(tables: list[Observations]) -> Observations:
+    """Tables one after the other."""
+    return Observations(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in _COLUMNS})
+
+
 def write_observations(path, table: Observations, attributes: dict | None = None):
     """Write a table whole or not at all."""
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         dataset.setncatts(provenance(featureType="point", **(attributes or {})))
         dataset.createDimension("observation", len(table))
+        dataset.createDimension("character", 8)
         for name, (kind, long_name, units) in _COLUMNS.items():
+            text = kind == "S8"
             variable = dataset.createVariable(
-                name, kind, ("observation",), compression="zlib", complevel=1, shuffle=True, fill_value=False
+                name,
+                "S1" if text else kind,
+                ("observation", "character") if text else ("observation",),
+                compression="zlib",
+                complevel=1,
+                shuffle=True,
+                fill_value=False,
             )
             variable.long_name = long_name
             if units:
                 variable.units = units
-            variable[:] = getattr(table, name)
+            column = getattr(table, name)
+            variable[:] = netCDF4.stringtochar(column) if text else column
         for name, codes in (("variable", {code: name for name, code in CODES.items()}), ("rejection", REJECTIONS)):
             dataset[name].flag_values = np.array(list(codes), dtype="i1")
             dataset[name].flag_meanings = " ".join(codes.values())
@@ -99,7 +137,10 @@ def read_observations(path) -> Observations:
     try:
         with netCDF4.Dataset(path) as dataset:
             dataset.set_auto_mask(False)
-            table = Observations(**{name: dataset[name][:] for name in _COLUMNS})
+            dataset.set_auto_chartostring(False)
+            columns = {name: dataset[name][:] for name in _COLUMNS}
+            columns["station"] = np.ascontiguousarray(columns["station"]).view("S8").ravel()
+            table = Observations(**columns)
     except (OSError, IndexError, RuntimeError) as error:
         raise ValueError(f"{path}: not a whole table of observations ({error}); remake it") from error
     for name in ("value", "error", "latitude", "longitude"):

@@ -13,7 +13,8 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ..files import whole
 from ..grid import Grid
-from ..state import CHANNELS, channel_index
+from ..observations.table import CODES, REASONS, Observations
+from ..state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
 from .gates import GATED
 
 #: colours that stay apart for the colour-blind (Okabe and Ito)
@@ -52,18 +53,75 @@ def maps(path, experiment: str, time: datetime, grid: Grid, truth, background, a
             image = axis.pcolormesh(
                 longitude, grid.latitude, field[:, order], norm=norm, cmap="viridis" if whole_field else "RdBu_r"
             )
-            for _, line in coastline.groupby("line"):
-                axis.plot(line.longitude, line.latitude, color="black", linewidth=0.4)
             error = "" if whole_field else f", rms {grid.mean(field.astype(float) ** 2) ** 0.5:.3g}"
             axis.set_title(f"{name}: {title}{error}", fontsize=9)
             figure.colorbar(image, ax=axis, shrink=0.8, label=CHANNELS[index].units)
-            axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
-            axis.tick_params(labelsize=7)
+            _world(axis, coastline)
     place = np.stack([(stations[:, 0] + 180.0) % 360.0 - 180.0, stations[:, 1]], axis=1)
     for axis in axes[:, 2]:
         axis.plot(place[:, 0], place[:, 1], ".", color="black", markersize=1.2)
     figure.suptitle(f"{experiment}, {time:%Y-%m-%d %H} UTC; dots: observed columns", fontsize=11)
     _save(figure, path)
+
+
+def state_map(path, title: str, grid: Grid, field: np.ndarray, channel: Channel, coastline):
+    """One channel of a state, (lat, lon), as a map."""
+    figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
+    order = np.argsort((grid.longitude + 180) % 360)
+    longitude = (grid.longitude[order] + 180) % 360 - 180
+    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], cmap="viridis")
+    figure.colorbar(image, ax=axis, shrink=0.8, label=channel.units)
+    _world(axis, coastline)
+    axis.set_title(title, fontsize=10)
+    _save(figure, path)
+
+
+def observation_maps(path, title: str, table: Observations, coastline):
+    """Where data lie that are used, withheld and rejected; and, after an analysis, O - B by level."""
+    figure, (places, profile) = plt.subplots(
+        1, 2, figsize=(14, 4.8), layout="constrained", gridspec_kw={"width_ratios": [2.4, 1]}
+    )
+    longitude = (table.longitude + 180.0) % 360.0 - 180.0
+    used, withheld = (table.rejection == REASONS[name] for name in ("used", "withheld"))
+    groups = {"rejected": ~(used | withheld), "used": used, "withheld": withheld}
+    for colour, (name, rows) in zip((PALETTE[3], PALETTE[1], PALETTE[2]), groups.items(), strict=True):
+        label = f"{name}: {rows.sum()} data"
+        places.plot(longitude[rows], table.latitude[rows], ".", color=colour, markersize=2, label=label)
+    _world(places, coastline)
+    places.legend(fontsize=8, loc="lower left", markerscale=5)
+    judged = np.isfinite(table.observation_minus_background) & (table.variable >= len(SURFACE))
+    for colour, name in zip(PALETTE[1:], UPPER_AIR, strict=False):
+        rows = (table.variable == CODES[name]) & judged
+        squares = (table.observation_minus_background[rows] / table.error[rows]) ** 2
+        nearest = np.abs(np.log(table.pressure[rows])[:, None] - np.log(LEVELS)).argmin(axis=1)
+        rms = [np.sqrt(squares[nearest == k].mean()) if (nearest == k).any() else np.nan for k in range(len(LEVELS))]
+        profile.plot(rms, LEVELS, ".-", color=colour, label=name)
+    profile.set(xlabel="root mean square of O - B over the observation error", ylabel="hPa", yscale="log")
+    profile.invert_yaxis()
+    profile.legend(fontsize=8)
+    profile.set_visible(bool(judged.any()))
+    figure.suptitle(title, fontsize=11)
+    _save(figure, path)
+
+
+def deviation_profile(path, title: str, deviation: np.ndarray):
+    """Standard deviation per channel, (69,), of the upper-air variables by level."""
+    figure, axes = plt.subplots(1, len(UPPER_AIR), figsize=(14, 4), layout="constrained", sharey=True)
+    for axis, name in zip(axes, UPPER_AIR, strict=True):
+        rows = [index for index, channel in enumerate(CHANNELS) if channel.variable == name]
+        axis.plot(deviation[rows], LEVELS, ".-", color=PALETTE[1])
+        axis.set(xlabel=f"{name}, {CHANNELS[rows[0]].units}", yscale="log")
+    axes[0].set_ylabel("hPa")
+    axes[0].invert_yaxis()
+    figure.suptitle(title, fontsize=11)
+    _save(figure, path)
+
+
+def _world(axis, coastline):
+    for _, line in coastline.groupby("line"):
+        axis.plot(line.longitude, line.latitude, color="black", linewidth=0.4)
+    axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
+    axis.tick_params(labelsize=7)
 
 
 def error_curves(path, scores: pd.DataFrame, first: dict[str, str]):

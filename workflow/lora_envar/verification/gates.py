@@ -80,7 +80,7 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
     for start in starts:
         initial = archive.read(start)
         device = next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
-        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1])
+        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1], valid=[start])
         for index, lead in enumerate(LEADS):
             truth = archive.read(from_hours(hours_since_1970(start) + lead))
             predicted = states[lead // model.step_hours - 1][0].cpu().numpy()
@@ -120,12 +120,12 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
     start = max(time for time in archive.times if hours_since_1970(time) <= last)
     state = torch.from_numpy(archive.read(start))[None]
     device = next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
-    clean = forecast(model, state.to(device), ROLLOUT_HOURS)
+    clean = forecast(model, state.to(device), ROLLOUT_HOURS, valid=[start])
     truncation = getattr(model, "truncation", None) or finest_truncation(archive.grid)
     harmonics = SphericalHarmonics(archive.grid, truncation)
     white = torch.randn(len(CHANNELS), harmonics.size, generator=generator(seed, "white noise")) * harmonics.size**-0.5
     noise = 0.1 * torch.from_numpy(deviation)[:, None, None] * harmonics.synthesise(white)
-    disturbed = forecast(model, (state + noise).to(device), 48)
+    disturbed = forecast(model, (state + noise).to(device), 48, valid=[start])
     scale = torch.from_numpy(deviation)[:, None, None]
     for lead in (6, 24, 48):
         difference = (disturbed[lead // model.step_hours - 1] - clean[lead // model.step_hours - 1])[0].cpu() / scale

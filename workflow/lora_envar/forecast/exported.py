@@ -1,0 +1,127 @@
+"""Any network exported to a file: TorchScript, or a program of torch.export (.pt2).
+
+The module maps (batch, 69, lat, lon) in the units of the state to the same, one step later. Such files hold programs,
+and with torch 2.13 reading them is not always harmless:
+
+- ``torch.export.load`` unpickles. It calls ``torch.load(weights_only=False)`` for tensors that were pickled, tries that
+  again where ``weights_only=True`` refuses, calls ``pickle.loads`` for opaque constants, and opens compiled libraries.
+  Here ``torch.load`` is held to tensors, and archives with custom objects or libraries are refused, so that no pickle
+  is run.
+- ``torch.jit.load`` reads with TorchScript's own unpickler, which knows no Python classes, but it runs what the program
+  says on loading, and torch itself warns of it.
+
+So the configuration must say which file is meant, by its SHA-256; it cannot make a file of unknown origin safe.
+"""
+
+import os
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ..grid import Grid
+from ..state import CHANNELS
+
+#: members of a .pt2 archive that are unpickled, or loaded as machine code
+_FOREIGN = ("/constants/opaque_obj", "/constants/custom_obj", "/aotinductor/")
+
+
+class Exported:
+    """See the module; implements `ForecastModel`.
+
+    Parameters
+    ----------
+    module : callable
+    grid : Grid
+    step_hours : int
+    single : bool
+        Whether the program takes one state at a time.
+    """
+
+    differentiable = True
+
+    def __init__(self, module, grid: Grid, step_hours: int, single: bool = False):
+        self.grid, self.step_hours = grid, step_hours
+        self._module, self._single = module, single
+
+    @classmethod
+    def load(cls, path, grid: Grid, step_hours: int, device="cpu") -> "Exported":
+        """From a file of torch.export, named ``*.pt2``, or else of TorchScript.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, holds what would be unpickled, or takes inputs of another shape.
+        """
+        path, single = Path(path), False
+        if path.suffix == ".pt2":
+            program = _load_program(path)
+            shape = _input_shape(program)
+            wanted = (len(CHANNELS), *grid.shape)
+            if len(shape) != 4 or any(isinstance(n, int) and n != m for n, m in zip(shape[1:], wanted, strict=True)):
+                raise ValueError(f"{path}: takes {shape}, expected (batch, {', '.join(map(str, wanted))})")
+            if isinstance(shape[0], int) and shape[0] != 1:
+                raise ValueError(f"{path}: takes {shape[0]} states at a time; export it for 1, or for any number")
+            single = isinstance(shape[0], int)
+            if torch.device(device).type != "cpu":
+                from torch.export.passes import move_to_device_pass
+
+                program = move_to_device_pass(program, str(device))
+            module = program.module()
+        else:
+            try:
+                module = torch.jit.load(str(path), map_location=device).eval()
+            except (RuntimeError, ValueError, OSError) as error:
+                raise ValueError(f"{path}: cannot be read as TorchScript ({str(error).splitlines()[0]})") from error
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        return cls(module, grid, step_hours, single)
+
+    def step(self, states: torch.Tensor) -> torch.Tensor:
+        parts = states.split(1) if self._single else [states]
+        advanced = torch.cat([self._module(part) for part in parts])
+        if advanced.shape != states.shape:
+            raise ValueError(f"the exported model made {tuple(advanced.shape)} of {tuple(states.shape)}")
+        if states.requires_grad and not advanced.requires_grad:
+            raise ValueError("no gradients flow through the exported model; export it without torch.no_grad")
+        return advanced
+
+
+def _load_program(path: Path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            foreign = [name for name in archive.namelist() if any(part in name for part in _FOREIGN)]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: cannot be read as a .pt2 archive ({error})") from error
+    if foreign:
+        raise ValueError(f"{path}: holds custom objects or compiled code ({foreign[0]}); export plain tensors only")
+    try:
+        with _tensors_only():
+            return torch.export.load(str(path))
+    except Exception as error:  # the archive's reader raises errors of many kinds
+        raise ValueError(f"{path}: cannot be read as a program of torch.export ({error})") from error
+
+
+@contextmanager
+def _tensors_only():
+    """Hold every torch.load to ``weights_only=True``, also where the caller says otherwise."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _input_shape(program) -> tuple:
+    """Sizes of the program's one input; those that are free are no integers."""
+    names = program.graph_signature.user_inputs
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    if len(nodes) != 1:
+        raise ValueError(f"the exported program takes {len(nodes)} inputs, expected one")
+    return tuple(nodes[0].meta["val"].shape)

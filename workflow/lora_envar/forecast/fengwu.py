@@ -1,0 +1,113 @@
+"""FengWu (arXiv 2304.02948) as published: an ONNX file that takes two frames 6 h apart and gives the next.
+
+Its input is (1, 138, lat, lon): the frame before and the present one, each of the 69 channels of the state in their
+order, less their mean and divided by their standard deviation; the first 69 channels of its output are the next frame,
+normalised alike. Mean and standard deviation come as ``data_mean.npy`` and ``data_std.npy`` with the file.
+"""
+
+import logging
+
+import numpy as np
+import torch
+
+from ..grid import Grid
+from ..state import CHANNELS
+
+_LOG = logging.getLogger(__name__)
+
+
+class FengWu:
+    """See the module; implements `ForecastModel` with a history of two frames, without gradients.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+    mean, deviation : (69,)
+        In the units of the state.
+    grid : Grid, optional
+        Needed where the file leaves the sizes of its grid open; by default the equiangular grid of its sizes.
+
+    Raises
+    ------
+    ValueError
+        If the file's input has another shape, or is on another grid.
+    """
+
+    history = 2
+    step_hours = 6
+    differentiable = False
+
+    def __init__(self, session, mean: np.ndarray, deviation: np.ndarray, grid: Grid | None = None):
+        inputs = session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 4 or shape[1] != 2 * len(CHANNELS):
+            found = ", ".join(f"{entry.name} {entry.shape}" for entry in inputs)
+            raise ValueError(f"the model takes {found}; FengWu takes one input of (1, {2 * len(CHANNELS)}, lat, lon)")
+        sizes = tuple(shape[2:])
+        if grid is None:
+            if not all(isinstance(size, int) for size in sizes):
+                raise ValueError("the file leaves its grid open; give it as the model's setting grid")
+            grid = Grid("equiangular", *sizes)
+        if any(isinstance(size, int) and size != wanted for size, wanted in zip(sizes, grid.shape, strict=True)):
+            raise ValueError(f"the file is for {sizes[0]} x {sizes[1]} points, the setting grid says {grid}")
+        self.grid, self._session, self._name = grid, session, inputs[0].name
+        self._mean, self._deviation = (
+            torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1) for values in (mean, deviation)
+        )
+
+    @classmethod
+    def load(cls, weights, mean, deviation, grid: Grid | None = None, device="cpu") -> "FengWu":
+        """From the ONNX file and two .npy files, on the GPU where `device` and the installed runtime have it.
+
+        Raises
+        ------
+        ValueError
+            If a file cannot be read or does not fit.
+        ImportError
+            If onnxruntime is not installed.
+        """
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError("the model fengwu needs onnxruntime: pip install -e '.[fengwu]'") from error
+        wanted = ["CPUExecutionProvider"]
+        if torch.device(device).type == "cuda":
+            if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+                wanted.insert(0, "CUDAExecutionProvider")
+            else:
+                _LOG.warning("the installed onnxruntime has no CUDA (onnxruntime-gpu has); FengWu runs on the CPU")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            session = onnxruntime.InferenceSession(str(weights), options, providers=wanted)
+        except Exception as error:  # its errors have no common class but Exception
+            raise ValueError(f"{weights}: cannot be read as ONNX ({str(error).splitlines()[0]})") from error
+        try:
+            return cls(session, _statistics(mean), _statistics(deviation, positive=True), grid)
+        except ValueError as error:
+            raise ValueError(f"{weights}: {error}") from None
+
+    def step(self, states: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
+        """The next frame, of the present one and the one before, each (batch, 69, lat, lon)."""
+        mean, deviation = self._mean.to(states.device), self._deviation.to(states.device)
+        frames = torch.cat([(frame - mean) / deviation for frame in (previous, states)], dim=1)
+        frames = frames.detach().cpu().float().numpy()
+        # published for a batch of one
+        following = [
+            self._session.run(None, {self._name: frames[i : i + 1]})[0][:, : len(CHANNELS)] for i in range(len(frames))
+        ]
+        return torch.from_numpy(np.concatenate(following)).to(states) * deviation + mean
+
+
+def _statistics(path, positive: bool = False) -> np.ndarray:
+    """Values per channel, (69,), of a .npy file."""
+    try:
+        values = np.load(path, allow_pickle=False).squeeze()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as .npy ({error})") from error
+    if values.shape != (len(CHANNELS),) or not np.isfinite(values).all() or (positive and not (values > 0).all()):
+        kind = "positive" if positive else "finite"
+        raise ValueError(
+            f"{path} has shape {values.shape}, expected {len(CHANNELS)} {kind} values, one for each channel"
+        )
+    return values

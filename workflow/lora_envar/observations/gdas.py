@@ -1,0 +1,79 @@
+"""Downloads of GDAS PrepBUFR files: resumed where they broke off, and never taken for whole when they are not."""
+
+import shutil
+import time as clock
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .prepbufr import PrepBufrError
+
+ATTEMPTS = 5
+TIMEOUT = 60  # s without a byte
+CHUNK = 1 << 20
+
+
+class DownloadError(RuntimeError):
+    """A file cannot be had."""
+
+
+def download(url: str, destination, progress=print):
+    """Fetch a BUFR file; what has arrived is kept beside `destination` and continued from.
+
+    Raises
+    ------
+    DownloadError
+        If it cannot be reached, does not exist, or what arrived is not a whole BUFR file.
+    """
+    destination = Path(destination)
+    partial = destination.with_name(f".{destination.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _continue(url, partial)
+            _check(partial)
+        except urllib.error.HTTPError as error:
+            if error.code < 500 and error.code not in (408, 429):
+                raise DownloadError(f"{url}: the server answers {error.code} {error.reason}; check `url`") from error
+            reason = error
+        except (OSError, PrepBufrError) as error:
+            reason = error
+        else:
+            partial.replace(destination)
+            return
+        progress(f"{url}, attempt {attempt} of {ATTEMPTS}: {reason}")
+        if attempt < ATTEMPTS:
+            clock.sleep(min(2**attempt, 60))
+    raise DownloadError(
+        f"{url}: cannot be had ({str(reason)[:300]}). Without a network use `path` for files in hand"
+    ) from reason
+
+
+def _continue(url: str, partial: Path):
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # all of it is here, or the file has changed: `_check` decides
+            return
+        raise
+    with answer, open(partial, "ab" if answer.status == 206 else "wb") as file:
+        expected = answer.headers.get("Content-Length")
+        start = file.tell()
+        shutil.copyfileobj(answer, file, CHUNK)
+        arrived = file.tell() - start
+    if expected is not None and arrived != int(expected):
+        raise ConnectionError(f"broke off after {arrived} of {expected} bytes")
+
+
+def _check(partial: Path):
+    """Refuse, and forget, what does not begin and end as BUFR does."""
+    size = partial.stat().st_size
+    with open(partial, "rb") as file:
+        begins = file.read(64)  # a Fortran record's length may come first, and last
+        file.seek(max(0, size - 64))
+        ends = file.read()
+    if b"BUFR" not in begins or b"7777" not in ends:
+        partial.unlink()
+        raise PrepBufrError(f"what arrived, {size} bytes, is not a whole BUFR file")

@@ -1,0 +1,238 @@
+"""From decoded reports to data of the state's variables: what is observed, where, with what error.
+
+Rules, for reports at the surface (level category 0, and scatterometer winds):
+
+* Pressure p at height h becomes that at the sea, msl = p (1 + L h / T)^(g / (R L)), with the standard lapse rate L, the
+  reported temperature T, or that of the standard atmosphere at h where there is none.
+* Temperature and winds are t2m, u10 and v10. With an orography of the model, temperature is brought to its height by
+  the standard lapse rate, and stations that differ from it by more than 200 m are not used; without, they stand as they
+  are.
+
+Above: u, v, t and q at any pressure; z of soundings alone, for elsewhere heights follow from pressure. A temperature
+that is virtual is made sensible by the humidity of its level; where there is none it is not used.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..grid import Grid
+from ..timeline import hours_since_1970
+from .operator import horizontal_weights
+from .prepbufr import VARIABLES, Reports, read_prepbufr
+from .table import CODES, REASONS, Observations, concatenate
+
+GRAVITY = 9.80665  # m s-2
+GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air
+LAPSE_RATE = 6.5e-3  # K m-1
+STANDARD_TEMPERATURE = 288.15  # K, at the sea
+
+SOUNDINGS = b"ADPUPA"
+SCATTEROMETER = b"ASCATW"
+SURFACE_LEVEL = 0  # level category
+TO_SURFACE = {"p": "msl", "t": "t2m", "u": "u10", "v": "v10"}
+TO_UPPER_AIR = ("q", "t", "u", "v", "z")
+OROGRAPHY_NAMES = ("orog", "orography", "surface_altitude", "geopotential_at_surface", "z")
+#: the two models of the atmosphere disagree about the height of the ground; beyond this a station says nothing
+LARGEST_HEIGHT_DIFFERENCE = 200.0  # m
+
+
+class ErrorTable:
+    """Standard deviations of observation errors, by variable and pressure, linear in log pressure.
+
+    Parameters
+    ----------
+    path : path
+        CSV with the columns variable, pressure (hPa, empty at the surface) and error (units of the state).
+
+    Raises
+    ------
+    ValueError
+        If a variable lacks, or an error is not positive.
+    """
+
+    def __init__(self, path):
+        table = pd.read_csv(path)
+        missing = sorted({"variable", "pressure", "error"} - set(table)) or sorted(set(CODES) - set(table.variable))
+        if missing:
+            raise ValueError(f"{path}: lacks {', '.join(missing)}")
+        if not (table.error > 0).all():
+            raise ValueError(f"{path}: has an error that is not positive")
+        self._by_code = {}
+        for name, rows in table.sort_values("pressure").groupby("variable"):
+            self._by_code[CODES[name]] = np.log(rows.pressure.fillna(1000.0).to_numpy()), rows.error.to_numpy()
+
+    def __call__(self, variable: np.ndarray, pressure: np.ndarray) -> np.ndarray:
+        """Errors of data: codes of variables, and pressure in hPa, each (rows,)."""
+        depth = np.log(np.where(np.isfinite(pressure), pressure, 1000.0).astype(float))
+        errors = np.empty(len(variable))
+        for code in np.unique(variable):
+            rows = variable == code
+            errors[rows] = np.interp(depth[rows], *self._by_code[code])
+        return errors
+
+
+@dataclass(frozen=True)
+class Orography:
+    """Height of the model's surface in m, (lat, lon), on a grid."""
+
+    height: np.ndarray
+    grid: Grid
+
+    @classmethod
+    def read(cls, path) -> "Orography":
+        """From a netCDF file with a height (orog, orography, surface_altitude; m) or geopotential (z, m2 s-2) of it.
+
+        Raises
+        ------
+        ValueError
+            If the file has none of these, or is not on a global grid.
+        """
+        try:
+            with xr.open_dataset(path) as dataset:
+                name = next(name for name in OROGRAPHY_NAMES if name in dataset)
+                field = dataset[name].squeeze(drop=True).load()
+        except (OSError, StopIteration, ValueError) as error:
+            raise ValueError(
+                f"{path}: has no height of the surface that can be read; looked for {', '.join(OROGRAPHY_NAMES)}"
+            ) from error
+        short = {"lat": "latitude", "lon": "longitude"}
+        field = field.rename({axis: short[axis] for axis in field.dims if axis in short})
+        field = field.assign_coords(longitude=field.longitude % 360.0).sortby("longitude")
+        field = field.sortby("latitude", ascending=False)
+        grid = Grid.from_coordinates(field.latitude.values, field.longitude.values)
+        height = field.transpose("latitude", "longitude").values.astype(np.float64)
+        return cls(height / GRAVITY if name in ("z", "geopotential_at_surface") else height, grid)
+
+    def at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+        """Bilinear, at positions in degrees, each (rows,)."""
+        rows, columns, weights = horizontal_weights(self.grid, latitude, longitude)
+        return sum(w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True))
+
+
+def decode(path, categories, error_table, orography=None, reported_errors: bool = True, progress=print) -> Observations:
+    """`to_observations` of a PrepBUFR file, with the tables read from theirs.
+
+    Parameters
+    ----------
+    path, error_table, orography : paths
+        orography may be None.
+    categories : list of str
+        Message categories to read (ADPUPA, ADPSFC, ...).
+    """
+    reports = read_prepbufr(path, categories, progress=progress)
+    heights = Orography.read(orography) if orography else None
+    return to_observations(reports, ErrorTable(error_table), heights, reported_errors)
+
+
+def to_observations(
+    reports: Reports,
+    error_table: ErrorTable,
+    orography: Orography | None = None,
+    reported_errors: bool = True,
+) -> Observations:
+    """A table of the reports' data, valid at the cycle, `time_offset` after it; all that does not fit says why.
+
+    Parameters
+    ----------
+    reported_errors : bool
+        Take the error of the report where it has one, and that of the table elsewhere; or always the table's.
+    """
+    observed = np.array(VARIABLES)[reports.variable]
+    surface = (reports.level_category == SURFACE_LEVEL) | (reports.category == SCATTEROMETER)
+    variable = np.full(len(observed), -1, dtype="i1")
+    for name, target in TO_SURFACE.items():
+        variable[surface & (observed == name)] = CODES[target]
+    for name in TO_UPPER_AIR:
+        variable[~surface & (observed == name) & ((name != "z") | (reports.category == SOUNDINGS))] = CODES[name]
+    # pressure of a level, or of a wind, is its coordinate; what else is not in the state stays, under a code near it
+    coordinate = (observed == "p") & (~surface | (reports.report_type >= 200))
+    rejection = np.where(variable < 0, REASONS["not_in_state"], 0).astype("i1")
+    variable = np.where(
+        variable < 0, np.array([CODES.get(name, CODES["msl"]) for name in VARIABLES])[reports.variable], variable
+    )
+    value, error = reports.value.astype(float), reports.error.astype(float)
+    levels = _levels(reports)
+    quality = np.maximum(reports.quality, _of_level(levels, reports.quality, observed == "p", 0))
+    humidity = _of_level(levels, value, observed == "q", np.nan)
+    virtual = reports.virtual & (observed == "t")
+    moist = virtual & np.isfinite(humidity)
+    value[moist] /= 1.0 + 0.608 * humidity[moist]
+    rejection[virtual & ~moist & (rejection == 0)] = REASONS["virtual_temperature"]
+
+    height = reports.elevation.astype(float)
+    reduced = (variable == CODES["msl"]) & np.isfinite(height)
+    rejection[(variable == CODES["msl"]) & ~reduced & (rejection == 0)] = REASONS["station_height"]
+    temperature = _of_level(levels, value, observed == "t", np.nan)
+    standard = STANDARD_TEMPERATURE - LAPSE_RATE * height
+    temperature = np.where(np.isfinite(temperature), temperature, standard)
+    exponent = GRAVITY / (GAS_CONSTANT * LAPSE_RATE)
+    value[reduced] *= (1.0 + LAPSE_RATE * height[reduced] / temperature[reduced]) ** exponent
+    if orography is not None:
+        difference = orography.at(reports.latitude, reports.longitude) - height
+        at_station = surface & np.isin(variable, [CODES[name] for name in ("t2m", "u10", "v10")])
+        apart = at_station & (reports.category != SCATTEROMETER) & (np.abs(difference) > LARGEST_HEIGHT_DIFFERENCE)
+        rejection[apart & (rejection == 0)] = REASONS["station_height"]
+        warm = (variable == CODES["t2m"]) & np.isfinite(difference)
+        value[warm] -= LAPSE_RATE * difference[warm]
+    pressure = np.where(surface, np.nan, reports.pressure)
+    fallback = error_table(variable, pressure)
+    usable = np.isfinite(error) & (error > 0) & reported_errors
+    kept = np.isfinite(value) & ~coordinate
+    columns = {
+        "variable": variable,
+        "pressure": pressure,
+        "latitude": reports.latitude,
+        "longitude": reports.longitude,
+        "time": np.full(len(value), hours_since_1970(reports.cycle)),
+        "time_offset": reports.time_offset,
+        "elevation": reports.elevation,
+        "value": value,
+        "error": np.where(usable, error, fallback),
+        "station": reports.station,
+        "report_type": reports.report_type,
+        "quality": quality,
+        "rejection": rejection,
+    }
+    return Observations.build(**{name: column[kept] for name, column in columns.items()})
+
+
+def _levels(reports) -> np.ndarray:
+    """A number for each level of each report: rows that share it were measured together."""
+    frame = pd.DataFrame(
+        {
+            "station": reports.station,
+            "report_type": reports.report_type,
+            "time": reports.time_offset,
+            "latitude": reports.latitude,
+            "longitude": reports.longitude,
+            "pressure": reports.pressure,
+            "category": reports.level_category,
+        }
+    )
+    return frame.groupby(list(frame), sort=False, dropna=False).ngroup().to_numpy()
+
+
+def _of_level(levels, values, rows, missing) -> np.ndarray:
+    """The value that one variable (`rows`) has at the level of every row; `missing` where it has none."""
+    found = np.full(levels.max(initial=-1) + 1, missing, dtype=np.asarray(values).dtype)
+    found[levels[rows]] = values[rows]
+    return found[levels]
+
+
+def at_times(table: Observations, times: list[int], half_window: float) -> Observations:
+    """The data within `half_window` hours of each time (hours since 1970), with `time` and `time_offset` of it.
+
+    A datum between two windows that touch goes to the later one.
+    """
+    exact = table.time + table.time_offset.astype(float)
+    parts = []
+    for time in times:
+        rows = np.flatnonzero((exact - time >= -half_window) & (exact - time < half_window))
+        part = table.select(rows)
+        parts.append(
+            part.with_columns(time=np.full(len(rows), time, dtype="i8"), time_offset=(exact[rows] - time).astype("f4"))
+        )
+    return concatenate(parts)

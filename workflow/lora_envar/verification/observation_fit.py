@@ -1,0 +1,124 @@
+"""How well backgrounds and analyses fit observations, those used and those withheld, and what was rejected and why."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import LinearNDInterpolator
+
+from ..observations.table import CODES, REASONS, Observations
+from ..state import LEVELS
+
+KEYS = ["report_type", "variable", "level", "status"]
+FIT_COLUMNS = [
+    *KEYS,
+    "count",
+    "bias_background",
+    "rms_background",
+    "bias_analysis",
+    "rms_analysis",
+    "observation_error",
+    "interpolated",
+    "rms_interpolation",
+    "rms_analysis_there",
+]
+
+
+def fit(tables: Iterable[Observations]) -> pd.DataFrame:
+    """Bias and root mean square of O - B and O - A per report type, variable and level, in the units of the state.
+
+    The level is the nearest of the state, 0 at the surface. Of withheld data, `rms_interpolation` is the root mean
+    square difference to the linear interpolation between used observations of the same variable and pressure, the
+    baseline that needs no model; `interpolated` is the number of data that have one, and `rms_analysis_there` is of
+    O - A of the same data.
+    """
+    parts = []
+    for table in tables:
+        status = np.select(
+            [table.rejection == REASONS["used"], table.rejection == REASONS["withheld"]], ["used", "withheld"], ""
+        )
+        rows = (status != "") & np.isfinite(table.observation_minus_analysis)
+        part = table.select(rows)
+        interpolated = part.value - interpolate(part, status[rows] == "used")
+        there = np.isfinite(interpolated)
+        ob, oa = (getattr(part, f"observation_minus_{name}").astype(float) for name in ("background", "analysis"))
+        frame = pd.DataFrame(
+            {
+                "report_type": part.report_type,
+                "variable": np.array(list(CODES))[part.variable],
+                "level": nearest_level(part.pressure),
+                "status": status[rows],
+                "count": 1,
+                "ob": ob,
+                "ob2": ob**2,
+                "oa": oa,
+                "oa2": oa**2,
+                "error2": part.error.astype(float) ** 2,
+                "interpolated": there.astype(int),
+                "interpolated2": np.where(there, interpolated, 0.0) ** 2,
+                "there2": np.where(there, oa, 0.0) ** 2,
+            }
+        )
+        parts.append(frame.groupby(KEYS, as_index=False).sum())
+    sums = pd.concat(parts).groupby(KEYS, as_index=False).sum()
+    count = sums["count"]
+    found = sums.interpolated.where(sums.interpolated > 0)
+    result = sums[[*KEYS, "count"]].assign(
+        bias_background=sums.ob / count,
+        rms_background=(sums.ob2 / count) ** 0.5,
+        bias_analysis=sums.oa / count,
+        rms_analysis=(sums.oa2 / count) ** 0.5,
+        observation_error=(sums.error2 / count) ** 0.5,
+        interpolated=sums.interpolated,
+        rms_interpolation=(sums.interpolated2 / found) ** 0.5,
+        rms_analysis_there=(sums.there2 / found) ** 0.5,
+    )
+    return result[FIT_COLUMNS]
+
+
+def nearest_level(pressure: np.ndarray) -> np.ndarray:
+    """The state's level nearest in log pressure, hPa; 0 at the surface."""
+    depth = np.log(np.where(np.isfinite(pressure), pressure, LEVELS[-1]).astype(float))
+    nearest = np.array(LEVELS)[np.abs(depth[:, None] - np.log(LEVELS)).argmin(axis=1)]
+    return np.where(np.isfinite(pressure), nearest, 0)
+
+
+def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
+    """Values at data that are not used, linear in latitude and longitude between used ones of the same variable and
+    pressure (within 0.5 %), NaN outside of their hull and where there are fewer than four; shape (rows,)."""
+    result = np.full(len(table), np.nan)
+    depth = np.where(np.isfinite(table.pressure), np.rint(np.log(np.nan_to_num(table.pressure, nan=1.0)) * 100), -1)
+    group = (
+        pd.DataFrame({"variable": table.variable, "depth": depth}).groupby(["variable", "depth"]).ngroup().to_numpy()
+    )
+    for number in np.unique(group[~used]):
+        rows = group == number
+        sources, targets = np.flatnonzero(rows & used), np.flatnonzero(rows & ~used)
+        if len(sources) < 4:
+            continue
+        # copies to both sides make longitude periodic
+        longitude = np.concatenate([table.longitude[sources] + turn for turn in (-360.0, 0.0, 360.0)])
+        points = np.column_stack([np.tile(table.latitude[sources], 3), longitude])
+        values = np.tile(table.value[sources].astype(float), 3)
+        at = np.column_stack([table.latitude[targets], table.longitude[targets]])
+        result[targets] = LinearNDInterpolator(points, values)(at)
+    return result
+
+
+def rejections(tables: Iterable[Observations]) -> pd.DataFrame:
+    """Number of data by report type, variable and reason (`used` and `withheld` among them)."""
+    parts = [
+        pd.DataFrame(
+            {
+                "report_type": table.report_type,
+                "variable": np.array(list(CODES))[table.variable],
+                "reason": np.array(list(REASONS))[table.rejection],
+            }
+        )
+        .value_counts()
+        .rename("count")
+        .reset_index()
+        for table in tables
+    ]
+    keys = ["report_type", "variable", "reason"]
+    return pd.concat(parts).groupby(keys, as_index=False)["count"].sum()

@@ -1,0 +1,27 @@
+# What a configuration downloads and keeps: `snakemake storage`, before anything else is started.
+rule storage:
+    input:
+        "results/storage.txt",
+    localrule: True
+    shell:
+        "cat {input}"
+
+
+rule count_storage:
+    output:
+        "results/storage.txt",
+    log:
+        "logs/count_storage.log",
+    benchmark:
+        "benchmarks/count_storage.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=config,
+        counts=lambda wildcards: storage_counts(),
+    script:
+        "../scripts/count_storage.py"

@@ -1,0 +1,12 @@
+"""Rule collect_fits: fits to observations, and rejections, of all experiments with reports."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    import pandas as pd
+    from lora_envar.files import whole
+
+    for name in ("fits", "rejections"):
+        table = pd.concat(map(pd.read_csv, snakemake.input[name]), ignore_index=True)
+        with whole(snakemake.output[name]) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")

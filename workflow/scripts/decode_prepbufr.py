@@ -1,0 +1,17 @@
+"""Rule decode_prepbufr: the reports of a PrepBUFR file as data of the state's variables."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.observations.reports import decode
+    from lora_envar.observations.table import write_observations
+
+    files, network = dict(snakemake.input.items()), snakemake.params.network
+    table = decode(
+        files["prepbufr"],
+        network["categories"],
+        files["error_table"],
+        files.get("orography"),
+        network["reported_errors"],
+    )
+    write_observations(snakemake.output[0], table)

@@ -1,0 +1,14 @@
+"""Rule fit_to_observations: fit of an experiment's backgrounds and analyses to used and withheld observations."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.files import whole
+    from lora_envar.observations.table import read_observations
+    from lora_envar.verification.observation_fit import fit, rejections
+
+    for function, path in ((fit, snakemake.output.fit), (rejections, snakemake.output.rejections)):
+        table = function(read_observations(name) for name in snakemake.input)
+        table.insert(0, "experiment", snakemake.wildcards.experiment)
+        with whole(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")

@@ -1,0 +1,23 @@
+"""Rule simulate_reports: what a network of stations reports of the archive at one time, as PrepBUFR."""
+
+from lora_envar.script import step
+
+with step(snakemake):
+    from lora_envar.observations.prepbufr_writer import write_prepbufr
+    from lora_envar.observations.report_network import read_places, simulate_reports
+    from lora_envar.observations.reports import ErrorTable, Orography
+    from lora_envar.state_file import Archive
+    from lora_envar.timeline import parse
+
+    archive, time = Archive(snakemake.input.archive), parse(snakemake.wildcards.time)
+    reports = simulate_reports(
+        archive.read(time),
+        archive.grid,
+        time,
+        read_places(snakemake.input.stations),
+        Orography.read(snakemake.input.orography),
+        ErrorTable(snakemake.input.error_table),
+        snakemake.params.network["gross_error_share"],
+        snakemake.params.network["seed"],
+    )
+    write_prepbufr(snakemake.output[0], time, reports)
