@@ -75,7 +75,7 @@ def test_surface_reports_become_msl_t2m_and_wind():
             ("ADPSFC", 181, 0, 1000.0, "t", 285.0, {}),
             ("ADPSFC", 181, 0, 1000.0, "q", 0.008, {}),
             ("ADPSFC", 281, 0, 1000.0, "p", 1.0e5, {}),
-            ("ADPSFC", 281, 0, 1000.0, "u", 5.0, {}),
+            ("ADPSFC", 281, 6, 1000.0, "u", 5.0, {}),  # real surface winds come with category 6
         ]
     )
     found = observed(to_observations(given, ERRORS))

@@ -1,6 +1,6 @@
 """From decoded reports to data of the state's variables: what is observed, where, with what error.
 
-Rules, for reports at the surface (level category 0, and scatterometer winds):
+Rules, for reports at the surface (level category 0, and all of surface stations, ships and scatterometers):
 
 * Pressure p at height h becomes that at the sea, msl = p (1 + L h / T)^(g / (R L)), with the standard lapse rate L, the
   reported temperature T, or that of the standard atmosphere at h where there is none.
@@ -31,6 +31,7 @@ STANDARD_TEMPERATURE = 288.15  # K, at the sea
 
 SOUNDINGS = b"ADPUPA"
 SCATTEROMETER = b"ASCATW"
+SURFACE_CATEGORIES = (b"ADPSFC", b"SFCSHP", b"SFCBOG", b"MSONET", SCATTEROMETER)
 SURFACE_LEVEL = 0  # level category
 TO_SURFACE = {"p": "msl", "t": "t2m", "u": "u10", "v": "v10"}
 TO_UPPER_AIR = ("q", "t", "u", "v", "z")
@@ -141,7 +142,7 @@ def to_observations(
         Take the error of the report where it has one, and that of the table elsewhere; or always the table's.
     """
     observed = np.array(VARIABLES)[reports.variable]
-    surface = (reports.level_category == SURFACE_LEVEL) | (reports.category == SCATTEROMETER)
+    surface = (reports.level_category == SURFACE_LEVEL) | np.isin(reports.category, SURFACE_CATEGORIES)
     variable = np.full(len(observed), -1, dtype="i1")
     for name, target in TO_SURFACE.items():
         variable[surface & (observed == name)] = CODES[target]

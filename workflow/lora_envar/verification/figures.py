@@ -77,10 +77,12 @@ def state_map(path, title: str, grid: Grid, field: np.ndarray, channel: Channel,
 
 
 def observation_maps(path, title: str, table: Observations, coastline):
-    """Where data lie that are used, withheld and rejected; and, after an analysis, O - B by level."""
-    figure, (places, profile) = plt.subplots(
-        1, 2, figsize=(14, 4.8), layout="constrained", gridspec_kw={"width_ratios": [2.4, 1]}
-    )
+    """Where data lie that are used, withheld and rejected; and, after an analysis, O - B of the former two by level."""
+    passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
+    judged = passed & np.isfinite(table.observation_minus_background) & (table.variable >= len(SURFACE))
+    panels = {"ncols": 2, "figsize": (14, 4.8), "width_ratios": [2.4, 1]} if judged.any() else {"figsize": (10, 4.8)}
+    figure, axes = plt.subplots(layout="constrained", squeeze=False, **panels)
+    places = axes[0, 0]
     longitude = (table.longitude + 180.0) % 360.0 - 180.0
     used, withheld = (table.rejection == REASONS[name] for name in ("used", "withheld"))
     groups = {"rejected": ~(used | withheld), "used": used, "withheld": withheld}
@@ -89,7 +91,14 @@ def observation_maps(path, title: str, table: Observations, coastline):
         places.plot(longitude[rows], table.latitude[rows], ".", color=colour, markersize=2, label=label)
     _world(places, coastline)
     places.legend(fontsize=8, loc="lower left", markerscale=5)
-    judged = np.isfinite(table.observation_minus_background) & (table.variable >= len(SURFACE))
+    for profile in axes[0, 1:]:
+        _departure_profile(profile, table, judged)
+    figure.suptitle(title, fontsize=11)
+    _save(figure, path)
+
+
+def _departure_profile(profile, table, judged):
+    """Root mean square of O - B over the observation error by level."""
     for colour, name in zip(PALETTE[1:], UPPER_AIR, strict=False):
         rows = (table.variable == CODES[name]) & judged
         squares = (table.observation_minus_background[rows] / table.error[rows]) ** 2
@@ -99,9 +108,6 @@ def observation_maps(path, title: str, table: Observations, coastline):
     profile.set(xlabel="root mean square of O - B over the observation error", ylabel="hPa", yscale="log")
     profile.invert_yaxis()
     profile.legend(fontsize=8)
-    profile.set_visible(bool(judged.any()))
-    figure.suptitle(title, fontsize=11)
-    _save(figure, path)
 
 
 def deviation_profile(path, title: str, deviation: np.ndarray):

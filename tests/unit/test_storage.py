@@ -1,0 +1,41 @@
+"""Bytes to download and to keep follow from the configuration."""
+
+import pytest
+import yaml
+from conftest import ROOT
+from lora_envar.storage import download_bytes, in_words, readable, requirements, state_bytes
+
+
+def test_sizes_of_states_and_sources():
+    quarter = {"latitudes": 721, "longitudes": 1440}
+    points = 721 * 1440
+    assert state_bytes(quarter) == 69 * points * 4 == 286_554_240
+    full = (4 + 5 * 37) * points * 4
+    assert download_bytes({"source": "arco"}, points) == full
+    assert download_bytes({"source": "arco", "path": "gs://somewhere/coarse.zarr"}, 240 * 121) == 69 * 240 * 121 * 4
+    assert download_bytes({"source": "cds"}, points) == 69 * points * 2
+    assert download_bytes({"source": "files", "path": "here"}, points) == 0
+
+
+def test_a_training_archive_of_its_own_saves_terabytes():
+    config = yaml.safe_load((ROOT / "config" / "era5.yaml").read_text())
+    counts = {
+        "training_times": 54056,
+        "archive_times": 300,
+        "samples": 13512,
+        "reports": 124,
+        "experiments": {"lora_envar": {"cycles": 124, "forecasts": 88, "members": 0}},
+    }
+    table = requirements(config, counts).set_index("item")
+    assert table.loc["states of the training archive", "keep"] == 54056 * 69 * 128 * 256 * 4
+    assert table.loc["files of reports", "download"] == 124 * 60_000_000
+    assert table.loc["lora_envar: background and analysis of a cycle", "keep"] == 124 * 2 * 286_554_240
+    assert not any("members" in item for item in table.index)
+    at_full_scale = requirements({**config, "training": {**config["training"], "grid": config["grid"]}}, counts)
+    assert at_full_scale.keep.sum() - table.keep.sum() > 10e12
+    assert "together" in in_words(table.reset_index())
+
+
+@pytest.mark.parametrize(("size", "text"), [(999, "999 B"), (12_345, "12.3 kB"), (15e12, "15 TB"), (0, "0 B")])
+def test_sizes_for_people(size, text):
+    assert readable(size) == text
