@@ -359,8 +359,7 @@ class NoPhysics(nn.Module):
 
     def forward(self, state, memory, diagnostics, randomness, forcing):
         self.forcing = forcing
-        zeros = torch.utils._pytree.tree_map(lambda x: torch.zeros_like(x) if x.ndim else 0.0 * x, state)
-        zeros.sim_time = torch.ones(())
+        zeros = torch.utils._pytree.tree_map(torch.zeros_like, state)
         return zeros
 
 

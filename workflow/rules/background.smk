@@ -1,7 +1,7 @@
 rule nmc_forecasts:
     input:
         archive=lambda wildcards: training_files(
-            nmc_times(wildcards.block)[0],
+            nmc_times(wildcards.block)[0] - timedelta(hours=TRAINING_FRAME_HOURS),
             nmc_times(wildcards.block)[-1]
             + timedelta(hours=config["nmc"]["tau_hours"]),
         ),

@@ -11,7 +11,7 @@ from lora_envar.configuration import (
     finer_period,
     with_tuned_settings,
 )
-from lora_envar.forecast import model_files
+from lora_envar.forecast import TWO_FRAMES, model_files
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.tuning import candidates
@@ -32,6 +32,12 @@ except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None
 
 prepare_environment(config.get("warm_start", True))
+
+# hours between the two frames from which some forecast models start
+FRAME_HOURS = TWO_FRAMES.get(config["forecast_model"]["name"], 0)
+TRAINING_FRAME_HOURS = TWO_FRAMES.get(
+    config.get("training", config)["forecast_model"]["name"], 0
+)
 
 # what is compared, what is only tuned, and both
 COMPARED = config["experiments"]

@@ -1,11 +1,8 @@
 rule first_guess:
     input:
-        archive=lambda wildcards: archive_files(
-            *[
-                parse_time(wildcards.first.rpartition("/")[2])
-                - timedelta(hours=config["cycling"]["first_guess_hours"])
-            ]
-            * 2
+        archive=lambda wildcards: frames(
+            parse_time(wildcards.first.rpartition("/")[2])
+            - timedelta(hours=config["cycling"]["first_guess_hours"])
         ),
         model=model_files(config["forecast_model"]),
     output:
@@ -39,6 +36,9 @@ rule ensemble_forecast:
     input:
         analysis=lambda wildcards: (
             f"results/{wildcards.experiment}/{shift(wildcards.time, -STEP)}/analysis.nc"
+        ),
+        before=lambda wildcards: analysis_before(
+            wildcards.experiment, shift(wildcards.time, -STEP)
         ),
         model=model_files(config["forecast_model"]),
     output:
@@ -87,6 +87,9 @@ ruleorder: first_guess > background_forecast > ensemble_forecast
 use rule ensemble_forecast as reanalysis_forecast with:
     input:
         analysis=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2)[0],
+        before=lambda wildcards: (
+            frames(parse_time(wildcards.time))[:1] if FRAME_HOURS else []
+        ),
         model=model_files(config["forecast_model"]),
     output:
         members=kept("results/reanalysis_forecasts/{time}.nc"),

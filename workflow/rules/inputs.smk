@@ -107,6 +107,19 @@ def departure_files(wildcards):
     return {"background_error": "results/background/nmc_training_set.nc"}
 
 
+def frames(start):
+    """Files of the archive with the state at a start, and with the frame before it for models that need that."""
+    return archive_files(start - timedelta(hours=FRAME_HOURS), start)
+
+
+def analysis_before(experiment, start):
+    """The analysis one frame before a start, for models of two frames, where there is one."""
+    before = shift(start, -FRAME_HOURS)
+    if not FRAME_HOURS or before not in cycles(experiment):
+        return []
+    return [f"results/{experiment}/{before}/analysis.nc"]
+
+
 def window_of(experiment):
     """The entry of `windows` that an experiment names, or None."""
     return config.get("windows", {}).get(EXPERIMENTS[experiment].get("window"))

@@ -1,6 +1,7 @@
 rule medium_range_forecast:
     input:
         analysis="results/{experiment}/{time}/analysis.nc",
+        before=lambda wildcards: analysis_before(wildcards.experiment, wildcards.time),
         model=model_files(config["forecast_model"]),
     output:
         kept("results/{experiment}/{time}/forecast.nc"),

@@ -14,7 +14,9 @@ with step(snakemake):
     model = load_model(**snakemake.params.model, device=device())
     count = max(1, snakemake.params.members)
     state = torch.as_tensor(analysis.read(parse(start)), device=device())[None]
-    states = forecast(model, state, hours * count, valid=[parse(start)])
+    before = parse(shift(start, -model.step_hours))
+    previous = [torch.as_tensor(StateFile(path).read(before), device=device()) for path in snakemake.input.before]
+    states = forecast(model, state, hours * count, torch.stack(previous) if previous else None, [parse(start)])
     states = torch.cat(states[hours // model.step_hours - 1 :: hours // model.step_hours])
     valid = [parse(shift(start, hours * (lag + 1))) for lag in range(count)]
     if "background" in snakemake.output.keys():

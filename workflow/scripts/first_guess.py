@@ -12,5 +12,9 @@ with step(snakemake):
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
     state = torch.as_tensor(archive.read(parse(start)), device=device())
-    last = forecast(model, state[None], lead, valid=[parse(start)])[-1]
+    before = parse(shift(start, -model.step_hours))
+    previous = (
+        torch.as_tensor(archive.read(before), device=device())[None] if getattr(model, "history", 1) == 2 else None
+    )
+    last = forecast(model, state[None], lead, previous, [parse(start)])[-1]
     write_states(snakemake.output[0], last.cpu().numpy(), [parse(shift(start, lead))], archive.grid)

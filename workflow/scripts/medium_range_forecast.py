@@ -12,7 +12,9 @@ with step(snakemake):
     model = load_model(**snakemake.params.model, device=device())
     leads = sorted(snakemake.params.lead_hours)
     state = torch.as_tensor(analysis.read(), device=device())[None]
-    states = forecast(model, state, leads[-1], valid=analysis.times)
+    before = parse(shift(name(analysis.times[0]), -model.step_hours))
+    previous = [torch.as_tensor(StateFile(path).read(before), device=device()) for path in snakemake.input.before]
+    states = forecast(model, state, leads[-1], torch.stack(previous) if previous else None, analysis.times)
     chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
     valid = [parse(shift(name(analysis.times[0]), lead)) for lead in leads]
     write_states(snakemake.output[0], chosen.cpu().numpy(), valid, analysis.grid)

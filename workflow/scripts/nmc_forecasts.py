@@ -15,9 +15,19 @@ with step(snakemake):
     model = load_model(**snakemake.params.model, device=device())
     error_grid = Grid.from_settings(snakemake.params.error_grid)
     hours = [hours_since_1970(parse(time)) for time in snakemake.params.times]
+
+    def state(hour):
+        return torch.as_tensor(archive.read(from_hours(hour)), device=device())
+
+    def forecasts(states, lead, starts):
+        previous = None
+        if getattr(model, "history", 1) == 2:
+            previous = torch.stack([state(hour - model.step_hours) for hour in starts])
+        return forecast(model, states, lead, previous, [from_hours(hour) for hour in starts])
+
     differences = nmc_differences(
-        lambda states, lead, hours: forecast(model, states, lead, valid=[from_hours(hour) for hour in hours]),
-        lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
+        forecasts,
+        state,
         hours,
         snakemake.params.tau_hours,
         regridder(model.grid, error_grid, device=device()),

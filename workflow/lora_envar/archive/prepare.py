@@ -121,7 +121,7 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
         states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
         # one time after the other, since a finer grid's states may be too many to hold
         for index in range(len(times)):
-            standard = whole.isel(time=[index])
+            standard = whole.isel(time=[index]).load()
             refuse_incomplete(standard, source, options)
             fields = to_grid(torch.from_numpy(stack(standard, source, options.derive)))
             states[index] = (fields if harmonics is None else harmonics.project(fields))[0].numpy()

@@ -60,7 +60,8 @@ def fetch_files(settings: dict, times: list[datetime], destination):
         standard, notes = standard_dataset(parts, Options.from_settings(settings), wanted)
     except ValueError as error:
         raise SourceError(f"{error} (archive.path: {folder})") from error
-    print("\n".join(notes), flush=True)
+    for note in notes:
+        print(note, flush=True)
     if not standard.data_vars:
         left_out = "".join(f"; {note}" for note in notes)
         raise SourceError(

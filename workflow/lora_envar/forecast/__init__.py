@@ -76,6 +76,8 @@ MODELS: dict[str, Callable[..., ForecastModel]] = {
 }
 #: models whose files hold a program, which must be known before it runs
 _PROGRAMS = ("exported",)
+#: models that start from two frames, and hours between these
+TWO_FRAMES = {"fengwu": 6}
 #: settings that name files
 _FILES = ("weights", "mean", "deviation", "boundary")
 
