@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -63,3 +64,44 @@ def small_vae(request, small_grid):
             )
     vae.deviation.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
     return vae.eval().requires_grad_(False)
+
+
+def fengwu_files(folder, shape, mean, deviation, inputs=1):
+    """Files like FengWu's: the next frame is 2 x present - 0.5 x previous + 1 of normalised values, and then zeros.
+
+    Gives the section of the configuration that names them.
+    """
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    constants = {"previous": -0.5, "present": 2.0, "one": 1.0, "nothing": 0.0}
+    tensors = [helper.make_tensor(name, kind, [1], [value]) for name, value in constants.items()]
+    tensors.append(helper.make_tensor("halves", onnx.TensorProto.INT64, [2], [69, 69]))
+    nodes = [
+        helper.make_node("Split", ["input", "halves"], ["before", "now"], axis=1),
+        helper.make_node("Mul", ["before", "previous"], ["a"]),
+        helper.make_node("Mul", ["now", "present"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["c"]),
+        helper.make_node("Add", ["c", "one"], ["next"]),
+        helper.make_node("Mul", ["now", "nothing"], ["rest"]),
+        helper.make_node("Concat", ["next", "rest"], ["output"], axis=1),
+    ]
+    names = ["input", "other"][:inputs]
+    graph = helper.make_graph(
+        nodes,
+        "fengwu",
+        [helper.make_tensor_value_info(name, kind, shape) for name in names],
+        [helper.make_tensor_value_info("output", kind, shape)],
+        tensors,
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "fengwu.onnx"
+    )
+    np.save(folder / "data_mean.npy", mean)
+    np.save(folder / "data_std.npy", deviation)
+    return {
+        "name": "fengwu",
+        "weights": str(folder / "fengwu.onnx"),
+        "mean": str(folder / "data_mean.npy"),
+        "deviation": str(folder / "data_std.npy"),
+    }

@@ -148,12 +148,30 @@ def test_later_observations_pull_the_analysis_towards_them():
 
 def test_model_errors_are_those_of_the_forecasts(tmp_path):
     """A model that does nothing, in a world that gains one unit an hour."""
-    table = measure_model_error(lambda x, hours: x, lambda t: torch.full(STATE, float(t)), [0, 5], SLOTS, 2, GRID)
+    table = measure_model_error(
+        lambda x, hours, start: x, lambda t: torch.full(STATE, float(t)), [0, 5], SLOTS, 2, GRID
+    )
     table.to_csv(tmp_path / "errors.csv", index=False)
     found = read_model_error(tmp_path / "errors.csv", SLOTS, 2)
     torch.testing.assert_close(found, torch.tensor([0.0, 2.0, 4.0])[:, None].expand(-1, len(NAMES)))
     with pytest.raises(ValueError, match="remake it"):
         read_model_error(tmp_path / "errors.csv", SLOTS, 3)
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_a_model_that_depends_on_the_date_gets_that_of_every_step(checkpoint):
+    class Dated(Turning):
+        timed, asked = True, ()
+
+        def step(self, states, valid):
+            Dated.asked = [*Dated.asked, *valid]
+            return super().step(states)
+
+    operator = WindowOperator(observations(), GRID, window_of(Dated(), checkpoint=checkpoint), torch.float64)
+    state = torch.zeros(STATE, dtype=torch.float64, requires_grad=checkpoint)
+    plain = WindowOperator(observations(), GRID, window_of(Turning()), torch.float64)
+    assert torch.equal(operator(state), plain(state))
+    assert Dated.asked == [START, START + timedelta(hours=1)]
 
 
 def test_a_window_that_the_model_cannot_serve_is_refused():

@@ -37,7 +37,9 @@ def test_decode_says_what_is_rejected_and_why(prepbufr, tmp_path, capsys):
 
 
 def test_states_are_shown(small_grid, tmp_path, capsys):
-    write_states(tmp_path / "x.nc", np.random.default_rng(1).normal(size=(1, 69, *small_grid.shape)), [TIME], small_grid)
+    write_states(
+        tmp_path / "x.nc", np.random.default_rng(1).normal(size=(1, 69, *small_grid.shape)), [TIME], small_grid
+    )
     assert main(["show", str(tmp_path / "x.nc"), "--channel", "t850", "--out", str(tmp_path / "y.png")]) == 0
     assert (tmp_path / "y.png").read_bytes()[:4] == PNG
     archive = ROOT / "resources" / "example" / "archive_hourly.nc"

@@ -15,7 +15,7 @@ import pytest
 import torch
 import xarray as xr
 import yaml
-from conftest import ROOT, small_network
+from conftest import ROOT, fengwu_files, small_network
 from lora_envar.forecast import check_model, forecast, load_model, model_files
 from lora_envar.forecast.emulator import Emulator
 from lora_envar.grid import Grid
@@ -45,42 +45,10 @@ def states(batch=1, seed=0):
 
 @pytest.fixture
 def fengwu(tmp_path):
-    """Files like FengWu's: the next frame is 2 x present - 0.5 x previous + 1 of normalised values, and then zeros."""
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
+    """Writes files like FengWu's."""
 
     def write(shape=(1, 138, *GRID.shape), inputs=1):
-        helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-        constants = {"previous": -0.5, "present": 2.0, "one": 1.0, "nothing": 0.0}
-        tensors = [helper.make_tensor(name, kind, [1], [value]) for name, value in constants.items()]
-        tensors.append(helper.make_tensor("halves", onnx.TensorProto.INT64, [2], [69, 69]))
-        nodes = [
-            helper.make_node("Split", ["input", "halves"], ["before", "now"], axis=1),
-            helper.make_node("Mul", ["before", "previous"], ["a"]),
-            helper.make_node("Mul", ["now", "present"], ["b"]),
-            helper.make_node("Add", ["a", "b"], ["c"]),
-            helper.make_node("Add", ["c", "one"], ["next"]),
-            helper.make_node("Mul", ["now", "nothing"], ["rest"]),
-            helper.make_node("Concat", ["next", "rest"], ["output"], axis=1),
-        ]
-        names = ["input", "other"][:inputs]
-        graph = helper.make_graph(
-            nodes,
-            "fengwu",
-            [helper.make_tensor_value_info(name, kind, shape) for name in names],
-            [helper.make_tensor_value_info("output", kind, shape)],
-            tensors,
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.save(model, tmp_path / "fengwu.onnx")
-        np.save(tmp_path / "data_mean.npy", MEAN)
-        np.save(tmp_path / "data_std.npy", DEVIATION)
-        return {
-            "name": "fengwu",
-            "weights": str(tmp_path / "fengwu.onnx"),
-            "mean": str(tmp_path / "data_mean.npy"),
-            "deviation": str(tmp_path / "data_std.npy"),
-        }
+        return fengwu_files(tmp_path, shape, MEAN, DEVIATION, inputs)
 
     return write
 

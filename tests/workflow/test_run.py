@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import ROOT
+from conftest import ROOT, fengwu_files
 from lora_envar.forecast import forecast, load_model
 from lora_envar.observations.table import REASONS, read_observations
 from lora_envar.state_file import Archive, read_state
@@ -227,6 +227,48 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-incomplete")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert digests(tmp_path) == digests(finished.folder)
+
+
+def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
+    """The forecast model of two frames, through the rules; the frame before the first is the reanalysis'."""
+    run = Run(tmp_path)
+    config = tiny_configuration(tmp_path)
+    mean, deviation = np.zeros(69), np.linspace(1e-3, 1.0, 69)
+    model = fengwu_files(tmp_path, (1, 138, 16, 32), mean, deviation)
+    config["forecast_model"] = {**model, "grid": {"kind": "gaussian", "latitudes": 16, "longitudes": 32}}
+    config["cycling"]["first_guess_hours"] = 6
+    config["nmc"] |= {"start": "2009-02-10T12", "tau_hours": 6}
+    common = {"observations": "sparse", "seed": 1, "period": ["2009-02-26T00", "2009-02-26T12"]}
+    config["experiments"] = {"threedvar": {"method": "3dvar_spectral", **common}}
+    config["verification"]["references"] = []
+    del config["tuning"]
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    last = "results/threedvar/20090226T12/analysis.nc"
+    done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--", last)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    folder = tmp_path / "results" / "threedvar"
+    states = {
+        (time, kind): read_state(folder / time / f"{kind}.nc")
+        for time in ("20090226T00", "20090226T06", "20090226T12")
+        for kind in ("background", "analysis")
+    }
+    archive = Archive(sorted((tmp_path / "results" / "archive" / "states").glob("*.nc")))
+
+    def following(before, now):
+        return 2 * now - 0.5 * before + deviation[:, None, None]
+
+    # the values are large next to their differences: float32 of the largest
+    def assert_follows(time, before, now):
+        expected = following(before, now)
+        assert np.abs(states[time, "background"] - expected).max() < 1e-5 * np.abs(expected).max()
+
+    assert_follows("20090226T00", archive.read(parse("20090225T12")), archive.read(parse("20090225T18")))
+    # there is no analysis before the first: its frame is repeated, which the log says
+    first = states["20090226T00", "analysis"]
+    assert_follows("20090226T06", first, first)
+    log = tmp_path / "logs" / "background_forecast" / "threedvar" / "20090226T06.log"
+    assert "the present one is repeated" in log.read_text()
+    assert_follows("20090226T12", first, states["20090226T06", "analysis"])
 
 
 def test_reports_take_the_way_of_real_data(finished):

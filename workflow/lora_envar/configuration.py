@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from .analysis import METHODS
+from .forecast import check_model
 from .replicates import group
 from .state import GROUPS
 from .timeline import name as time_name
@@ -74,6 +75,15 @@ def check(config: dict):
     if finer:
         _within("archive.finer.start", finer[0], archive)
         _within("archive.finer.end", finer[1], archive)
+    sections = {"forecast_model": config["forecast_model"]}
+    sections |= {f"windows.{name}.model": window["model"] for name, window in config.get("windows", {}).items()}
+    if "training" in config:
+        sections["training.forecast_model"] = config["training"]["forecast_model"]
+    for key, section in sections.items():
+        try:
+            check_model(**section)
+        except ValueError as error:
+            raise ConfigurationError(f"{key}: {error}") from None
     _check_network(config)
     _check_reports(config["observations"])
     points = config["grid"]["latitudes"] * config["grid"]["longitudes"]

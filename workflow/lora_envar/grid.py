@@ -274,12 +274,12 @@ class Regridder:
 
     def __init__(self, source: Grid, target: Grid, method: str, dtype=torch.float32, device="cpu"):
         if method == "bilinear":
-            lat = _linear_weights(-source.latitude, -target.latitude)
-            lon = _linear_weights(np.append(source.longitude, 360.0), target.longitude)
+            lat = linear_weights(-source.latitude, -target.latitude)
+            lon = linear_weights(np.append(source.longitude, 360.0), target.longitude)
             lon[:, 0] += lon[:, -1]
             lon = lon[:, :-1]
         elif method == "conservative":
-            lat = _overlap_weights(-source.latitude_edges, -target.latitude_edges)
+            lat = overlap_weights(-source.latitude_edges, -target.latitude_edges)
             lon = _periodic_overlap_weights(source.nlon, target.nlon)
         else:
             raise ValueError(f"regridding method {method!r} is unknown; known: bilinear, conservative")
@@ -298,7 +298,7 @@ def regridder(source: Grid, target: Grid, dtype=torch.float32, device="cpu") -> 
     return Regridder(source, target, method, dtype, device)
 
 
-def _linear_weights(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def linear_weights(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Matrix (target, source) of linear interpolation between ascending coordinates, constant beyond the ends."""
     right = np.clip(np.searchsorted(source, target), 1, len(source) - 1)
     fraction = np.clip((target - source[right - 1]) / (source[right] - source[right - 1]), 0.0, 1.0)
@@ -309,7 +309,7 @@ def _linear_weights(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _overlap_weights(source_edges: np.ndarray, target_edges: np.ndarray) -> np.ndarray:
+def overlap_weights(source_edges: np.ndarray, target_edges: np.ndarray) -> np.ndarray:
     """Matrix (target, source): the share of each target cell that each source cell covers; edges ascend."""
     upper = np.minimum(target_edges[1:, None], source_edges[None, 1:])
     lower = np.maximum(target_edges[:-1, None], source_edges[None, :-1])
@@ -317,7 +317,7 @@ def _overlap_weights(source_edges: np.ndarray, target_edges: np.ndarray) -> np.n
 
 
 def _periodic_overlap_weights(source: int, target: int) -> np.ndarray:
-    """`_overlap_weights` on the circle, cells centred on the longitudes; in units of one turn."""
+    """`overlap_weights` on the circle, cells centred on the longitudes; in units of one turn."""
     source_edges = (np.arange(source + 1) - 0.5) / source
     target_edges = (np.arange(target + 1) - 0.5) / target
-    return sum(_overlap_weights(source_edges + turn, target_edges) for turn in (-1.0, 0.0, 1.0))
+    return sum(overlap_weights(source_edges + turn, target_edges) for turn in (-1.0, 0.0, 1.0))

@@ -13,7 +13,7 @@ with step(snakemake):
     archive, window = Archive(snakemake.input.archive), snakemake.params.window
     model = load_model(**window["model"], device=device())
     table = measure_model_error(
-        lambda state, hours: forecast(model, state, hours)[-1],
+        lambda state, lead, hour: forecast(model, state, lead, valid=[from_hours(hour)])[-1],
         lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
         [hours_since_1970(parse(time)) for time in snakemake.params.starts],
         window["slots"],

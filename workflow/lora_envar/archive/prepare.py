@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..grid import Grid, SphericalHarmonics, _linear_weights, _overlap_weights, regridder
+from ..grid import Grid, SphericalHarmonics, linear_weights, overlap_weights, regridder
 from ..state import CHANNELS
 from ..state_file import Archive
 from .layout import (
@@ -154,13 +154,13 @@ class AxesRegridder:
         around = np.concatenate([[longitude[-1] - 360.0], longitude, [longitude[0] + 360.0]])
         if grid.nlat < latitude.size:
             middle = np.sin(np.radians((latitude[1:] + latitude[:-1]) / 2))
-            lat = _overlap_weights(-np.concatenate([[1.0], middle, [-1.0]]), -grid.latitude_edges)
+            lat = overlap_weights(-np.concatenate([[1.0], middle, [-1.0]]), -grid.latitude_edges)
             edges, step = (around[1:] + around[:-1]) / 2, 360.0 / grid.nlon
             target = (np.arange(grid.nlon + 1) - 0.5) * step
-            lon = sum(_overlap_weights(edges + turn, target) for turn in (-360.0, 0.0, 360.0))
+            lon = sum(overlap_weights(edges + turn, target) for turn in (-360.0, 0.0, 360.0))
         else:
-            lat = _linear_weights(-latitude, -grid.latitude)
-            weights = _linear_weights(around, grid.longitude)
+            lat = linear_weights(-latitude, -grid.latitude)
+            weights = linear_weights(around, grid.longitude)
             lon = weights[:, 1:-1]
             lon[:, -1] += weights[:, 0]
             lon[:, 0] += weights[:, -1]

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from ..forecast import ForecastModel
 from ..grid import Grid
 from ..state import NAMES
+from ..timeline import from_hours
 from .operator import ObservationOperator
 from .table import Observations
 
@@ -86,20 +87,22 @@ class WindowOperator:
         self._operators = [ObservationOperator(table.select(part), grid, dtype, device) for part in rows]
         self._order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=device)
 
-    def _advance(self, state: torch.Tensor) -> torch.Tensor:
-        batch = state.unsqueeze(0)
-        for _ in range(self.window.slot_hours // self.window.model.step_hours):
+    def _advance(self, state: torch.Tensor, hour: int) -> torch.Tensor:
+        """From a slot, at an hour since 1970, to the next."""
+        batch, model = state.unsqueeze(0), self.window.model
+        for elapsed in range(0, self.window.slot_hours, model.step_hours):
+            date = {"valid": [from_hours(hour + elapsed)]} if getattr(model, "timed", False) else {}
             if self.window.checkpoint and batch.requires_grad:
-                batch = checkpoint(self.window.model.step, batch, use_reentrant=False)
+                batch = checkpoint(model.step, batch, use_reentrant=False, **date)
             else:
-                batch = self.window.model.step(batch)
+                batch = model.step(batch, **date)
         return batch[0]
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
         """Equivalents, shape (rows,), of a state at the window's start, shape (69, lat, lon)."""
         parts = [self._operators[0](state)]
-        for operator in self._operators[1:]:
-            state = self._advance(state)
+        for operator, hour in zip(self._operators[1:], self.window.hours, strict=False):
+            state = self._advance(state, hour)
             parts.append(operator(state))
         return torch.cat(parts)[self._order]
 
@@ -116,7 +119,8 @@ def measure_model_error(forecast, truth, starts, slots: int, slot_hours: int, gr
     Parameters
     ----------
     forecast : function
-        Of a state, (1, 69, lat, lon), and a lead in hours; gives the last state.
+        Of a state, (1, 69, lat, lon), a lead in hours, and the hour since 1970 at which the state is valid; gives the
+        last state.
     truth : function
         Gives the state valid at a time, in hours since 1970, (69, lat, lon).
     starts : list of int
@@ -130,7 +134,7 @@ def measure_model_error(forecast, truth, starts, slots: int, slot_hours: int, gr
     for start in starts:
         state = truth(start)[None]
         for slot in range(1, slots):
-            state = forecast(state, slot_hours)
+            state = forecast(state, slot_hours, start + (slot - 1) * slot_hours)
             squares[slot] += grid.mean((state[0] - truth(start + slot * slot_hours)) ** 2).double().cpu()
     rmse = (squares / len(starts)).sqrt()
     return pd.DataFrame(
