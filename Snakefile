@@ -38,4 +38,4 @@ rule all:
         "results/comparison.csv",
         "results/report.html",
         "results/results.md",
-        ["results/observation_fit.csv", "results/rejections.csv"] if REPORTED else [],
+        FITS,

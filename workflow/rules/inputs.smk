@@ -329,6 +329,7 @@ REPORTED = [
     for name in COMPARED
     if config["observations"][COMPARED[name]["observations"]]["source"] == "prepbufr"
 ]
+FITS = ["results/observation_fit.csv", "results/rejections.csv"] if REPORTED else []
 
 
 def needed_blocks():

@@ -183,6 +183,7 @@ rule write_report:
         analysis=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/analysis.nc",
         observations=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/observations.nc",
         coastline="resources/coastline.csv",
+        fits=FITS,
     output:
         html="results/report.html",
         maps=report(
@@ -220,11 +221,7 @@ rule write_results:
         comparison="results/comparison.csv",
         observations=analysed_tables(),
         ensembles=expand("results/{experiment}/ensemble.csv", experiment=DIAGNOSED),
-        fits=(
-            ["results/observation_fit.csv", "results/rejections.csv"]
-            if REPORTED
-            else []
-        ),
+        fits=FITS,
     output:
         "results/results.md",
     log:

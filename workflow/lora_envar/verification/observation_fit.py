@@ -122,3 +122,64 @@ def rejections(tables: Iterable[Observations]) -> pd.DataFrame:
     ]
     keys = ["report_type", "variable", "reason"]
     return pd.concat(parts).groupby(keys, as_index=False)["count"].sum()
+
+
+#: variable and level (0: surface) -> units and factor by which fits to observations are shown
+SHOWN = {
+    ("z", 500): ("m2 s-2", 1.0),
+    ("t", 500): ("K", 1.0),
+    ("t", 850): ("K", 1.0),
+    ("u", 250): ("m s-1", 1.0),
+    ("u", 500): ("m s-1", 1.0),
+    ("v", 500): ("m s-1", 1.0),
+    ("q", 700): ("g kg-1", 1e3),
+    ("u10", 0): ("m s-1", 1.0),
+    ("v10", 0): ("m s-1", 1.0),
+    ("t2m", 0): ("K", 1.0),
+    ("msl", 0): ("hPa", 1e-2),
+}
+
+
+def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, list[str], list[list[str]]]]:
+    """What a page shows of tables of `fit` and `rejections` that have a column `experiment`.
+
+    Returns
+    -------
+    list of (title, text, headers, rows)
+    """
+    experiments = list(dict.fromkeys(fits.experiment))
+    tables = []
+    for status in ("withheld", "used"):
+        rows = []
+        for (variable, level), (units, factor) in SHOWN.items():
+            chosen = fits[(fits.status == status) & (fits.variable == variable) & (fits.level == level)]
+            if chosen.empty:
+                continue
+            groups = {name: chosen[chosen.experiment == name] for name in experiments}
+            cells = [
+                " / ".join(f"{_pooled(group, f'rms_{kind}') * factor:.3g}" for kind in ("background", "analysis"))
+                for group in groups.values()
+            ]
+            first = groups[experiments[0]]
+            row = [f"{variable}{level or ''}, {units}", str(int(first["count"].sum())), *cells]
+            if status == "withheld":
+                row.append(f"{_pooled(first, 'rms_interpolation', first.interpolated) * factor:.3g}")
+            rows.append(row)
+        about = "Root mean square of O - B / O - A, all report types."
+        headers = ["", "data", *experiments]
+        if status == "withheld":
+            about += " Interpolation: linear, between used data of the same variable and pressure."
+            headers.append("interpolation")
+        tables.append((f"Fit to {status} observations", about, headers, rows))
+    counts = rejections.pivot_table(index="reason", columns="experiment", values="count", aggfunc="sum", fill_value=0)
+    counts = counts[experiments].sort_values(experiments[0], ascending=False)
+    rows = [[name, *(str(int(value)) for value in row)] for name, row in counts.iterrows()]
+    tables.append(("Data by what became of them", "After the spin-up.", ["", *experiments], rows))
+    return tables
+
+
+def _pooled(rows, column, weights=None) -> float:
+    """Root mean square over groups of data; not a number where there are none."""
+    weights = rows["count"] if weights is None else weights
+    total = weights.sum()
+    return float(((rows[column] ** 2 * weights).sum() / total) ** 0.5) if total else float("nan")

@@ -16,6 +16,7 @@ from ..observations.table import Observations
 from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
 from .figures import error_curves, maps
+from .observation_fit import shown
 from .score import after_spin_up, channel_of
 
 
@@ -42,6 +43,7 @@ class Tables:
     cycling_gates: pd.DataFrame
     forecast: pd.DataFrame
     first: dict[str, str]
+    fits: tuple[pd.DataFrame, ...] = ()
 
     @classmethod
     def read(cls, paths, first) -> "Tables":
@@ -50,7 +52,8 @@ class Tables:
         for name in ("scores", "comparison"):
             tables[name]["level"] = tables[name]["level"].astype("Int64")
         tables["scores"] = grouped(tables["scores"])
-        return cls(first={group(name): time for name, time in first.items()}, **tables)
+        fits = tuple(map(pd.read_csv, paths.fits))  # of experiments with reports
+        return cls(first={group(name): time for name, time in first.items()}, fits=fits, **tables)
 
 
 def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> pd.DataFrame:
@@ -121,6 +124,7 @@ def write_report(paths, config: dict, tables: Tables, case: Case, coastline):
         summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
         maps=_embedded(paths.maps),
         curves=_embedded(paths.curves),
+        fits=shown(*tables.fits) if tables.fits else [],
         case=case,
         settings=yaml.safe_dump(config, sort_keys=False, width=110),
         spin_up=config["verification"]["spin_up_cycles"],

@@ -7,6 +7,7 @@ import pandas as pd
 from ..observations.table import attribute
 from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
+from .observation_fit import shown
 from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
@@ -110,65 +111,12 @@ def page(
     return "\n\n".join(parts) + "\n"
 
 
-#: variable and level (0: surface) -> units and factor by which fits to observations are shown
-SHOWN_FITS = {
-    ("z", 500): ("m2 s-2", 1.0),
-    ("t", 500): ("K", 1.0),
-    ("t", 850): ("K", 1.0),
-    ("u", 250): ("m s-1", 1.0),
-    ("u", 500): ("m s-1", 1.0),
-    ("v", 500): ("m s-1", 1.0),
-    ("q", 700): ("g kg-1", 1e3),
-    ("u10", 0): ("m s-1", 1.0),
-    ("v10", 0): ("m s-1", 1.0),
-    ("t2m", 0): ("K", 1.0),
-    ("msl", 0): ("hPa", 1e-2),
-}
-
-
 def observation_section(fits: pd.DataFrame, rejections: pd.DataFrame) -> str:
-    """Fits to withheld and to used observations, and why data were rejected, as a part of the page.
-
-    Parameters
-    ----------
-    fits, rejections : DataFrames
-        As of `observation_fit.fit` and `observation_fit.rejections`, with a column `experiment`.
-    """
-    experiments = list(dict.fromkeys(fits.experiment))
+    """The tables of `observation_fit.shown` as a part of the page."""
     parts = []
-    for status, title in (("withheld", "Fit to withheld observations"), ("used", "Fit to used observations")):
-        parts.append(f"## {title}")
-        parts.append("Root mean square of O - B / O - A, all report types.")
-        chosen, rows = fits[fits.status == status], []
-        for (variable, level), (units, factor) in SHOWN_FITS.items():
-            data = chosen[(chosen.variable == variable) & (chosen.level == level)].groupby("experiment")
-            if not len(data):
-                continue
-            pooled = {
-                name: [_pooled(group, f"rms_{kind}") * factor for kind in ("background", "analysis")]
-                for name, group in data
-            }
-            first = data.get_group(next(iter(data.groups)))
-            row = [f"{variable}{level or ''}, {units}", str(int(first["count"].sum()))]
-            row += [
-                " / ".join(f"{value:.3g}" for value in pooled[name]) if name in pooled else "" for name in experiments
-            ]
-            if status == "withheld":
-                weights = first.interpolated
-                row.append(f"{_pooled(first, 'rms_interpolation', weights) * factor:.3g}" if weights.sum() else "")
-            rows.append(row)
-        parts.append(_table(["", "data", *experiments, *(["interpolation"] if status == "withheld" else [])], rows))
-    parts.append("## Data by what became of them")
-    counts = rejections.pivot_table(index="reason", columns="experiment", values="count", aggfunc="sum", fill_value=0)
-    counts = counts[experiments].sort_values(experiments[0], ascending=False)
-    parts.append(_table(["", *experiments], [[name, *(str(int(v)) for v in row)] for name, row in counts.iterrows()]))
+    for title, about, headers, rows in shown(fits, rejections):
+        parts += [f"## {title}", about, _table(headers, rows)]
     return "\n\n".join(parts) + "\n"
-
-
-def _pooled(rows, column, weights=None) -> float:
-    """Root mean square over groups of data."""
-    weights = rows["count"] if weights is None else weights
-    return float(((rows[column] ** 2 * weights).sum() / weights.sum()) ** 0.5)
 
 
 def _cell(row) -> str:
