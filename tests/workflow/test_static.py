@@ -86,13 +86,36 @@ def test_the_example_s_world_can_be_remade(run):
     assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (5, 2, 1)
 
 
-def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(run):
+@pytest.fixture
+def era5(run):
+    """The run with a configuration `era5.yaml` at the paper's scale, its models in place."""
     weights = run.folder / "resources_era5"
     weights.mkdir()
-    (weights / "forecast_model.safetensors").touch()
+    for name in ("forecast_model", "training_model"):
+        (weights / f"{name}.safetensors").touch()
     text = (ROOT / "config" / "era5.yaml").read_text().replace("resources/era5/", "resources_era5/")
-    text = text.replace("1979-01-01", "2015-06-01")  # a shorter training period, for time's sake
     (run.folder / "era5.yaml").write_text(text)
+    return run
+
+
+def test_the_paper_s_month_with_real_reports_says_what_it_downloads_and_keeps(era5):
+    overlay = ROOT / "config" / "gdas.yaml"
+    done = era5.snakemake("--cores", 1, "--configfile", "era5.yaml", overlay, "--", "storage")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["files", "of", "reports", "124", "7.44", "GB", "0", "B"] in lines, "one file of 60 MB a cycle"
+    assert "states of the training archive 54056 489 GB 489 GB".split() in lines
+    done = era5.snakemake("-n", "--configfile", "era5.yaml", overlay)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    jobs = counts(done.stdout + done.stderr)
+    assert (jobs["download_gdas"], jobs["decode_prepbufr"], jobs["select_observations"]) == (124, 124, 31)
+    assert (jobs["nmc_forecasts"], jobs["fit_to_observations"]) == (451, 7)
+
+
+def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(era5):
+    run = era5
+    path = run.folder / "era5.yaml"
+    path.write_text(path.read_text().replace("1979-01-01", "2015-06-01"))  # for time's sake
     done = run.snakemake("-n", "--configfile", "era5.yaml", "--profile", ROOT / "workflow" / "profiles" / "slurm")
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]

@@ -2,9 +2,13 @@
 rule storage:
     input:
         "results/storage.txt",
+    log:
+        "logs/storage.log",
     localrule: True
+    conda:
+        "../../envs/verification.yaml"
     shell:
-        "cat {input}"
+        "tee {log} < {input}"
 
 
 rule count_storage:
