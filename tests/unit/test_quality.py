@@ -184,6 +184,20 @@ def test_background_check_allows_k_standard_deviations():
     assert [REJECTIONS[code] for code in found] == ["used", "background_check", "background_check", "thinned"]
 
 
+def test_a_wind_is_rejected_whole():
+    codes = [CODES[name] for name in ("u", "v", "u", "v", "u10", "t")]
+    given = table(
+        value=np.zeros(6),
+        variable=codes,
+        station=["A", "A", "B", "B", "A", "A"],
+        latitude=[10.0, 10.0, 20.0, 20.0, 10.0, 10.0],
+        longitude=np.full(6, 5.0),
+        pressure=[500, 500, 500, 500, np.nan, 500],
+    )
+    found = check_departures(given, np.array([1.0, 99.0, 1.0, 1.0, 1.0, 1.0]), np.ones(6), CHECKS)
+    assert [REJECTIONS[code] for code in found] == ["background_check"] * 2 + ["used"] * 4
+
+
 def test_buddies_reject_what_stands_alone_and_save_what_does_not():
     size = 8
     given = table(

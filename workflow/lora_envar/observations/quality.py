@@ -151,7 +151,21 @@ def check_departures(table: Observations, departure, background_error, checks: D
         mean, count = _mean_of_buddies(table, departure, rows, buddies, checks.buddy_distance_km)
         bad = (count >= 3) & (np.abs(departure[rows] - mean) > checks.buddy_check * scale[rows])
         rejection[rows[bad]] = REASONS["buddy_check"]
+    _reject_whole_winds(table, rejection)
     return rejection
+
+
+def _reject_whole_winds(table, rejection):
+    """Where one component of a wind fails a check of O - B, the other is not used either; in place."""
+    checks = (REASONS["background_check"], REASONS["buddy_check"])
+    components = [CODES[name] for name in ("u", "v", "u10", "v10")]
+    wind = np.isin(table.variable, components) & np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
+    frame = _frame(table, wind).assign(surface=(table.variable < len(SURFACE))[wind])
+    place = [name for name in frame if name != "variable"]
+    report = frame.groupby(place, dropna=False, sort=False).ngroup()
+    reason = pd.Series(rejection[wind], frame.index).where(lambda code: code.isin(checks))
+    worst = reason.groupby(report).transform("max").dropna()
+    rejection[worst.index] = worst.astype("i1")
 
 
 def _mean_of_buddies(table, departure, rows, buddies, distance):
