@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 
 import pytest
+import yaml
 from conftest import ROOT
 from tiny import Run
 
@@ -52,6 +53,18 @@ def test_every_rule_declares_what_a_cluster_needs(name, text):
     assert has_gpu == (name in GPU_RULES)
     script = re.search(r'script:\n +"\.\./scripts/(\w+\.py)"', text).group(1)
     assert (ROOT / "workflow" / "scripts" / script).is_file()
+
+
+def test_the_slurm_profile_sends_every_rule_with_a_gpu_to_the_gpus():
+    derived = {
+        name
+        for path in RULES
+        for base, name in re.findall(r"^ *use rule (\w+) as (\w+) with:", path.read_text(), re.MULTILINE)
+        if base in GPU_RULES
+    }
+    profile = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text())
+    wanted = {rule for rule, resources in profile["set-resources"].items() if resources["slurm_partition"] == "gpu"}
+    assert wanted == GPU_RULES | derived
 
 
 def test_snakefmt_and_lint_are_clean(run):
