@@ -1,0 +1,178 @@
+"""Axes of a field as it comes onto those of the state: valid times, pressure levels, the whole globe."""
+
+import numpy as np
+import xarray as xr
+
+from ..state import LEVELS
+from .options import Options
+
+#: axis -> names it has in files; a number at the end does not count ("isobaric3")
+AXES = {
+    "time": ("valid_time", "time", "initial_time0_hours"),
+    "step": ("step", "prediction_timedelta"),
+    "member": ("number", "member", "realization", "ensemble", "ens"),
+    "level": (
+        "level",
+        "pressure_level",
+        "isobaricInhPa",
+        "isobaricInPa",
+        "plev",
+        "isobaric",
+        "lev",
+        "pressure",
+        "air_pressure",
+        "lv_ISBL0",
+    ),
+    "latitude": ("latitude", "lat", "g0_lat_1", "lat_0"),
+    "longitude": ("longitude", "lon", "g0_lon_2", "lon_0"),
+}
+
+
+def _axis(name: str, attributes: dict) -> str | None:
+    """Which axis a dimension is, by its name, or else by its attributes."""
+    for axis, names in AXES.items():
+        if name in names or name.rstrip("0123456789") in names:
+            return axis
+    units, standard_name = str(attributes.get("units", "")).lower(), attributes.get("standard_name")
+    if standard_name == "latitude" or units in ("degrees_north", "degree_north"):
+        return "latitude"
+    if standard_name == "longitude" or units in ("degrees_east", "degree_east"):
+        return "longitude"
+    return {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
+
+
+def standard_axes(field: xr.DataArray, source: str, options: Options, times, notes) -> xr.DataArray | None:
+    """A field on (time, level, latitude, longitude), the level only if it has one; None if it is of another kind."""
+    name = field.name
+    kinds = {
+        axis: _axis(str(axis), field[axis].attrs) for axis in (*field.dims, *(set(field.coords) - set(field.dims)))
+    }
+    members = [axis for axis, kind in kinds.items() if kind == "member"]
+    for axis in members:
+        numbers = np.atleast_1d(field[axis].values).tolist()
+        if options.member is None and len(numbers) > 1:
+            raise ValueError(
+                f"{source}: {name} has {len(numbers)} ensemble members ({axis} {numbers[0]} to {numbers[-1]}); choose "
+                "one by the option member"
+            )
+        if options.member is not None and options.member not in numbers:
+            if axis in field.dims:
+                raise ValueError(f"{source}: {name} has no member {options.member}; {axis} has {numbers}")
+            notes.append(f"left out: {name} of {source}, which is member {numbers[0]}")
+            return None
+        if axis in field.dims:
+            field = field.isel({axis: 0 if options.member is None else numbers.index(options.member)})
+            if len(numbers) > 1:
+                notes.append(f"chosen: member {options.member} of {len(numbers)}")
+    if "time" not in {kind for axis, kind in kinds.items() if axis in field.coords}:
+        notes.append(f"left out: {name} of {source}, which has no time")
+        return None
+    field = _valid_times(field, kinds, source)
+    if times is not None:
+        field = field.isel(time=np.isin(field.time.values, times))
+        if not field.time.size:
+            return None
+    levels = [axis for axis, kind in kinds.items() if kind == "level" and axis in field.coords]
+    if levels and not set(levels) & set(field.dims) and field[levels[0]].ndim == 0:
+        field = field.expand_dims(levels[0])  # a file of one level
+    renamed = {a: k for a, k in kinds.items() if k in ("level", "latitude", "longitude") and a in field.dims}
+    field = field.rename({axis: kind for axis, kind in renamed.items() if axis != kind})
+    others = [axis for axis in field.dims if axis not in ("time", "level", "latitude", "longitude")]
+    field = field.squeeze([axis for axis in others if field.sizes[axis] == 1], drop=True)
+    others = [str(axis) for axis in others if axis in field.dims]
+    if others or not {"latitude", "longitude"} <= set(field.dims):
+        kind = field.attrs.get("GRIB_gridType")
+        what = f" of grid {kind}" if kind and kind != "regular_ll" else ""
+        notes.append(
+            f"left out: {name} of {source}{what}, whose axes {', '.join(map(str, field.dims))} are not those of "
+            "pressure levels on latitudes and longitudes"
+        )
+        return None
+    field = field.drop_vars([c for c in field.coords if c not in field.dims])
+    if "level" in field.dims:
+        field = _ascending(field.assign_coords(level=_hectopascals(field.level, source)), "level")
+    return _whole_globe(field, source).transpose("time", ..., "latitude", "longitude")
+
+
+def _valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArray:
+    """The field with one dimension, time, of valid times; of forecasts, base time plus step."""
+    stamps = [axis for axis, kind in kinds.items() if kind == "time" and axis in field.coords]
+    steps = [axis for axis, kind in kinds.items() if kind == "step" and axis in field.coords]
+    valid = field["valid_time"] if "valid_time" in stamps else field[stamps[0]]
+    if steps and "valid_time" not in stamps:
+        valid = valid + field[steps[0]]
+    if not np.issubdtype(valid.dtype, np.datetime64):
+        raise ValueError(f"{source}: the times of {field.name} cannot be read as dates")
+    axes, values = valid.dims, valid.values.ravel()
+    field = field.drop_vars({*stamps, *steps} - {"latitude", "longitude"})
+    if len(axes) == 1:
+        field = field.rename({axes[0]: "time"}) if axes[0] != "time" else field
+    elif axes:
+        field = field.stack(valid_=axes, create_index=False).rename(valid_="time")
+    else:
+        field = field.expand_dims("time")
+    if len(np.unique(values)) < len(values):
+        raise ValueError(f"{source}: {field.name} has several values valid at the same time; keep one forecast of each")
+    return _ascending(field.assign_coords(time=values.astype("datetime64[ns]")), "time")
+
+
+def _ascending(field: xr.DataArray, axis: str) -> xr.DataArray:
+    values = field[axis].values
+    return field if (values[1:] > values[:-1]).all() else field.sortby(axis)
+
+
+def _hectopascals(level: xr.DataArray, source: str) -> np.ndarray:
+    values, units = level.values.astype(float), str(level.attrs.get("units", "hPa")).lower()
+    if units in ("pa", "pascal") or values.max() > 2000:
+        return values / 100.0
+    if units not in ("hpa", "millibar", "millibars", "mbar", "mb", "hectopascal", "hectopascals"):
+        raise ValueError(f"{source}: levels are in {units!r}, expected hPa or Pa")
+    return values
+
+
+def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
+    """Latitudes from the north, longitudes from 0 eastward, each meridian once; refuses what is not global."""
+    longitude = field.longitude.values.astype(float) % 360.0
+    longitude[np.isclose(longitude, 360.0, atol=1e-3)] = 0.0
+    field = field.assign_coords(longitude=np.round(longitude, 5))
+    if len(np.unique(field.longitude.values)) < longitude.size:
+        field = field.drop_duplicates("longitude")
+    field = _ascending(field, "longitude")
+    field = field.assign_coords(latitude=np.round(field.latitude.values.astype(float), 5))
+    if not (np.diff(field.latitude.values) < 0).all():
+        field = field.sortby("latitude", ascending=False)
+    latitude, longitude = field.latitude.values, field.longitude.values
+    east = np.diff(np.append(longitude, longitude[0] + 360.0))
+    south = -np.diff(latitude)
+    if min(latitude.size, longitude.size) < 2 or not (
+        np.allclose(east, 360.0 / longitude.size, rtol=0.02)
+        and max(90.0 - latitude[0], 90.0 + latitude[-1]) <= 1.1 * south.max()
+        and south.max() <= 1.5 * south.min()
+    ):
+        raise ValueError(
+            f"{source}: {field.name} covers latitudes {latitude[-1]:.2f} to {latitude[0]:.2f} ({latitude.size}) and "
+            f"longitudes {longitude[0]:.2f} to {longitude[-1]:.2f} ({longitude.size}), not the whole globe in regular "
+            "steps; states are global"
+        )
+    return field
+
+
+def on_levels(short: str, field: xr.DataArray, options: Options, notes) -> xr.DataArray:
+    """The field on the levels of the state; those that lack are interpolated, if that may be, or not a number."""
+    levels = field.level.values
+    wanted = field.reindex(level=list(LEVELS), method="nearest", tolerance=0.05)
+    if not options.interpolate_levels:
+        return wanted
+    parts = []
+    for index, level in enumerate(LEVELS):
+        above, below = levels[levels < level - 0.05], levels[levels > level + 0.05]
+        part = wanted.isel(level=[index])
+        if not np.isclose(levels, level, atol=0.05).any() and above.size and below.size:
+            low, high = above.max(), below.min()
+            weight = np.log(level / low) / np.log(high / low)
+            part = part.copy(
+                data=(1 - weight) * field.sel(level=[low]).values + weight * field.sel(level=[high]).values
+            )
+            notes.append(f"interpolated: {short}{level} in ln p between {low:g} and {high:g} hPa")
+        parts.append(part)
+    return xr.concat(parts, "level").transpose(*wanted.dims)

@@ -1,0 +1,32 @@
+"""What a user allows to be done to data of an archive, the section `archive` of the configuration."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be done to data that are not states as they come.
+
+    Attributes
+    ----------
+    derive : tuple of str
+        Surface variables that may be computed where they are missing, see `layout.surface_estimate`.
+    member : int or None
+        Which member of an ensemble to take.
+    interpolate_levels : bool
+        Whether levels that lack may be interpolated, linearly in the logarithm of pressure, between those around them.
+    """
+
+    derive: tuple[str, ...] = ()
+    member: int | None = None
+    interpolate_levels: bool = False
+
+    @classmethod
+    def from_settings(cls, archive: dict) -> "Options":
+        """Of the configuration's section `archive`."""
+        derive = tuple(archive.get("derive", ()))
+        return cls(derive, archive.get("member"), archive.get("interpolate_levels", False))
+
+
+#: nothing beyond what can be done without loss
+AS_THEY_COME = Options()

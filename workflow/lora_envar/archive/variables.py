@@ -1,0 +1,68 @@
+"""Fields of the state in a dataset, by their names in files, and in the units of the state."""
+
+import xarray as xr
+
+from ..state import SURFACE, VARIABLES
+from .axes import standard_axes
+
+GRAVITY = 9.80665  # m s-2, by which geopotential height becomes geopotential
+
+#: short name -> names in files beside the short and the long one: of ecCodes, CMIP, NCEP, MERRA-2
+ALIASES = {
+    "u10": ("10u", "uas", "U10M"),
+    "v10": ("10v", "vas", "V10M"),
+    "t2m": ("2t", "tas", "T2M"),
+    "msl": ("prmsl", "psl", "slp", "SLP"),
+    "z": ("gh", "geopotential_height", "zg", "hgt", "H"),
+    "q": ("hus", "shum", "QV"),
+    "u": ("ua", "uwnd", "U"),
+    "v": ("va", "vwnd", "V"),
+    "t": ("ta", "air", "T"),
+    "r": ("relative_humidity", "hur", "rhum", "RH"),
+}
+#: short name -> CF standard names that say enough; near the ground they do not
+STANDARD_NAMES = {
+    "msl": ("air_pressure_at_mean_sea_level", "air_pressure_at_sea_level"),
+    "z": ("geopotential", "geopotential_height"),
+    "q": ("specific_humidity",),
+    "u": ("eastward_wind",),
+    "v": ("northward_wind",),
+    "t": ("air_temperature",),
+    "r": ("relative_humidity",),
+}
+_HEIGHTS = ("gh", "geopotential_height", "zg", "hgt", "H")
+_UNITS = {"m/s": "m s-1", "m2/s2": "m2 s-2", "kg/kg": "kg kg-1", "1": "kg kg-1", "kelvin": "K", "pascal": "Pa"}
+
+
+def fields_of_state(dataset, source, options, times, notes):
+    """Pairs of short name and field on standard axes, in standard units, of a dataset."""
+    for short, aliases in ALIASES.items():
+        names = [name for name in (short, VARIABLES.get(short, (short,))[0], *aliases) if name in dataset.data_vars]
+        by_standard_name = STANDARD_NAMES.get(short, ())
+        names += [name for name, v in dataset.data_vars.items() if v.attrs.get("standard_name") in by_standard_name]
+        for name in dict.fromkeys(names):
+            field = standard_axes(dataset[name], source, options, times, notes)
+            if field is None or ("level" in field.dims) != (short not in SURFACE):
+                continue
+            if name not in (short, VARIABLES.get(short, ("",))[0]):
+                notes.append(f"found: {name} as {short}")
+            yield short, _standard_units(field, short, name, source, notes)
+            break
+
+
+def _standard_units(field: xr.DataArray, short: str, name: str, source: str, notes) -> xr.DataArray:
+    expected = "%" if short == "r" else VARIABLES[short][2]
+    units = str(field.attrs.get("units", "m" if name in _HEIGHTS else expected)).replace("**", "").replace("^", "")
+    units = units.strip()
+    if short == "z" and units in ("m", "gpm", "geopotential_meter"):
+        notes.append(f"converted: z from geopotential height {name} in m, times {GRAVITY} m s-2")
+        field, units = field * GRAVITY, expected
+    elif short == "msl" and units in ("hPa", "mb", "mbar", "millibars"):
+        notes.append(f"converted: msl from {units} to Pa")
+        field, units = field * 100.0, expected
+    elif short == "r" and units in ("1", "0-1"):
+        notes.append("converted: r from a fraction to per cent")
+        field, units = field * 100.0, expected
+    if units != expected and _UNITS.get(units.lower(), units) != expected:
+        raise ValueError(f"{source}: {name} is in {units!r}, expected {expected!r}")
+    return field.assign_attrs(units=expected)

@@ -1,0 +1,275 @@
+"""Messages of a PrepBUFR file, and the layouts of their templates by the tables that the file brings with it.
+
+pybufrkit reads the tables and expands the templates. A template becomes a list of fields and repetitions, by which
+`lanes` reads the values.
+
+Reference: https://www.emc.ncep.noaa.gov/emc/pages/infrastructure/bufrlib.php
+"""
+
+import logging
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pybufrkit.tables
+from pybufrkit.dataprocessor import BufrTableDefinitionProcessor
+from pybufrkit.decoder import Decoder
+from pybufrkit.descriptors import (
+    DelayedReplicationDescriptor,
+    ElementDescriptor,
+    FixedReplicationDescriptor,
+    OperatorDescriptor,
+    SequenceDescriptor,
+)
+from pybufrkit.tables import TableGroupCacheManager
+
+from .mnemonics import HEADER, WANTED
+
+# it warns of every table message that it takes the default of the centre's own tables
+logging.getLogger(pybufrkit.tables.__file__).setLevel(logging.ERROR)
+
+TABLES_CATEGORY = 11
+BYTE_COUNT = 63000  # descriptor of the length of a subset in bytes, itself included
+LARGEST_GAP = 64  # bytes between messages: lengths of Fortran records and padding
+
+
+class PrepBufrError(ValueError):
+    """A file is not what it should be; the message says what was found where."""
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Message:
+    """Where a message stands in its file, and what its header says."""
+
+    start: int
+    end: int
+    values: int  # first byte of the first subset
+    category: int
+    cycle: datetime | None
+    subsets: int
+    descriptors: tuple[int, ...]
+
+
+def open_file(path):
+    """The bytes of a file, mapped into memory."""
+    try:
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise PrepBufrError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:  # an empty file cannot be mapped
+        raise PrepBufrError(f"{path}: is empty; get it again") from error
+
+
+def all_messages(path, data) -> Iterator[Message]:
+    """Headers of all messages."""
+    position, size = 0, len(data)
+    while True:
+        start = data.find(b"BUFR", position)
+        if start < 0 and position == 0:
+            raise PrepBufrError(f"{path}: is not BUFR: begins with {data[:8]!r} and holds no message; check the path")
+        if (size if start < 0 else start) - position > LARGEST_GAP:
+            raise PrepBufrError(f"{path}: is damaged: what stands at byte {position} is not BUFR; get it again")
+        if start < 0:
+            if data[position:].endswith((b"B", b"BU", b"BUF")):
+                raise PrepBufrError(
+                    f"{path}: is truncated: it ends at byte {size}, where a message begins; get it again"
+                )
+            return
+        end = start + int.from_bytes(data[start + 4 : start + 7], "big")
+        if end > size or start + 8 > size:
+            raise PrepBufrError(
+                f"{path}: is truncated: the message at byte {start} ends at {end}, the file at {size}; get it again"
+            )
+        try:
+            if end - start < 8 or data[end - 4 : end] != b"7777":
+                raise ValueError("it does not end where it says")
+            message = _header(path, data, start, end)
+        except PrepBufrError:
+            raise
+        except (IndexError, ValueError) as error:
+            raise PrepBufrError(f"{path}: is damaged: the message at byte {start}: {error}; get it again") from error
+        yield message
+        position = end
+
+
+def _header(path, data, start, end) -> Message:
+    """Sections 0, 1 and 3 of a message of edition 2 or 3."""
+    edition = data[start + 7]
+    if edition not in (2, 3):
+        raise PrepBufrError(f"{path}: the message at byte {start} is of BUFR edition {edition}; PrepBUFR is of 3")
+    section = start + 8
+    category, (year, month, day, hour, minute) = data[section + 8], data[section + 12 : section + 17]
+    century = data[section + 17] or (20 if year > 40 else 21)
+    has_second_section = data[section + 7] & 0x80
+    section += int.from_bytes(data[section : section + 3], "big")
+    if has_second_section:
+        section += int.from_bytes(data[section : section + 3], "big")
+    length = int.from_bytes(data[section : section + 3], "big")
+    if data[section + 6] & 0x40:
+        raise PrepBufrError(f"{path}: the message at byte {start} is compressed, which PrepBUFR is not; check the path")
+    packed = np.frombuffer(data[section + 7 : section + 7 + (length - 7) // 2 * 2], dtype=">u2").astype(int)
+    descriptors = (packed >> 14) * 100000 + (packed >> 8 & 63) * 1000 + (packed & 255)
+    cycle = None
+    if category != TABLES_CATEGORY:
+        cycle = datetime(100 * (century - 1) + year, month, day, hour, minute, tzinfo=UTC)
+    subsets = int.from_bytes(data[section + 4 : section + 6], "big")
+    return Message(start, end, section + length + 4, category, cycle, subsets, tuple(descriptors.tolist()))
+
+
+# --- tables and templates ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Field:
+    """Bits in a row; the name is None where nothing of them is wanted."""
+
+    name: str | None
+    width: int
+    scale: int = 0
+    reference: int = 0
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What stands as often as the number in front of it says; `width` is None where it varies."""
+
+    factor_width: int
+    members: tuple
+    names: frozenset
+    width: int | None
+
+
+class Tables:
+    """The tables of a file, and the layouts of the templates that they define."""
+
+    def __init__(self, path):
+        self.path, self.count = path, 0
+        self._elements, self._sequences, self._layouts = {}, {}, {}
+        self._group = None
+
+    def add(self, data, message: Message):
+        try:
+            decoded = Decoder().process(data[message.start : message.end], start_signature=None)
+            _, elements, sequences = BufrTableDefinitionProcessor().process(decoded)
+        except Exception as error:  # pybufrkit raises errors of many kinds
+            raise PrepBufrError(
+                f"{self.path}: the tables at byte {message.start} cannot be read ({error}); get the file again"
+            ) from error
+        self._elements.update(elements)
+        self._sequences.update(sequences)
+        self._layouts.clear()
+        self._group = None
+        self.count += 1
+
+    def category(self, message: Message) -> str:
+        """Name of the message's type."""
+        names = [self._sequences[f"{number:06d}"][0] for number in message.descriptors if self._defines(number)]
+        if not names:
+            raise PrepBufrError(
+                f"{self.path}: is BUFR, but not PrepBUFR: no tables define the message at byte {message.start}; give a "
+                "file that NCEP names prepbufr"
+            )
+        return names[0].split()[0]
+
+    def _defines(self, number):
+        return number >= 300000 and f"{number:06d}" in self._sequences
+
+    def layout(self, message: Message) -> tuple:
+        """Fields and repetitions of a subset, up to the last that is wanted."""
+        if message.descriptors not in self._layouts:
+            self._layouts[message.descriptors] = self._make_layout(message)
+        return self._layouts[message.descriptors]
+
+    def _make_layout(self, message):
+        where = f"{self.path}: the template of the message at byte {message.start}"
+        if message.descriptors[0] != BYTE_COUNT:
+            raise PrepBufrError(f"{where} has no length of subsets; only files written by NCEP's library are read")
+        cache = TableGroupCacheManager
+        try:
+            cache.invalidate()
+            cache.clear_extra_entries()
+            cache.add_extra_entries(self._elements, self._sequences)
+            self._group = self._group or cache.get_table_group()
+            layout = _layout(self._group.template_from_ids(*message.descriptors).members, {})
+        except PrepBufrError as error:
+            raise PrepBufrError(f"{where} {error}") from error
+        except Exception as error:  # pybufrkit raises errors of many kinds
+            raise PrepBufrError(f"{where} cannot be expanded ({error}); get the file again") from error
+        finally:
+            # its tables are the process's: leave nothing behind for other files
+            cache.clear_extra_entries()
+            cache.invalidate()
+        missing = sorted({*HEADER, "CAT"} - _names(layout))
+        if missing:
+            raise PrepBufrError(f"{where} lacks {', '.join(missing)}; this is not PrepBUFR")
+        while not _names(layout[-1:]):
+            layout = layout[:-1]
+        return layout
+
+
+def _layout(descriptors, operators: dict) -> tuple:
+    """Descriptors as fields and repetitions; operators change the fields that follow, also in other sequences."""
+    nodes = []
+    for descriptor in descriptors:
+        if isinstance(descriptor, SequenceDescriptor):
+            nodes += _layout(descriptor.members, operators)
+        elif isinstance(descriptor, FixedReplicationDescriptor):
+            nodes += _layout(descriptor.members, operators) * descriptor.n_repeats
+        elif isinstance(descriptor, DelayedReplicationDescriptor):
+            members = _layout(descriptor.members, operators)
+            varies = any(isinstance(node, Repeat) for node in members)
+            width = None if varies else sum(node.width for node in members)
+            nodes.append(Repeat(descriptor.factor.nbits, members, _names(members), width))
+        elif isinstance(descriptor, OperatorDescriptor):
+            if descriptor.id // 1000 not in (201, 202, 206, 207):
+                raise PrepBufrError(f"has the operator {descriptor.id}, which is not known here")
+            operators[descriptor.id // 1000] = descriptor.id % 1000
+        elif isinstance(descriptor, ElementDescriptor):
+            nodes.append(_field(descriptor, operators))
+        else:
+            raise PrepBufrError(f"has the descriptor {descriptor.id:06d}, which its tables do not define")
+    return _merge(nodes)
+
+
+def _field(descriptor, operators) -> Field:
+    width, scale, reference = descriptor.nbits, descriptor.scale, descriptor.refval
+    if not descriptor.unit.startswith(("CCITT", "CODE", "FLAG")):
+        digits = operators.get(207, 0)
+        width += (operators.get(201) or 128) - 128 + (10 * digits + 2) // 3
+        scale += (operators.get(202) or 128) - 128 + digits
+        reference *= 10**digits
+    width = operators.pop(206, width)
+    name = descriptor.name.split()[0]
+    return Field(name if name in WANTED else None, width, scale, reference)
+
+
+def _merge(nodes) -> tuple:
+    """Fields in a row of which nothing is wanted as one."""
+    merged = []
+    for node in nodes:
+        skipped = isinstance(node, Field) and node.name is None
+        if skipped and merged and isinstance(merged[-1], Field) and merged[-1].name is None:
+            merged[-1] = Field(None, merged[-1].width + node.width)
+        else:
+            merged.append(node)
+    return tuple(merged)
+
+
+def _names(nodes) -> frozenset:
+    """Names of all fields."""
+    parts = [node.names if isinstance(node, Repeat) else {node.name} - {None} for node in nodes]
+    return frozenset().union(*parts)
+
+
+def named_fields(layout) -> dict:
+    """Name -> field, of all that are wanted."""
+    found = {}
+    for node in layout:
+        found |= named_fields(node.members) if isinstance(node, Repeat) else {node.name: node}
+    return found
