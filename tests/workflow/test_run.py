@@ -190,7 +190,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     """SIGKILL to a job in mid-cycle, then to Snakemake itself; what is done is kept, and the end is the same."""
     run = Run(tmp_path)
     (tmp_path / "tiny.yaml").write_text((finished.folder / "tiny.yaml").read_text())
-    (tmp_path / "model.safetensors").write_bytes((finished.folder / "model.safetensors").read_bytes())
+    for name in ("model.safetensors", "stations.csv"):
+        shutil.copy(finished.folder / name, tmp_path / name)
     command = [
         sys.executable,
         "-m",
