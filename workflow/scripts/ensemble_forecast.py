@@ -4,6 +4,7 @@ from lora_envar.script import device, step
 
 with step(snakemake):
     import torch
+    from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import forecast, load_model
     from lora_envar.grid import Grid, regridder
     from lora_envar.state_file import StateFile, write_states
@@ -15,8 +16,8 @@ with step(snakemake):
     count = max(1, snakemake.params.members)
     state = torch.as_tensor(analysis.read(parse(start)), device=device())[None]
     before = parse(shift(start, -model.step_hours))
-    previous = [torch.as_tensor(StateFile(path).read(before), device=device()) for path in snakemake.input.before]
-    states = forecast(model, state, hours * count, torch.stack(previous) if previous else None, [parse(start)])
+    previous = read_members(snakemake.input.before, before, [], device())
+    states = forecast(model, state, hours * count, previous, [parse(start)])
     states = torch.cat(states[hours // model.step_hours - 1 :: hours // model.step_hours])
     valid = [parse(shift(start, hours * (lag + 1))) for lag in range(count)]
     if "background" in snakemake.output.keys():

@@ -4,6 +4,7 @@ from lora_envar.script import device, step
 
 with step(snakemake):
     import torch
+    from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import forecast, load_model
     from lora_envar.state_file import StateFile, write_states
     from lora_envar.timeline import name, parse, shift
@@ -13,8 +14,8 @@ with step(snakemake):
     leads = sorted(snakemake.params.lead_hours)
     state = torch.as_tensor(analysis.read(), device=device())[None]
     before = parse(shift(name(analysis.times[0]), -model.step_hours))
-    previous = [torch.as_tensor(StateFile(path).read(before), device=device()) for path in snakemake.input.before]
-    states = forecast(model, state, leads[-1], torch.stack(previous) if previous else None, analysis.times)
+    previous = read_members(snakemake.input.before, before, [], device())
+    states = forecast(model, state, leads[-1], previous, analysis.times)
     chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
     valid = [parse(shift(name(analysis.times[0]), lead)) for lead in leads]
     write_states(snakemake.output[0], chosen.cpu().numpy(), valid, analysis.grid)

@@ -83,7 +83,8 @@ def assimilate(
         if checks:
             background_error = np.full(len(table), np.nan)
             spread = torch.as_tensor(checks.background_error, dtype=state.dtype, device=device)[:, None, None]
-            at_rows = ObservationOperator(table.select(observed), grid, device=device)
+            # of constant fields: the slot does not matter
+            at_rows = observe if window is None else ObservationOperator(table.select(observed), grid, device=device)
             background_error[observed] = at_rows(spread.expand(len(CHANNELS), *grid.shape)).cpu()
             rejection = check_departures(table, departure, background_error, checks)
     used = rejection == REASONS["used"]

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from ..archive.layout import GAS_CONSTANT
 from ..state import LEVELS, SURFACE
 from .operator import outside_of_levels
 from .table import CODES, REASONS, Observations
 
 EARTH_RADIUS_KM = 6371.0
-GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air
 KAPPA = 0.2857  # R / cp of dry air
 
 #: smallest and largest value that is possible, in the units of the state; z less that of the standard atmosphere

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..archive.layout import GAS_CONSTANT, LAPSE_RATE
 from ..grid import Grid
 from ..seeds import derived_seed
 from ..state import LEVELS
 from ..timeline import hours_since_1970
+from .mnemonics import GRAVITY
 from .operator import ObservationOperator
 from .prepbufr import VARIABLES, Reports
-from .reports import GAS_CONSTANT, GRAVITY, LAPSE_RATE, ErrorTable, Orography
+from .reports import ErrorTable, Orography
 from .table import CODES, Observations
 
 GROSS = 10.0  # times the standard deviation of the error

@@ -18,15 +18,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..archive.layout import GAS_CONSTANT, LAPSE_RATE
 from ..grid import Grid
 from ..timeline import hours_since_1970
+from .mnemonics import GRAVITY
 from .operator import horizontal_weights
 from .prepbufr import VARIABLES, Reports, read_prepbufr
 from .table import CODES, REASONS, Observations, concatenate
 
-GRAVITY = 9.80665  # m s-2
-GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air
-LAPSE_RATE = 6.5e-3  # K m-1
 STANDARD_TEMPERATURE = 288.15  # K, at the sea
 
 SOUNDINGS = b"ADPUPA"

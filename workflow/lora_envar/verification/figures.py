@@ -16,6 +16,7 @@ from ..grid import Grid
 from ..observations.table import CODES, REASONS, Observations
 from ..state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
 from .gates import GATED
+from .observation_fit import nearest_level
 
 #: colours that stay apart for the colour-blind (Okabe and Ito)
 PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
@@ -102,8 +103,7 @@ def _departure_profile(profile, table, judged):
     for colour, name in zip(PALETTE[1:], UPPER_AIR, strict=False):
         rows = (table.variable == CODES[name]) & judged
         squares = (table.observation_minus_background[rows] / table.error[rows]) ** 2
-        nearest = np.abs(np.log(table.pressure[rows])[:, None] - np.log(LEVELS)).argmin(axis=1)
-        rms = [np.sqrt(squares[nearest == k].mean()) if (nearest == k).any() else np.nan for k in range(len(LEVELS))]
+        rms = pd.Series(squares).groupby(nearest_level(table.pressure[rows])).mean().reindex(LEVELS) ** 0.5
         profile.plot(rms, LEVELS, ".-", color=colour, label=name)
     profile.set(xlabel="root mean square of O - B over the observation error", ylabel="hPa", yscale="log")
     profile.invert_yaxis()
