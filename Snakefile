@@ -5,6 +5,9 @@ from snakemake.utils import min_version, validate
 
 min_version("9.0")
 
+# where Jupyter is installed, jsonschema builds grammars for formats that the schema here does not have: 5 s a start
+sys.modules.setdefault("rfc3987_syntax", None)
+
 # a month of cycles is a chain of some 500 jobs, deeper than Python's default stack
 sys.setrecursionlimit(10_000)
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
 from lora_envar.state import HEADLINE
-from lora_envar.tuning import best, candidates, rank
+from lora_envar.tuning import candidates
+from lora_envar.verification.ranking import best, rank
 from lora_envar.verification.score import COLUMNS
 
 

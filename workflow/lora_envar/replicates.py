@@ -1,8 +1,10 @@
 """Experiments that are repeated with other seeds, each with an observing network of its own."""
 
 import copy
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARK = "_seed_"
 
@@ -36,7 +38,7 @@ def group(name: str) -> str:
     return name.partition(MARK)[0]
 
 
-def grouped(scores: pd.DataFrame) -> pd.DataFrame:
+def grouped(scores: "pd.DataFrame") -> "pd.DataFrame":
     """Scores with replicates named by their group, and a column `seed` (0 where there are no replicates)."""
     parts = scores.experiment.str.partition(MARK)
-    return scores.assign(experiment=parts[0], seed=pd.to_numeric(parts[2]).fillna(0).astype(int))
+    return scores.assign(experiment=parts[0], seed=parts[2].replace("", "0").astype(int))

@@ -13,6 +13,8 @@ rule first_guess:
         "benchmarks/first_guess/{first}.tsv"
     wildcard_constraints:
         first=FIRST,
+    group:
+        block_of
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -49,6 +51,8 @@ rule ensemble_forecast:
     benchmark:
         "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
     priority: 10  # the chain with the most jobs a cycle decides when a run ends
+    group:
+        block_of
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -97,6 +101,8 @@ use rule ensemble_forecast as reanalysis_forecast with:
         "logs/reanalysis_forecast/{time}.log",
     benchmark:
         "benchmarks/reanalysis_forecast/{time}.tsv"
+    group:
+        "reanalysis_forecasts"
     params:
         model=config["forecast_model"],
         step_hours=STEP,
@@ -118,6 +124,8 @@ rule finetune_lora:
     benchmark:
         "benchmarks/finetune_lora/{experiment}/{time}.tsv"
     priority: 10  # the chain with the most jobs a cycle decides when a run ends
+    group:
+        block_of
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -164,6 +172,8 @@ rule assimilate:
         "logs/assimilate/{experiment}/{time}.log",
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
+    group:
+        block_of
     conda:
         "../../envs/torch.yaml"
     threads: 1

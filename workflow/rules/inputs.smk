@@ -155,6 +155,21 @@ FIRST = "|".join(
 )
 
 
+def block_of(wildcards):
+    """The submission to a cluster that a step of a cycle belongs to: one for the cycles of some days.
+
+    Cycles of a single-step experiment do not wait for each other, each is a submission.
+    """
+    first = wildcards.get("first") or f"{wildcards.experiment}/{wildcards.time}"
+    experiment, time = first.split("/")
+    if single_step(experiment):
+        return f"{experiment}_{time}"
+    start = period(experiment)[0]
+    block = timedelta(days=config["cycling"].get("block_days", 1))
+    number = (parse_time(time) - start) // block
+    return f"{experiment}_{time_name(start + number * block)}"
+
+
 def lags(experiment, time):
     """Valid times of the 6 h forecasts whose runs reach `time`: the youngest first, none older than the experiment."""
     first = cycles(experiment)[0]

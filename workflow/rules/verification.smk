@@ -9,6 +9,8 @@ rule medium_range_forecast:
         "logs/medium_range_forecast/{experiment}/{time}.log",
     benchmark:
         "benchmarks/medium_range_forecast/{experiment}/{time}.tsv"
+    group:
+        "medium_range_forecasts"
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -6,7 +6,7 @@ with step(snakemake):
     import pandas as pd
     import yaml
     from lora_envar.files import whole
-    from lora_envar.tuning import best, rank
+    from lora_envar.verification.ranking import best, rank
     from lora_envar.verification.score import after_spin_up, read_scores
 
     scores = pd.concat(map(read_scores, snakemake.input), ignore_index=True)

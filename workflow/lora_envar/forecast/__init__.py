@@ -1,4 +1,10 @@
-"""Forecast models behind one interface, and the registry that names them."""
+"""Forecast models behind one interface, and the registry that names them.
+
+Snakemake imports this module whenever it starts, and it starts twice in every job of a cluster: torch is imported where
+something is computed.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import inspect
@@ -6,11 +12,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-from ..grid import Grid
+    from ..grid import Grid
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,12 +57,14 @@ def _emulator(weights, device) -> ForecastModel:
 
 
 def _fengwu(weights, device, *, mean, deviation, grid=None) -> ForecastModel:
+    from ..grid import Grid
     from .fengwu import FengWu
 
     return FengWu.load(weights, mean, deviation, grid and Grid.from_settings(grid), device)
 
 
 def _exported(weights, device, *, grid, step_hours) -> ForecastModel:
+    from ..grid import Grid
     from .exported import Exported
 
     return Exported.load(weights, Grid.from_settings(grid), step_hours, device)
@@ -176,6 +185,8 @@ def forecast(
     FloatingPointError
         If a forecast holds values that are not finite.
     """
+    import torch
+
     if lead_hours % model.step_hours:
         raise ValueError(f"a lead of {lead_hours} h is not a multiple of the model's step of {model.step_hours} h")
     two_frames, timed = getattr(model, "history", 1) == 2, getattr(model, "timed", False)

@@ -1,0 +1,45 @@
+"""The best candidate of every method in a search for settings (see `tuning`)."""
+
+import numpy as np
+import pandas as pd
+
+from ..state import HEADLINE
+from .score import channel_of
+
+
+def rank(scores: pd.DataFrame, experiments: dict[str, dict]) -> pd.DataFrame:
+    """Candidates with their mean analysis RMSE of the headline variables, the best of each method first.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        With the columns of `score.COLUMNS`; only cycles to be compared.
+
+    Returns
+    -------
+    DataFrame
+        method, candidate, ratio (geometric mean over the headline variables of the RMSE over that of the method's first
+        candidate), settings, and one column a variable.
+    """
+    chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
+    squares = chosen.assign(channel=channel_of(chosen), square=chosen.value**2)
+    rmse = squares.pivot_table(index="experiment", columns="channel", values="square")[list(HEADLINE)] ** 0.5
+    rows = []
+    for name, experiment in experiments.items():
+        first = rmse.loc[next(n for n, e in experiments.items() if e["method"] == experiment["method"])]
+        ratio = float(np.exp(np.log(rmse.loc[name] / first).mean()))
+        rows.append(
+            {
+                "method": experiment["method"],
+                "candidate": name,
+                "ratio": ratio,
+                "settings": experiment["settings"],
+                **rmse.loc[name],
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["method", "ratio"], kind="stable", ignore_index=True)
+
+
+def best(table: pd.DataFrame) -> dict[str, dict]:
+    """Settings of the best candidate of every method, of a table of `rank`."""
+    return {row.method: row.settings for row in table.drop_duplicates("method").itertuples()}
