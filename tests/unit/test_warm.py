@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,7 +41,8 @@ def owner():
 def start(tmp_path, owner, body, **environment):
     path = tmp_path / "job.py"
     path.write_text(SCRIPT.format(package=str(ROOT / "workflow"), body=body))
-    environment = {**os.environ, warm.VARIABLE: str(owner), "PYTHONPATH": str(ROOT / "workflow"), **environment}
+    share = {warm.VARIABLE: f"{socket.gethostname()}:{owner}", "PYTHONPATH": str(ROOT / "workflow")}
+    environment = {**os.environ, **share, **environment}
     return subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
 
 

@@ -1,5 +1,6 @@
 """Files appear whole or not at all: everything is written under a temporary name and moved into place."""
 
+import glob
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,12 @@ def whole(path):
     """Give a temporary path in the same folder; move it to `path` when the block ends without an exception.
 
     The temporary file is removed when the block fails. A process that is killed leaves only the temporary name behind,
-    which no rule takes for an output.
+    which no rule takes for an output; the next one to write `path` removes it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary

@@ -4,9 +4,12 @@ Scripts import what they need inside of `step`, so that a failing import is repo
 a warm start (see `warm`) does not pay for imports.
 """
 
+import builtins
 import contextlib
 import os
+import resource
 import sys
+import time
 import traceback
 
 from . import warm
@@ -20,17 +23,19 @@ def prepare_environment(warm_start: bool):
     package_root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
-    os.environ.pop(warm.VARIABLE, None)
     if warm_start:
-        os.environ[warm.VARIABLE] = str(os.getpid())
+        warm.begin(sys.argv)
+    else:
+        os.environ.pop(warm.VARIABLE, None)
 
 
 @contextlib.contextmanager
 def step(job):
     """Run the body of a rule's script.
 
-    All output goes to the rule's log. An error that is due to the input ends the step with one line, in the log and on
-    the terminal, and exit status 1; its traceback is in the log alone.
+    All output goes to the rule's log, whose last line says what the step took (see `verification.costs`). An error
+    that is due to the input ends the step with one line, in the log and on the terminal, and exit status 1; its
+    traceback is in the log alone.
 
     Parameters
     ----------
@@ -51,7 +56,13 @@ def step(job):
             import torch
 
             torch.set_num_threads(job.threads)
-            yield
+            start = time.perf_counter()
+            with _clocked_imports() as imports:
+                yield
+            work = time.perf_counter() - start - imports[0]
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            cpu, megabytes = used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+            print(f"took {work:.3f} s, {cpu:.3f} s of CPU, {megabytes:.0f} MB")
         except _EXPECTED as error:
             traceback.print_exc(file=log)
             what = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
@@ -59,6 +70,27 @@ def step(job):
             print(line, file=log)
             print(line, file=terminal, flush=True)
             sys.exit(1)
+
+
+@contextlib.contextmanager
+def _clocked_imports():
+    """Give a list of one number: the seconds that imports take, which are no work of the step's."""
+    plain, seconds = builtins.__import__, [0.0]
+
+    def clocked(*arguments, **options):
+        builtins.__import__ = plain
+        start = time.perf_counter()
+        try:
+            return plain(*arguments, **options)
+        finally:
+            seconds[0] += time.perf_counter() - start
+            builtins.__import__ = clocked
+
+    builtins.__import__ = clocked
+    try:
+        yield seconds
+    finally:
+        builtins.__import__ = plain
 
 
 def device() -> str:

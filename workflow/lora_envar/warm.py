@@ -2,16 +2,21 @@
 
 A script's `step` hands its job over here: it connects to the run's server (starting it if there is none), passes its
 command line, environment and standard streams, and ends as the forked child ends. The server only imports; it computes
-nothing and touches no GPU. It ends with the Snakemake process that it belongs to. Whatever goes wrong before a child
-has started leads to a plain start, silently. Set ``warm_start: false`` in the configuration to do without.
+nothing and touches no GPU, so that a job's GPU memory goes with the job. It ends with the Snakemake process that it
+belongs to. Whatever goes wrong before a child has started leads to a plain start, silently. ``warm_start: false`` in
+the configuration does without.
+
+On a cluster, the server belongs to the Snakemake process that runs the steps of a submission, on its node. A submission
+of one step has none.
 
 A child of the server is no descendant of the job's own process: a rule's `benchmark` has its wall time, but not its
-memory and CPU time.
+memory and CPU time. The last line of its log has these.
 """
 
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import runpy
@@ -26,7 +31,7 @@ import time
 import traceback
 from pathlib import Path
 
-#: environment variable: process id of the Snakemake process whose jobs share a server
+#: environment variable, host:pid of the Snakemake process whose jobs share a server
 VARIABLE = "LORA_ENVAR_WARM"
 #: imported before the first fork: what nearly all jobs need
 MODULES = (
@@ -47,14 +52,27 @@ _STATUS = struct.Struct("i")
 _LENGTH = struct.Struct("I")
 
 
+def begin(arguments: list[str]):
+    """Let the jobs of this Snakemake process, started with these arguments, share a server.
+
+    One that a cluster has started for a single job does without.
+    """
+    targets = arguments[arguments.index("--target-jobs") + 1 :] if "--target-jobs" in arguments else []
+    single = len(list(itertools.takewhile(lambda argument: not argument.startswith("--"), targets))) == 1
+    if single:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = f"{socket.gethostname()}:{os.getpid()}"
+
+
 def hand_over() -> int | None:
     """Run this process' script in a warm child and give its wait status; None if it has to be run here."""
-    owner = os.environ.get(VARIABLE)
-    if not owner:
+    host, _, owner = os.environ.get(VARIABLE, "").partition(":")
+    if host != socket.gethostname() or not _alive(int(owner)):
         return None
     try:
         connection = _connect(int(owner))
-    except (OSError, ValueError):
+    except OSError:
         return None
     environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
     message = json.dumps({"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "environment": environment}).encode()
@@ -172,12 +190,10 @@ def serve(owner: int):
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True
+    return state not in "ZX"  # a zombie is dead
 
 
 def _start(connection, listener, children):

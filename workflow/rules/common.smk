@@ -12,6 +12,7 @@ from lora_envar.configuration import (
     with_tuned_settings,
 )
 from lora_envar.forecast import TWO_FRAMES, model_files
+from lora_envar.groups import check_groups_in_linear_time
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.tuning import candidates
@@ -31,6 +32,7 @@ try:
 except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None
 
+check_groups_in_linear_time()
 prepare_environment(config.get("warm_start", True))
 
 # hours between the two frames from which some forecast models start

@@ -117,6 +117,8 @@ rule finetune_lora:
         last_year=tuning_samples_of_last_year,
         before=tuned_before,
         vae="results/background/vae.safetensors",
+        # not read: the steps of a block follow each other, so that none shares its GPU
+        background="results/{experiment}/{time}/background.nc",
     output:
         "results/{experiment}/{time}/adapters.safetensors",
     log:

@@ -213,6 +213,8 @@ rule write_report:
         shown=SHOWN,
         time=cycles(SHOWN)[-1],
         spin_up=spin_up_ends(),
+        benchmarks="benchmarks",
+        logs="logs",
     script:
         "../scripts/write_report.py"
 
@@ -239,6 +241,7 @@ rule write_results:
     params:
         title=config["verification"].get("title", "Results"),
         benchmarks="benchmarks",
+        logs="logs",
         experiments=[e for e in COMPARED if method_of(e).error_model],
         spin_up=spin_up_ends(),
     script:

@@ -5,8 +5,9 @@ from lora_envar.script import step
 with step(snakemake):
     import pandas as pd
     from lora_envar.files import whole
+    from lora_envar.tables import read_table
 
     for name in ("fits", "rejections"):
-        table = pd.concat(map(pd.read_csv, snakemake.input[name]), ignore_index=True)
+        table = pd.concat(map(read_table, snakemake.input[name]), ignore_index=True)
         with whole(snakemake.output[name]) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")

@@ -6,6 +6,7 @@ with step(snakemake):
     from lora_envar.observations.table import read_observations
     from lora_envar.state_file import Archive, read_state
     from lora_envar.timeline import parse
+    from lora_envar.verification.costs import read_costs
     from lora_envar.verification.report import Case, Tables, write_report
 
     time = parse(snakemake.params.time)
@@ -25,4 +26,5 @@ with step(snakemake):
         Tables.read(snakemake.input, snakemake.params.spin_up),
         case,
         snakemake.input.coastline,
+        read_costs(snakemake.params.benchmarks, snakemake.params.logs),
     )

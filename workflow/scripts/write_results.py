@@ -3,15 +3,17 @@
 from lora_envar.script import step
 
 with step(snakemake):
-    import pandas as pd
     from lora_envar.files import whole
     from lora_envar.replicates import grouped
+    from lora_envar.tables import read_table
+    from lora_envar.verification import costs
+    from lora_envar.verification.observation_fit import shown
     from lora_envar.verification.report import mean_errors
-    from lora_envar.verification.results import cost, ensembles, observation_section, page
+    from lora_envar.verification.results import cost, ensembles, page, table_sections
     from lora_envar.verification.score import after_spin_up, read_scores
 
     spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
-    comparison = pd.read_csv(snakemake.input.comparison, dtype={"level": "Int64"})
+    comparison = read_table(snakemake.input.comparison, dtype={"level": "Int64"})
     scores = read_scores(snakemake.input.scores)
     errors = mean_errors(scores, spin_up).drop(columns="unit")
     analyses = grouped(after_spin_up(scores[scores.kind == "analysis"], spin_up))
@@ -32,6 +34,7 @@ with step(snakemake):
         ensembles(snakemake.input.ensembles, spin_up),
     )
     if snakemake.input.fits:
-        text += "\n" + observation_section(*map(pd.read_csv, snakemake.input.fits))
+        text += table_sections(shown(*map(read_table, snakemake.input.fits)))
+    text += table_sections(costs.shown(costs.read_costs(snakemake.params.benchmarks, snakemake.params.logs)))
     with whole(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

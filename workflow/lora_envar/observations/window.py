@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from ..forecast import ForecastModel
 from ..grid import Grid
 from ..state import NAMES
+from ..tables import read_table
 from ..timeline import from_hours
 from .operator import ObservationOperator
 from .table import Observations
@@ -154,7 +155,7 @@ def read_model_error(path, slots: int, slot_hours: int) -> torch.Tensor:
     ValueError
         If it is of other slots.
     """
-    table = pd.read_csv(path).pivot(index="lead_hours", columns="channel", values="rmse")
+    table = read_table(path).pivot(index="lead_hours", columns="channel", values="rmse")
     wanted = [slot * slot_hours for slot in range(slots)]
     if list(table.index) != wanted or set(table) != set(NAMES):
         raise ValueError(

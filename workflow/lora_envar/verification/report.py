@@ -15,6 +15,8 @@ from ..grid import Grid
 from ..observations.table import Observations
 from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
+from ..tables import read_table
+from . import costs
 from .figures import error_curves, maps
 from .observation_fit import shown
 from .score import after_spin_up, channel_of
@@ -48,11 +50,11 @@ class Tables:
     @classmethod
     def read(cls, paths, first) -> "Tables":
         names = ("scores", "comparison", "model_gates", "cycling_gates", "forecast")
-        tables = {name: pd.read_csv(getattr(paths, name)) for name in names}
+        tables = {name: read_table(getattr(paths, name)) for name in names}
         for name in ("scores", "comparison"):
             tables[name]["level"] = tables[name]["level"].astype("Int64")
         tables["scores"] = grouped(tables["scores"])
-        fits = tuple(map(pd.read_csv, paths.fits))  # of experiments with reports
+        fits = tuple(map(read_table, paths.fits))  # of experiments with reports
         return cls(first={group(name): time for name, time in first.items()}, fits=fits, **tables)
 
 
@@ -105,8 +107,8 @@ def _forecast_scores(tables: Tables) -> pd.DataFrame | None:
     return wide[[name for name in tables.first if name in wide]].reset_index()
 
 
-def write_report(paths, config: dict, tables: Tables, case: Case, coastline):
-    """Write the figures (paths.maps, paths.curves) and the page (paths.html)."""
+def write_report(paths, config: dict, tables: Tables, case: Case, coastline, run_costs: pd.DataFrame):
+    """Write the figures (paths.maps, paths.curves) and the page (paths.html); `run_costs` as of `read_costs`."""
     stations = np.unique(np.stack([case.observations.longitude, case.observations.latitude], axis=1), axis=0)
     fields = (case.truth, case.background, case.analysis)
     maps(paths.maps, case.experiment, case.time, case.grid, *fields, stations, pd.read_csv(coastline))
@@ -124,7 +126,7 @@ def write_report(paths, config: dict, tables: Tables, case: Case, coastline):
         summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
         maps=_embedded(paths.maps),
         curves=_embedded(paths.curves),
-        fits=shown(*tables.fits) if tables.fits else [],
+        sections=(shown(*tables.fits) if tables.fits else []) + costs.shown(run_costs),
         case=case,
         settings=yaml.safe_dump(config, sort_keys=False, width=110),
         spin_up=config["verification"]["spin_up_cycles"],

@@ -7,7 +7,7 @@ import pandas as pd
 from ..observations.table import attribute
 from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
-from .observation_fit import shown
+from ..tables import read_table
 from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
@@ -46,7 +46,7 @@ def ensembles(files: list[str], spin_up: dict[str, str]) -> pd.DataFrame:
     """Means over the cycles after the spin-up of tables of `ensemble.diagnose`, a row a group of experiments."""
     if not files:
         return pd.DataFrame()
-    table = after_spin_up(pd.concat(map(pd.read_csv, files), ignore_index=True), spin_up)
+    table = after_spin_up(pd.concat(map(read_table, files), ignore_index=True), spin_up)
     return grouped(table).groupby("experiment", sort=False).mean(numeric_only=True).drop(columns="seed")
 
 
@@ -111,12 +111,9 @@ def page(
     return "\n\n".join(parts) + "\n"
 
 
-def observation_section(fits: pd.DataFrame, rejections: pd.DataFrame) -> str:
-    """The tables of `observation_fit.shown` as a part of the page."""
-    parts = []
-    for title, about, headers, rows in shown(fits, rejections):
-        parts += [f"## {title}", about, _table(headers, rows)]
-    return "\n\n".join(parts) + "\n"
+def table_sections(tables: list[tuple[str, str, list[str], list[list[str]]]]) -> str:
+    """Parts of the page, one a title, explanation, headers and rows."""
+    return "".join(f"\n## {title}\n\n{about}\n\n{_table(headers, rows)}\n" for title, about, headers, rows in tables)
 
 
 def _cell(row) -> str:

@@ -10,6 +10,7 @@ from scores.continuous import additive_bias, rmse
 
 from ..grid import Grid
 from ..state import CHANNELS, NAMES
+from ..tables import read_table
 
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}
@@ -83,8 +84,12 @@ def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.nd
 
 
 def read_scores(path) -> pd.DataFrame:
-    """A table that `score_all` gave, from its file."""
-    return pd.read_csv(path, dtype={"level": "Int64"})
+    """A table that `score_all` gave, from its file; ValueError where rows of a state are missing."""
+    table = read_table(path, dtype={"level": "Int64"})
+    rows = table.groupby(["experiment", "valid_time", "kind", "lead_hours"]).size()
+    if (rows != len(CHANNELS) * len(REGIONS) * len(METRICS)).any():
+        raise ValueError(f"{path}: lacks rows; remove it, and it is made again")
+    return table
 
 
 def channel_of(table: pd.DataFrame) -> pd.Series:
