@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import cache
 
 # the package works installed; where it is not (a rule's conda environment), its folder is found by this
 sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
@@ -113,10 +114,12 @@ def archive_end(time):
     return FINER[1] if FINER and FINER[0] <= time <= FINER[1] else ARCHIVE_END
 
 
+@cache
 def period(experiment):
     return [parse_time(text) for text in EXPERIMENTS[experiment]["period"]]
 
 
+@cache
 def cycles(experiment):
     """Names of an experiment's analysis times."""
     return [time_name(time) for time in times(*period(experiment), STEP)]

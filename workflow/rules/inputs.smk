@@ -32,16 +32,21 @@ def nmc_times(block):
     )
 
 
+@cache
+def times_by_day():
+    """The times at which observations are wanted, by the day of the analyses that want them."""
+    days = {}
+    for name in EXPERIMENTS:
+        offsets = slots(name)
+        for time in cycles(name):
+            for offset in offsets:
+                slot = shift(time, offset)
+                days.setdefault(time[:8], set()).add(slot)
+    return {day: sorted(wanted) for day, wanted in days.items()}
+
+
 def day_times(day):
-    """The analysis times of a day that any experiment has."""
-    wanted = {
-        shift(time, offset)
-        for name in EXPERIMENTS
-        for time in cycles(name)
-        for offset in slots(name)
-        if time.startswith(day)
-    }
-    return sorted(wanted)
+    return times_by_day().get(day, [])
 
 
 def networks(source, origin=None):

@@ -1,0 +1,153 @@
+"""A small run through the SLURM profile, on a SLURM of this machine: what is asked of it, and what survives there."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from conftest import ROOT
+from one_node import OneNode, missing
+from test_run import digests
+from tiny import Run, tiny_configuration
+
+pytestmark = pytest.mark.slurm
+
+PROFILE = ROOT / "workflow" / "profiles" / "slurm"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    if absent := missing():
+        pytest.skip(f"no SLURM here: {', '.join(absent)} not found")
+    node = OneNode(tmp_path_factory.mktemp("slurm"))
+    yield node
+    node.stop()
+
+
+class SlurmRun(Run):
+    """A working folder whose jobs go to SLURM."""
+
+    def __init__(self, folder, node):
+        super().__init__(folder)
+        self.node = node
+
+    def start(self, *arguments):
+        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--configfile", "small.yaml"]
+        # without accounting there is no sacct to ask, and jobs here are shorter than a site's
+        options = ["--profile", PROFILE, "--slurm-status-command", "squeue", "--slurm-no-account"]
+        options += ["--slurm-init-seconds-before-status-checks", "2", "--slurm-keep-successful-logs"]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        environment |= {"PATH": self.node.path, "PYTHONPATH": str(ROOT / "workflow")}
+        with open(self.folder / "run.log", "a") as log:
+            return subprocess.Popen(
+                [*map(str, [*command, *options, *arguments])], cwd=self.folder, stdout=log, stderr=log, env=environment
+            )
+
+    def log(self):
+        return (self.folder / "run.log").read_text()
+
+
+def configuration(folder):
+    """Two methods, four cycles in two blocks."""
+    config = tiny_configuration(folder)
+    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar")}
+    for experiment in config["experiments"].values():
+        experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
+    config["cycling"]["block_days"] = 0.5
+    del config["observations"]["reports"], config["tuning"]
+    config["archive"]["end"] = "2009-02-28T00"
+    config["archive"]["block_days"] = config["nmc"]["block_days"] = 20
+    config["verification"] |= {"ensembles": False, "references": ["3dvar"], "forecast": {"every_hours": 12}}
+    config["verification"]["forecast"]["lead_hours"] = [12]
+    return config
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """The run on this machine, without SLURM."""
+    run = Run(tmp_path_factory.mktemp("local"))
+    (run.folder / "small.yaml").write_text(yaml.safe_dump(configuration(run.folder)))
+    done = run.snakemake("--cores", 2, "--configfile", "small.yaml")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return run
+
+
+@pytest.fixture
+def waiting_for_cycles(local, slurm, tmp_path):
+    """A copy of the local run whose cycles are yet to be made, by SLURM."""
+    (tmp_path / "run").mkdir()
+    run = SlurmRun(tmp_path / "run", slurm)
+    for name in ("small.yaml", "model.safetensors", "window_model.safetensors", "stations.csv"):
+        shutil.copy2(local.folder / name, run.folder)
+    for part in ("archive", "background", "observations"):
+        shutil.copytree(local.folder / "results" / part, run.folder / "results" / part)
+    return run
+
+
+def submissions(slurm, before=()):
+    return [job for job in slurm.jobs() if job["JobId"] not in before]
+
+
+def test_all_jobs_go_to_their_partitions_with_their_gpus_and_give_the_local_bytes(local, slurm, tmp_path):
+    run = SlurmRun(tmp_path, slurm)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(configuration(tmp_path)))
+    assert run.start().wait(timeout=1500) == 0, run.log()[-5000:]
+    assert digests(tmp_path) == digests(local.folder)
+    jobs = submissions(slurm)
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    blocks = [job for job in jobs if any(f"rule_{name}_2009" in job["Comment"] for name in ("3dvar", "lora_envar"))]
+    assert len(blocks) == 4, "two methods, two blocks each"
+    for job in jobs:
+        gpus = sum("gpu" in part for part in job.get("TresPerJob", "").split(","))
+        on_gpu = job["Partition"] == "gpu"
+        assert gpus == on_gpu, job
+        if on_gpu:
+            assert job["TresPerJob"] == "gres:gpu:a100:1"
+    first = next(job for job in blocks if "lora_envar_20090226T00" in job["Comment"])
+    assert all(step in first["Comment"] for step in ("first_guess", "ensemble_forecast", "finetune_lora", "assimilate"))
+    assert first["TimeLimit"] == "03:00:00", "six steps of 30 minutes, one after the other"
+    assert first["MinMemoryNode"] == "16000M", "the most that one of them needs"
+    assert {job["Partition"] for job in jobs} == {"cpu", "gpu"}
+
+
+@pytest.mark.parametrize("blow", ["scancel", "kill"])
+def test_a_block_that_is_killed_keeps_its_finished_cycles_and_is_resumed(local, slurm, waiting_for_cycles, blow):
+    run, before = waiting_for_cycles, {job["JobId"] for job in slurm.jobs()}
+    process = run.start("--retries", "0")
+    cycle = run.folder / "results" / "lora_envar" / "20090226T00"
+    wait_until(lambda: (cycle / "analysis.nc").exists() and (cycle / "observations.nc").exists(), process, run)
+    if blow == "scancel":
+        block = next(job for job in submissions(slurm, before) if "lora_envar_20090226T00" in job["Comment"])
+        slurm.call("scancel", block["JobId"])
+    else:
+        pid = wait_until(lambda: writer_of(run.folder / "results" / "lora_envar"), process, run)
+        os.kill(pid, signal.SIGKILL)
+    finished = {path: path.stat().st_mtime_ns for path in cycle.iterdir() if not path.name.startswith(".")}
+    assert process.wait(timeout=600) != 0
+    expected = digests(local.folder)
+    assert digests(run.folder).items() <= expected.items(), "what is there is whole"
+    assert not (run.folder / "results" / "lora_envar" / "20090226T18" / "analysis.nc").exists()
+    assert run.start().wait(timeout=1500) == 0, run.log()[-5000:]
+    assert digests(run.folder) == expected
+    assert finished == {path: path.stat().st_mtime_ns for path in finished}, "made once"
+    assert not list(run.folder.rglob("results/**/.*.part"))
+
+
+def wait_until(condition, process, run, seconds=300):
+    for _ in range(seconds * 100):
+        if found := condition():
+            return found
+        assert process.poll() is None, run.log()[-5000:]
+        time.sleep(0.01)
+    raise AssertionError(f"not after {seconds} s: {run.log()[-3000:]}")
+
+
+def writer_of(folder):
+    """The process that is writing a file below a folder, by the file's temporary name."""
+    for path in folder.rglob(".*.part"):
+        return int(path.name.rsplit(".", 2)[1])
+    return None
