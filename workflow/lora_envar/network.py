@@ -125,7 +125,7 @@ class WindowAttention(nn.Module):
             for layer in (self.query, self.key, self.value)
         )
         size = self.window[0] * self.window[1]
-        bias = self.relative_bias[self.relative_index].view(size, size, self.heads).permute(2, 0, 1)
+        bias = self.relative_bias[self.relative_index].view(size, size, self.heads).permute(2, 0, 1)[None]
         if self.pole_mask is not None:
             bias = (bias + self.pole_mask).repeat(x.shape[0], 1, 1, 1)
         attended = functional.scaled_dot_product_attention(query, key, value, bias.to(query.dtype))

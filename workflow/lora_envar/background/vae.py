@@ -187,7 +187,7 @@ class SpectralVAE(VAE):
 
     def linear(self, latent: torch.Tensor) -> torch.Tensor:
         """y, (batch, channels, lat, lon), of latents (batch, latent channels, coefficients)."""
-        return self.harmonics.synthesise(per_wave(self.basis, latent, self.harmonics.degree))
+        return self.harmonics.synthesise(per_wave(self.basis, latent, self.harmonics))
 
     def encode(self, errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the latents, each (batch, latent channels, coefficients), of normalised errors."""
@@ -195,7 +195,7 @@ class SpectralVAE(VAE):
         noise = self.noise * torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device)
         inverse = torch.linalg.inv(basis.mT @ basis + noise)
         coefficients = self.harmonics.analyse(errors + self._run(self.encoder, errors))
-        mean = per_wave((inverse @ basis.mT).to(errors), coefficients, self.harmonics.degree)
+        mean = per_wave((inverse @ basis.mT).to(errors), coefficients, self.harmonics)
         variance = self.noise * inverse.diagonal(dim1=-2, dim2=-1)
         log_variance = (variance.log().to(errors) + self.log_variance)[self.harmonics.degree].T
         return mean, log_variance.expand_as(mean)
