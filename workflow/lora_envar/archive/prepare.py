@@ -113,7 +113,7 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
     """
     options, source = Options(tuple(derive)), str(path)
     harmonics = None if truncation is None else SphericalHarmonics(grid, truncation)
-    with xr.open_dataset(path) as dataset:
+    with xr.open_dataset(path, engine="netcdf4") as dataset:
         whole, _ = standard_dataset([(source, dataset)], options)
         if not whole.data_vars:
             refuse_incomplete(whole, source, options)
@@ -180,21 +180,22 @@ class Climatology:
 
 
 def climatology(archive: Archive, times) -> Climatology:
-    """Mean and anomaly standard deviation over the given times, in two passes over the archive.
+    """Mean and anomaly standard deviation over the given times.
 
     Raises
     ------
     ValueError
         If a channel does not vary.
     """
-    total = np.zeros((len(CHANNELS), *archive.grid.shape))
+    first = archive.read(times[0]).astype(np.float64)
+    total, square = np.zeros_like(first), np.zeros(len(CHANNELS))
     for time in times:
-        total += archive.read(time)
+        departure = archive.read(time) - first
+        total += departure
+        square += archive.grid.mean(departure**2)
     mean = total / len(times)
-    square = np.zeros(len(CHANNELS))
-    for time in times:
-        square += archive.grid.mean((archive.read(time) - mean) ** 2)
-    deviation = np.sqrt(square / len(times))
+    deviation = np.sqrt((square / len(times) - archive.grid.mean(mean**2)).clip(0.0))
+    mean += first
     if not (deviation > 0).all():
         constant = [CHANNELS[i].name for i in np.flatnonzero(~(deviation > 0))]
         raise ValueError(f"the archive's {', '.join(constant)} do not vary over {len(times)} times")
