@@ -24,6 +24,9 @@ from .layout import (
 )
 from .sources import open_datasets
 
+#: points of a channel that are prepared at once
+BATCH_POINTS = 65536
+
 
 @dataclass(frozen=True)
 class States:
@@ -119,12 +122,14 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
             refuse_incomplete(whole, source, options)
         times, to_grid = utc_times(whole), _to_grid(whole.latitude.values, whole.longitude.values, grid)
         states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
-        # one time after the other, since a finer grid's states may be too many to hold
-        for index in range(len(times)):
-            standard = whole.isel(time=[index]).load()
+        # a few times after the other: of a finer grid one, since its states may be too many to hold
+        count = max(1, BATCH_POINTS // (whole.latitude.size * whole.longitude.size))
+        for first in range(0, len(times), count):
+            part = slice(first, first + count)
+            standard = whole.isel(time=part).load()
             refuse_incomplete(standard, source, options)
             fields = to_grid(torch.from_numpy(stack(standard, source, options.derive)))
-            states[index] = (fields if harmonics is None else harmonics.project(fields))[0].numpy()
+            states[part] = (fields if harmonics is None else harmonics.project(fields)).numpy()
     return times, states
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from ..grid import Grid, SphericalHarmonics, finest_truncation
-from ..network import Network, NetworkSettings, mixed_precision
+from ..network import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..weights import load_weights, save_weights, settings_from
 from .error_model import ErrorModel
 from .prior import StandardNormal
@@ -121,7 +121,8 @@ class VAE(nn.Module):
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
         form = FORMS[settings["latents"]]
-        model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
+        with WithoutWeights():
+            model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 
