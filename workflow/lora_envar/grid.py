@@ -113,7 +113,8 @@ class SphericalHarmonics:
 
     Coefficients are the components along an orthonormal real basis, so that the area mean of a squared field is the
     sum of its squared coefficients: shape (..., (T + 1)^2), ordered by order m, then degree l, cosine before sine.
-    The transforms themselves are torch-harmonics'.
+    Legendre functions and quadrature are torch-harmonics'. Both sums, over longitude and over latitude, are matrix
+    products: at these truncations they and their adjoints are faster than an FFT.
 
     Parameters
     ----------
@@ -135,20 +136,27 @@ class SphericalHarmonics:
             raise ValueError(f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} resolves T{resolved}, not T{truncation}")
         self.grid, self.truncation, self.dtype = grid, truncation, dtype
         modes = truncation + 1
-        kind = _TORCH_HARMONICS_NAME[grid.kind]
-        self._forward = RealSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
-        self._inverse = InverseRealSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
+        sizes = {"lmax": modes, "mmax": modes, "grid": _TORCH_HARMONICS_NAME[grid.kind]}
+        forward, inverse = RealSHT(*grid.shape, **sizes).weights, InverseRealSHT(*grid.shape, **sizes).pct
+        order = torch.arange(modes)
+        angle = torch.outer(order.double(), torch.from_numpy(np.radians(grid.longitude)))
+        self.fourier = torch.stack([angle.cos(), -angle.sin()], 1).flatten(0, 1).to(device, dtype)
+        # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
+        both = torch.where(order == 0, 1.0, 2.0).double()
+        self.analysis_scale = ((both / (4.0 * np.pi)).sqrt() * (2.0 * np.pi / grid.nlon))[:, None, None]
+        self.synthesis_scale = (both * 4.0 * np.pi).sqrt()[:, None, None]
+        self._analysis = (self.analysis_scale * forward.mT).to(device, dtype)  # (T + 1, nlat, T + 1)
+        self._synthesis = (self.synthesis_scale * inverse).to(device, dtype)
         degree, order = np.tril_indices(modes)
         by_order = np.lexsort((degree, order))
         degree, order = degree[by_order], order[by_order]
-        self._flat = torch.as_tensor(degree * modes + order, device=device)
-        self._zonal = modes  # the m = 0 coefficients come first and have no sine part
+        sine = np.repeat([0, 1], [len(degree), len(degree) - modes])  # of order 0 there is no sine
+        degree, order = np.append(degree, degree[modes:]), np.append(order, order[modes:])
+        self._place = torch.as_tensor((2 * order + sine) * modes + degree, device=device)
         #: total wavenumber and order of each real coefficient, shape ((T + 1)^2,)
-        self.degree = torch.as_tensor(np.concatenate([degree, degree[modes:]]), device=device)
-        self.order = torch.as_tensor(np.concatenate([order, order[modes:]]), device=device)
-        # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
-        scale = np.where(order == 0, 1.0, np.sqrt(2.0)) / np.sqrt(4.0 * np.pi)
-        self._scale = torch.as_tensor(scale, dtype=dtype, device=device)
+        self.degree, self.order = torch.as_tensor(degree, device=device), torch.as_tensor(order, device=device)
+        #: place of each in a table of T + 1 rows, one a wavenumber, of 2 T + 1 columns
+        self.place_by_wave = torch.as_tensor(degree * (2 * modes - 1) + order + sine * truncation, device=device)
 
     @property
     def size(self) -> int:
@@ -157,30 +165,36 @@ class SphericalHarmonics:
 
     def analyse(self, field: torch.Tensor) -> torch.Tensor:
         """Coefficients, shape (..., (T + 1)^2), of fields of shape (..., nlat, nlon)."""
-        return self.to_real(self._forward(field))
+        return self.from_table(self.orders(field) @ self._analysis, field.shape[:-2])
 
     def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Fields, shape (..., nlat, nlon), of coefficients of shape (..., (T + 1)^2)."""
-        return self._inverse(self.to_complex(coefficients))
-
-    def to_real(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """Real coefficients, (..., (T + 1)^2), of torch-harmonics' complex ones, (..., T + 1, T + 1)."""
-        coefficients = spectrum.flatten(-2)[..., self._flat] * self._scale
-        return torch.cat([coefficients.real, coefficients.imag[..., self._zonal :]], dim=-1)
-
-    def to_complex(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """The way back of `to_real`."""
-        real = coefficients[..., : len(self._flat)]
-        sine = coefficients[..., len(self._flat) :]
-        imaginary = torch.cat([torch.zeros_like(real[..., : self._zonal]), sine], dim=-1)
-        modes = self.truncation + 1
-        full = torch.complex(real, imaginary) / self._scale
-        spectrum = full.new_zeros((*full.shape[:-1], modes * modes)).index_copy(-1, self._flat, full)
-        return spectrum.unflatten(-1, (modes, modes))
+        return self.fields(self.table(coefficients) @ self._synthesis, coefficients.shape[:-1])
 
     def project(self, field: torch.Tensor) -> torch.Tensor:
         """Remove all that the truncation does not hold, shape unchanged."""
-        return self.synthesise(self.analyse(field))
+        return self.fields(self.orders(field) @ self._analysis @ self._synthesis, field.shape[:-2])
+
+    def orders(self, field: torch.Tensor) -> torch.Tensor:
+        """Sums over longitude, (T + 1, cosine and sine of all fields, nlat), of fields of shape (..., nlat, nlon)."""
+        return (self.fourier @ field.flatten(0, -2).mT).view(self.truncation + 1, -1, self.grid.nlat)
+
+    def fields(self, orders: torch.Tensor, shape) -> torch.Tensor:
+        """Fields, (*shape, nlat, nlon), of which `orders` are the parts of each order."""
+        return (orders.reshape(len(self.fourier), -1).mT @ self.fourier).view(*shape, *self.grid.shape)
+
+    def table(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Coefficients as a table (T + 1 orders, cosine and sine of all fields, T + 1 degrees) with zeros between."""
+        rows, modes = 2 * (self.truncation + 1), self.truncation + 1
+        flat = coefficients.reshape(-1, self.size)
+        full = flat.new_zeros(len(flat), rows * modes).index_copy(1, self._place, flat)
+        return full.view(-1, rows, modes).transpose(0, 1).reshape(modes, -1, modes)
+
+    def from_table(self, table: torch.Tensor, shape) -> torch.Tensor:
+        """The way back of `table`, to (*shape, (T + 1)^2)."""
+        rows, modes = 2 * (self.truncation + 1), self.truncation + 1
+        full = table.view(rows, -1, modes).transpose(0, 1).reshape(-1, rows * modes)
+        return full.index_select(1, self._place).view(*shape, self.size)
 
     def power(self, field: torch.Tensor) -> torch.Tensor:
         """Variance per total wavenumber, shape (..., T + 1); its sum is the area mean of the squared field."""
@@ -190,7 +204,7 @@ class SphericalHarmonics:
 
 
 class VectorHarmonics:
-    """Stream function and velocity potential of winds, and back, by torch-harmonics' vector transform.
+    """Stream function and velocity potential of winds, and back, with torch-harmonics' vector harmonics.
 
     Coefficients are laid out as those of `SphericalHarmonics`; psi and chi are in m2 s-1 and have no mean.
 
@@ -203,20 +217,27 @@ class VectorHarmonics:
     def __init__(self, harmonics: SphericalHarmonics):
         self.harmonics = harmonics
         grid, modes = harmonics.grid, harmonics.truncation + 1
-        dtype, device = harmonics.dtype, harmonics.degree.device
-        kind = _TORCH_HARMONICS_NAME[grid.kind]
-        self._forward = RealVectorSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
-        self._inverse = InverseRealVectorSHT(*grid.shape, lmax=modes, mmax=modes, grid=kind).to(device, dtype)
+        sizes = {"lmax": modes, "mmax": modes, "grid": _TORCH_HARMONICS_NAME[grid.kind]}
+        forward, inverse = RealVectorSHT(*grid.shape, **sizes).weights, InverseRealVectorSHT(*grid.shape, **sizes).dpct
+        forward = EARTH_RADIUS * harmonics.analysis_scale * torch.cat([*forward.mT], 1)
+        inverse = harmonics.synthesis_scale / EARTH_RADIUS * torch.cat([*inverse], 1)
+        self._analysis, self._synthesis = (matrix.to(harmonics.fourier) for matrix in (forward, inverse))
 
     def analyse(self, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Coefficients of psi and chi, each (..., (T + 1)^2), of winds (..., nlat, nlon) in m s-1."""
-        spectrum = self._forward(torch.stack([u, v], dim=-3)) * EARTH_RADIUS
-        return self.harmonics.to_real(spectrum[..., 0, :, :]), self.harmonics.to_real(spectrum[..., 1, :, :])
+        tables = _turned(self.harmonics.orders(u), self.harmonics.orders(v))
+        return tuple(self.harmonics.from_table(table @ self._analysis, u.shape[:-2]) for table in tables)
 
     def synthesise(self, psi: torch.Tensor, chi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Winds, each (..., nlat, nlon) in m s-1, of coefficients (..., (T + 1)^2) of psi and chi."""
-        spectrum = torch.stack([self.harmonics.to_complex(psi), self.harmonics.to_complex(chi)], dim=-3)
-        return (self._inverse(spectrum) / EARTH_RADIUS).unbind(-3)
+        tables = _turned(self.harmonics.table(psi), self.harmonics.table(chi))
+        return tuple(self.harmonics.fields(table @ self._synthesis, psi.shape[:-1]) for table in tables)
+
+
+def _turned(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(a, i b) and (-b, i a) of tables a and b whose second dimension is real parts, then imaginary ones."""
+    imaginary = [torch.cat([-im, re], 1) for re, im in (part.chunk(2, dim=1) for part in (first, second))]
+    return torch.cat([first, imaginary[1]], -1), torch.cat([-second, imaginary[0]], -1)
 
 
 class LinearBalance:

@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 
 def mixed_precision(device: torch.device, wanted: bool) -> torch.autocast:
@@ -23,6 +24,25 @@ def mixed_precision(device: torch.device, wanted: bool) -> torch.autocast:
         capabilities = torch.cpu.get_capabilities()
         native = any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted and native)
+
+
+class WithoutWeights(TorchFunctionMode):
+    """Networks built within it draw no initial weights, for which those of a file are about to be put."""
+
+    active = False
+
+    def __enter__(self):
+        WithoutWeights.active = True
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        WithoutWeights.active = False
+        return super().__exit__(*error)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (nn.init.kaiming_uniform_, nn.init.uniform_):  # what torch's own layers call
+            return kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,7 @@ class WindowAttention(nn.Module):
             for layer in (self.query, self.key, self.value)
         )
         size = self.window[0] * self.window[1]
-        bias = self.relative_bias[self.relative_index].view(size, size, self.heads).permute(2, 0, 1)
+        bias = self.relative_bias[self.relative_index].view(size, size, self.heads).permute(2, 0, 1)[None]
         if self.pole_mask is not None:
             bias = (bias + self.pole_mask).repeat(x.shape[0], 1, 1, 1)
         attended = functional.scaled_dot_product_attention(query, key, value, bias.to(query.dtype))
@@ -255,7 +275,8 @@ class Network(nn.Module):
         self.core = _blocks(settings, settings.core_depth, settings.core_width, settings.core_heads, coarsest)
         self.scatter = nn.Linear(settings.core_width, groups * width)
         self.decoders = nn.ModuleList(GroupDecoder(settings, channels) for channels in settings.outputs)
-        self.apply(_initialise)
+        if not WithoutWeights.active:
+            self.apply(_initialise)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         expected = (sum(self.settings.inputs), *self.settings.shape)

@@ -5,6 +5,7 @@ Variables are named as in WeatherBench (geopotential, temperature, ...), so that
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -85,20 +86,29 @@ def _coordinate(dataset, name, values, kind, units, standard_name):
 class StateFile:
     """Reads states from a file of `write_states`, with checks that name the file and the variable.
 
+    Parameters
+    ----------
+    path : path
+    keep_open : bool
+        Whether the file stays open, for many reads.
+
     Raises
     ------
     ValueError
         If the file cannot be opened, lacks a variable or a time, or holds values that are not finite.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, keep_open: bool = False):
         self.path = Path(path)
+        self._opened = None  # what is kept open for the next state
         try:
             with netCDF4.Dataset(self.path) as dataset:
                 dataset.set_auto_mask(False)
                 kind, nlat, nlon = json.loads(dataset.grid)
                 self.grid = Grid(kind, nlat, nlon)
                 self.times = [from_hours(hour) for hour in dataset["time"][:]]
+            if keep_open:
+                self._opened = netCDF4.Dataset(self.path)
         except FileNotFoundError:
             raise ValueError(f"{path}: no such file; run the rule that makes it") from None
         except (OSError, AttributeError, IndexError, RuntimeError) as error:
@@ -115,7 +125,7 @@ class StateFile:
             )
         index = 0 if time is None else self.times.index(time)
         parts = []
-        with netCDF4.Dataset(self.path) as dataset:
+        with nullcontext(self._opened) if self._opened else netCDF4.Dataset(self.path) as dataset:
             dataset.set_auto_mask(False)
             for short, (long, *_) in VARIABLES.items():
                 try:
@@ -150,7 +160,7 @@ class Archive:
     """States spread over the files of an archive, by valid time."""
 
     def __init__(self, paths):
-        self._files = [StateFile(path) for path in paths]
+        self._files = [StateFile(path, keep_open=True) for path in paths]
         self._by_time = {time: file for file in self._files for time in file.times}
         self.times = sorted(self._by_time)
         self.grid = self._files[0].grid

@@ -162,8 +162,8 @@ def minimise(
         return value
 
     with torch.enable_grad():
-        closure()
-        first = history.pop()
+        known = [closure()]
+        first = history[0]
         optimiser = torch.optim.LBFGS(
             [control],
             max_iter=settings.iterations,
@@ -172,7 +172,7 @@ def minimise(
             tolerance_grad=settings.gradient_reduction * first[2],
             tolerance_change=0.0,
         )
-        optimiser.step(closure)
+        optimiser.step(lambda: known.pop() if known else closure())  # its first evaluation is that of the start
     if not best[0] <= first[0]:
         raise DivergenceError(
             f"the minimisation ended at a cost of {best[0]:.6g}, above the {first[0]:.6g} it began at"

@@ -24,6 +24,9 @@ from .layout import (
 )
 from .sources import open_datasets
 
+#: points of a channel that are prepared at once
+BATCH_POINTS = 65536
+
 
 @dataclass(frozen=True)
 class States:
@@ -113,18 +116,20 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
     """
     options, source = Options(tuple(derive)), str(path)
     harmonics = None if truncation is None else SphericalHarmonics(grid, truncation)
-    with xr.open_dataset(path) as dataset:
+    with xr.open_dataset(path, engine="netcdf4") as dataset:
         whole, _ = standard_dataset([(source, dataset)], options)
         if not whole.data_vars:
             refuse_incomplete(whole, source, options)
         times, to_grid = utc_times(whole), _to_grid(whole.latitude.values, whole.longitude.values, grid)
         states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
-        # one time after the other, since a finer grid's states may be too many to hold
-        for index in range(len(times)):
-            standard = whole.isel(time=[index]).load()
+        # a few times after the other: of a finer grid one, since its states may be too many to hold
+        count = max(1, BATCH_POINTS // (whole.latitude.size * whole.longitude.size))
+        for first in range(0, len(times), count):
+            part = slice(first, first + count)
+            standard = whole.isel(time=part).load()
             refuse_incomplete(standard, source, options)
             fields = to_grid(torch.from_numpy(stack(standard, source, options.derive)))
-            states[index] = (fields if harmonics is None else harmonics.project(fields))[0].numpy()
+            states[part] = (fields if harmonics is None else harmonics.project(fields)).numpy()
     return times, states
 
 
@@ -180,21 +185,22 @@ class Climatology:
 
 
 def climatology(archive: Archive, times) -> Climatology:
-    """Mean and anomaly standard deviation over the given times, in two passes over the archive.
+    """Mean and anomaly standard deviation over the given times.
 
     Raises
     ------
     ValueError
         If a channel does not vary.
     """
-    total = np.zeros((len(CHANNELS), *archive.grid.shape))
+    first = archive.read(times[0]).astype(np.float64)
+    total, square = np.zeros_like(first), np.zeros(len(CHANNELS))
     for time in times:
-        total += archive.read(time)
+        departure = archive.read(time) - first
+        total += departure
+        square += archive.grid.mean(departure**2)
     mean = total / len(times)
-    square = np.zeros(len(CHANNELS))
-    for time in times:
-        square += archive.grid.mean((archive.read(time) - mean) ** 2)
-    deviation = np.sqrt(square / len(times))
+    deviation = np.sqrt((square / len(times) - archive.grid.mean(mean**2)).clip(0.0))
+    mean += first
     if not (deviation > 0).all():
         constant = [CHANNELS[i].name for i in np.flatnonzero(~(deviation > 0))]
         raise ValueError(f"the archive's {', '.join(constant)} do not vary over {len(times)} times")

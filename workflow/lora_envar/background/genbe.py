@@ -147,7 +147,7 @@ class GenBE(ErrorModel):
             parts[name] = self.modes[name]["modes"] @ (deviation * part.view_as(deviation))
         balanced = self.variables.balance(parts["psi"])
         for name, matrices in self.balance.items():
-            parts[name] = parts[name] + per_wave(matrices, balanced, self.variables.harmonics.degree)
+            parts[name] = parts[name] + per_wave(matrices, balanced, self.variables.harmonics)
         increment = self.variables.synthesise(**parts)
         return increment if self._projection is None else self._projection.project(increment)
 

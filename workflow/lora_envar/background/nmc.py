@@ -31,17 +31,21 @@ def nmc_differences(
     to_error_grid : function
         Regrids forecasts; only what it returns is kept.
     """
-    starts = sorted({*hours, *(hour + tau for hour in hours)})
-    short, long = {}, {}
     wanted = set(hours)
-    for first in range(0, len(starts), batch):
-        part = starts[first : first + batch]
-        trajectory = forecast(torch.stack([state(hour) for hour in part]), 2 * tau, part)
-        half, full = (to_error_grid(trajectory[i]) for i in (len(trajectory) // 2 - 1, -1))
+    later = sorted({hour + tau for hour in hours} - wanted)  # these start forecasts of tau alone
+    parts = [
+        (lead, starts[first : first + batch])
+        for lead, starts in ((2 * tau, sorted(wanted)), (tau, later))
+        for first in range(0, len(starts), batch)
+    ]
+    short, long = {}, {}
+    for number, (lead, part) in enumerate(parts, 1):
+        trajectory = forecast(torch.stack([state(hour) for hour in part]), lead, part)
+        half, full = (to_error_grid(trajectory[len(trajectory) * tau // lead - 1]), to_error_grid(trajectory[-1]))
         for index, hour in enumerate(part):
             if hour - tau in wanted:
                 short[hour] = half[index].clone()
             if hour in wanted:
                 long[hour] = full[index].clone()
-        progress(f"forecasts {first + len(part)}/{len(starts)}")
+        progress(f"batch {number}/{len(parts)} of forecasts")
     return torch.stack([long[hour] - short[hour + tau] for hour in hours])

@@ -57,8 +57,9 @@ class LowRankNormal(nn.Module):
         return small, torch.linalg.solve(small, self.up, left=False)
 
     def inverse(self, latent: torch.Tensor) -> torch.Tensor:
-        _, solved = self._inner()
-        return latent - (latent.flatten(1) @ self.down.T @ solved.T).view_as(latent)
+        small = torch.eye(len(self.down)).to(self.down) + self.down @ self.up
+        inner = torch.linalg.solve(small, self.down @ latent.flatten(1).T)
+        return latent - (self.up @ inner).T.view_as(latent)
 
     def divergence(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """KL(N(mean, diag variance) || N(0, (1 + B A) (1 + B A)^T)) per sample, (batch,).

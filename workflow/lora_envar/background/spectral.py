@@ -51,16 +51,20 @@ class SpectralCovariance:
         return self._total / self._count
 
 
-def per_wave(matrices: torch.Tensor, coefficients: torch.Tensor, degree: torch.Tensor) -> torch.Tensor:
+def per_wave(matrices: torch.Tensor, coefficients: torch.Tensor, harmonics: SphericalHarmonics) -> torch.Tensor:
     """Apply to every coefficient the matrix of its total wavenumber.
 
     Parameters
     ----------
     matrices : (T + 1, outputs, inputs)
     coefficients : (..., inputs, (T + 1)^2)
-    degree : ((T + 1)^2,)
     """
-    return torch.einsum("noi,...in->...on", matrices[degree], coefficients)
+    waves, place = harmonics.truncation + 1, harmonics.place_by_wave
+    table = coefficients.new_zeros(*coefficients.shape[:-1], waves * (2 * waves - 1)).index_copy(
+        -1, place, coefficients
+    )
+    mixed = matrices @ table.unflatten(-1, (waves, -1)).transpose(-3, -2)
+    return mixed.transpose(-3, -2).flatten(-2).index_select(-1, place)
 
 
 def covariance_root(covariance: torch.Tensor, floor: float = 1e-6) -> torch.Tensor:
@@ -89,17 +93,13 @@ class SpectralField:
         if root.shape[0] != harmonics.truncation + 1:
             raise ValueError(f"a root of {root.shape[0]} wavenumbers does not fit T{harmonics.truncation}")
         self.harmonics, self.channels = harmonics, root.shape[1]
-        by_wave = torch.argsort(harmonics.degree, stable=True)
-        self._back = torch.argsort(by_wave)
-        self._sizes = [2 * wave + 1 for wave in range(harmonics.truncation + 1)]
-        self._roots = [matrix.contiguous() for matrix in root]
+        self._root, self._back = root, torch.argsort(torch.argsort(harmonics.degree, stable=True))
         self.control_size = self.channels * harmonics.size
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         """Field of shape (channels, lat, lon) of a control vector of length `control_size`."""
-        parts = control.view(self.channels, -1).split(self._sizes, dim=1)
-        mixed = torch.cat([root @ part for root, part in zip(self._roots, parts, strict=True)], dim=1)
-        return self.harmonics.synthesise(mixed[:, self._back])
+        coefficients = control.view(self.channels, -1).index_select(1, self._back)  # it is ordered by wavenumber
+        return self.harmonics.synthesise(per_wave(self._root, coefficients, self.harmonics))
 
 
 class GaussianErrorModel(ErrorModel):

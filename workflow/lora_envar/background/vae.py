@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from ..grid import Grid, SphericalHarmonics, finest_truncation
-from ..network import Network, NetworkSettings, mixed_precision
+from ..network import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..weights import load_weights, save_weights, settings_from
 from .error_model import ErrorModel
 from .prior import StandardNormal
@@ -121,7 +121,8 @@ class VAE(nn.Module):
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
         form = FORMS[settings["latents"]]
-        model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
+        with WithoutWeights():
+            model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 
@@ -187,7 +188,7 @@ class SpectralVAE(VAE):
 
     def linear(self, latent: torch.Tensor) -> torch.Tensor:
         """y, (batch, channels, lat, lon), of latents (batch, latent channels, coefficients)."""
-        return self.harmonics.synthesise(per_wave(self.basis, latent, self.harmonics.degree))
+        return self.harmonics.synthesise(per_wave(self.basis, latent, self.harmonics))
 
     def encode(self, errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the latents, each (batch, latent channels, coefficients), of normalised errors."""
@@ -195,7 +196,7 @@ class SpectralVAE(VAE):
         noise = self.noise * torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device)
         inverse = torch.linalg.inv(basis.mT @ basis + noise)
         coefficients = self.harmonics.analyse(errors + self._run(self.encoder, errors))
-        mean = per_wave((inverse @ basis.mT).to(errors), coefficients, self.harmonics.degree)
+        mean = per_wave((inverse @ basis.mT).to(errors), coefficients, self.harmonics)
         variance = self.noise * inverse.diagonal(dim1=-2, dim2=-1)
         log_variance = (variance.log().to(errors) + self.log_variance)[self.harmonics.degree].T
         return mean, log_variance.expand_as(mean)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..grid import Grid, SphericalHarmonics
-from ..network import Network, NetworkSettings, mixed_precision
+from ..network import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..seeds import generator
 from ..training import TrainingSettings, train
 from ..weights import load_weights, save_weights, settings_from
@@ -67,7 +67,8 @@ class Emulator(nn.Module):
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
         step_hours = settings.get("step_hours", 6)  # files of before it was a setting
-        model = cls(Grid(**settings["grid"]), settings["truncation"], network, step_hours, device)
+        with WithoutWeights():
+            model = cls(Grid(**settings["grid"]), settings["truncation"], network, step_hours, device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 

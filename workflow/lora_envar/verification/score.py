@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from ..tables import read_table
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}
 METRICS = {"rmse": rmse, "bias": additive_bias}
+#: points of a channel that are scored at once
+BATCH_POINTS = 65536
 
 COLUMNS = [
     "experiment",
@@ -30,57 +33,58 @@ COLUMNS = [
 ]
 
 
-def score_state(state: np.ndarray, truth: np.ndarray, grid: Grid) -> pd.DataFrame:
-    """Scores of one state, (69, lat, lon), in the units of the state: a row per channel, region and metric.
+def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid) -> np.ndarray:
+    """Scores, (states, regions, metrics, 69), of states of shape (states, 69, lat, lon), in the units of the state.
 
     Bias is state minus truth.
     """
     coordinates = {"channel": list(NAMES), "latitude": grid.latitude, "longitude": grid.longitude}
     forecast, observed = (
-        xr.DataArray(field.astype(np.float64), coordinates, ("channel", "latitude", "longitude"))
-        for field in (state, truth)
+        xr.DataArray(fields.astype(np.float64), coordinates, ("state", "channel", "latitude", "longitude"))
+        for fields in (states, truths)
     )
     area = xr.DataArray(grid.area_weights, {"latitude": grid.latitude}, ("latitude",))
-    tables = []
-    for region, (south, north) in REGIONS.items():
-        inside = (area.latitude >= south) & (area.latitude <= north)
-        selected = [field.isel(latitude=inside.values) for field in (forecast, observed)]
-        for metric, function in METRICS.items():
-            values = function(*selected, preserve_dims="channel", weights=area[inside.values])
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "variable": [channel.variable for channel in CHANNELS],
-                        "level": [channel.level for channel in CHANNELS],
-                        "region": region,
-                        "metric": metric,
-                        "value": values.values,
-                        "unit": [channel.units for channel in CHANNELS],
-                    }
-                )
-            )
-    return pd.concat(tables, ignore_index=True)
+    values = np.empty((len(states), len(REGIONS), len(METRICS), len(CHANNELS)))
+    for region, (south, north) in enumerate(REGIONS.values()):
+        inside = ((area.latitude >= south) & (area.latitude <= north)).values
+        selected = [fields.isel(latitude=inside) for fields in (forecast, observed)]
+        for metric, function in enumerate(METRICS.values()):
+            values[:, region, metric] = function(
+                *selected, preserve_dims=("state", "channel"), weights=area[inside]
+            ).transpose("state", "channel")
+    return values
 
 
 def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.ndarray, np.ndarray]], grid: Grid):
-    """A table with `COLUMNS` of many states.
+    """A table with `COLUMNS` of many states: of each a row per region, metric and channel.
 
     Parameters
     ----------
     entries : iterable of (valid time, kind, lead in hours, state, truth)
         Kind is ``analysis``, ``background`` or ``forecast``.
     """
-    tables = []
-    for time, kind, lead, state, truth in entries:
-        table = score_state(state, truth, grid)
-        table.insert(0, "experiment", experiment)
-        table.insert(1, "valid_time", f"{time:%Y-%m-%dT%H}")
-        table.insert(2, "kind", kind)
-        table.insert(3, "lead_hours", lead)
-        tables.append(table)
-    combined = pd.concat(tables, ignore_index=True)[COLUMNS]
-    combined["level"] = combined["level"].astype("Int64")
-    return combined
+    entries, keys, values = iter(entries), [], []
+    while batch := list(islice(entries, max(1, BATCH_POINTS // (grid.nlat * grid.nlon)))):
+        keys += [(f"{time:%Y-%m-%dT%H}", kind, lead) for time, kind, lead, *_ in batch]
+        values.append(score_states(*(np.stack(fields) for fields in list(zip(*batch, strict=True))[3:]), grid))
+    index = pd.MultiIndex.from_product([range(len(keys)), REGIONS, METRICS, range(len(CHANNELS))])
+    state, region, metric, channel = (index.get_level_values(level) for level in range(4))
+    times, kinds, leads = (np.array(column)[state] for column in zip(*keys, strict=True))
+    return pd.DataFrame(
+        {
+            "experiment": experiment,
+            "valid_time": times,
+            "kind": kinds,
+            "lead_hours": leads,
+            "variable": np.array([channel.variable for channel in CHANNELS])[channel],
+            "level": pd.array([channel.level for channel in CHANNELS], dtype="Int64")[channel],
+            "region": region,
+            "metric": metric,
+            "value": np.concatenate(values).ravel(),
+            "unit": np.array([channel.units for channel in CHANNELS])[channel],
+        },
+        columns=COLUMNS,
+    )
 
 
 def read_scores(path) -> pd.DataFrame:
