@@ -55,7 +55,7 @@ class World:
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.random, self.seen = folder, random.Random(seed), collections.Counter()
-        self.expected, self._may_be_remade, self._mended = {}, set(), False
+        self.expected, self._may_be_remade, self._mended, self._next = {}, set(), False, []
         (folder / "resources").symlink_to(ROOT / "resources")
         self.results = folder / "results"
         self.results.mkdir()
@@ -83,7 +83,9 @@ class World:
 
     def round(self) -> str:
         """One fault, and the restart if the run has ended by itself; gives what happened."""
-        fault = self.random.choice(self.faults())
+        if not self._next:  # all kinds equally often
+            self._next = self.random.sample(self.faults(), len(self.faults()))
+        fault = self._next.pop()
         before = self._stamps()
         run = self._start()
         time.sleep(self.random.uniform(0, self.seconds))
