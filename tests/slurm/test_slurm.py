@@ -59,8 +59,7 @@ def configuration(folder):
         experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
     config["cycling"]["block_days"] = 0.5
     del config["observations"]["reports"], config["tuning"]
-    config["archive"]["end"] = "2009-02-28T00"
-    config["archive"]["block_days"] = config["nmc"]["block_days"] = 20
+    config["archive"]["block_days"] = config["nmc"]["block_days"] = 40
     config["verification"] |= {"ensembles": False, "references": ["3dvar"], "forecast": {"every_hours": 12}}
     config["verification"]["forecast"]["lead_hours"] = [12]
     return config

@@ -86,3 +86,21 @@ def test_without_an_owner_it_starts_plainly(tmp_path):
     job = start(tmp_path, gone.pid, "")
     out, _ = job.communicate(timeout=120)
     assert (job.returncode, int(out.split()[1])) == (0, job.pid)
+
+
+def test_a_server_of_another_host_is_not_asked(tmp_path, owner):
+    job = start(tmp_path, owner.pid, "", **{warm.VARIABLE: f"elsewhere:{owner.pid}"})
+    out, _ = job.communicate(timeout=120)
+    assert (job.returncode, int(out.split()[1])) == (0, job.pid)
+
+
+def test_only_a_process_of_several_jobs_gets_a_server(monkeypatch):
+    monkeypatch.delenv(warm.VARIABLE, raising=False)
+    warm.begin(["snakemake", "--target-jobs", "a:time=1", "--cores", "all"])
+    assert warm.VARIABLE not in os.environ
+    for arguments in (
+        ["snakemake", "--cores", "2"],
+        ["snakemake", "--target-jobs", "a:time=1", "b:", "--cores", "all"],
+    ):
+        warm.begin(arguments)
+        assert os.environ.pop(warm.VARIABLE) == f"{socket.gethostname()}:{os.getpid()}"

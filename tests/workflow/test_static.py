@@ -1,8 +1,10 @@
 """The workflow as text: lint, format, dry-runs, and what every rule declares."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -65,6 +67,21 @@ def test_the_slurm_profile_sends_every_rule_with_a_gpu_to_the_gpus():
     profile = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text())
     wanted = {rule for rule, resources in profile["set-resources"].items() if resources["slurm_partition"] == "gpu"}
     assert wanted == GPU_RULES | derived
+
+
+def test_what_snakemake_imports_starts_quickly():
+    text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
+    modules = sorted(set(re.findall(r"^from (lora_envar[.\w]*) import", text, re.MULTILINE)))
+    assert "lora_envar.configuration" in modules
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not {"torch", "scores", "xarray", "scipy"} & set(done.stdout.split())
 
 
 def test_snakefmt_and_lint_are_clean(run):
@@ -135,7 +152,7 @@ def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(era5):
     jobs = counts(output)
     assert jobs["reanalysis_forecast"] == 124 + 11 + 124 + 7, "all starts of 12 lags, and of 8 a year before"
     assert (jobs["assimilate"], jobs["finetune_lora"]) == (5 * 124 + 2 * 124, 2 * 124)
-    block = re.search(r"^rule assimilate:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
+    block = re.search(r"^ *rule assimilate:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
     for shown in ("gpu=1", "gpu_model=a100", "slurm_partition=gpu", "runtime=30"):
         assert shown in block
 

@@ -6,6 +6,7 @@ Snakemake 9 walks the whole graph from every job of every group, to see that no 
 
 from graphlib import CycleError, TopologicalSorter
 
+import snakemake.api  # noqa: F401  the graph's module alone is a circular import
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 
