@@ -154,7 +154,7 @@ def forecast_starts(experiment):
 
 def kept(path):
     """A path that is removed after its last use unless the configuration keeps it."""
-    return path if config["cycling"]["keep_members"] else temp(path)
+    return path if config["cycling"]["keep_forecasts"] else temp(path)
 
 
 def spin_up_ends():
