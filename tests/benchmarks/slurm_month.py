@@ -55,7 +55,7 @@ def project(folder: Path, cycles: int, block_days: float) -> list[str]:
     config["experiments"] = {name: config["experiments"][name] for name in METHODS}
     for experiment in config["experiments"].values():
         experiment["period"] = [f"{start:%Y-%m-%dT%H}", f"{end:%Y-%m-%dT%H}"]
-    config["cycling"] |= {"block_days": block_days, "keep_members": True}
+    config["cycling"] |= {"block_days": block_days, "keep_forecasts": True}
     config["archive"] |= {"end": "2009-05-01T00", "block_days": 200}
     config["verification"]["references"] = ["3dvar"]
     del config["observations"]["reports"], config["tuning"]

@@ -30,8 +30,9 @@ def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_states_come_back_exactly(tmp_path, states, small_grid):
-    write_states(tmp_path / "a.nc", states, [TIME], small_grid)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_states_come_back_exactly(tmp_path, states, small_grid, compressed):
+    write_states(tmp_path / "a.nc", states, [TIME], small_grid, compressed=compressed)
     file = StateFile(tmp_path / "a.nc")
     assert (file.grid, file.times) == (small_grid, [TIME])
     np.testing.assert_array_equal(file.read(TIME), states[0])
@@ -60,7 +61,7 @@ def test_nan_in_a_file_is_refused_by_file_and_variable(tmp_path, states, small_g
         read_state(tmp_path / "a.nc")
 
 
-@pytest.mark.parametrize("keep", [0, 100, 5000])
+@pytest.mark.parametrize("keep", [0, 100, 5000, -1])
 def test_a_truncated_file_is_refused_by_name(tmp_path, states, small_grid, keep):
     path = tmp_path / "a.nc"
     write_states(path, states, [TIME], small_grid)

@@ -1,4 +1,4 @@
-"""Bytes to download and to keep follow from the configuration."""
+"""Bytes to download, to write and to keep follow from the configuration."""
 
 import pytest
 import yaml
@@ -24,13 +24,23 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "archive_times": 300,
         "samples": 13512,
         "reports": 124,
-        "experiments": {"lora_envar": {"cycles": 124, "forecasts": 88, "members": 0}},
+        "reanalysis_members": 0,
+        "experiments": {"lora_envar": {"cycles": 124, "forecasts": 88, "members": 984}},
     }
     table = requirements(config, counts).set_index("item")
     assert table.loc["states of the training archive", "keep"] == 54056 * 69 * 128 * 256 * 4
     assert table.loc["files of reports", "download"] == 124 * 60_000_000
-    assert table.loc["lora_envar: background and analysis of a cycle", "keep"] == 124 * 2 * 286_554_240
-    assert not any("members" in item for item in table.index)
+    assert table.loc["lora_envar: analyses", "keep"] == 124 * 286_554_240
+    passing = [
+        "files of reports",
+        *(f"lora_envar: {kind}" for kind in ("backgrounds", "medium-range forecasts", "members")),
+    ]
+    assert (table.loc[passing, "keep"] == 0).all()
+    assert (table.loc[passing[1:], "write"] == [124 * 286_554_240, 88 * 286_554_240, 984 * 69 * 128 * 256 * 4]).all()
+    assert (table.drop(passing)["keep"] == table.drop(passing)["write"]).all()
+    assert "members from the reanalysis" not in table.index, "rows of nothing are left out"
+    everything = requirements({**config, "cycling": {**config["cycling"], "keep_forecasts": True}}, counts)
+    assert everything.keep.sum() - table.keep.sum() == table.loc[passing[1:], "write"].sum()
     at_full_scale = requirements({**config, "training": {**config["training"], "grid": config["grid"]}}, counts)
     assert at_full_scale.keep.sum() - table.keep.sum() > 10e12
     assert "together" in in_words(table.reset_index())

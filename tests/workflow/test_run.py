@@ -230,6 +230,35 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     assert digests(tmp_path) == digests(finished.folder)
 
 
+def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
+    """Analyses, departures, adapters and scores stay, of a period in two blocks; nothing is to be done again."""
+    run = Run(tmp_path)
+    config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
+    names = ("3dvar", "lora_envar", "single_step")
+    config["cycling"]["keep_forecasts"] = False
+    config["experiments"] = {name: config["experiments"][name] for name in names}
+    config["verification"]["references"] = ["3dvar"]
+    del config["tuning"], config["windows"]
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    for name in ("model.safetensors", "stations.csv"):
+        shutil.copy2(finished.folder / name, tmp_path / name)
+    for name in ("archive", "background"):
+        shutil.copytree(finished.folder / "results" / name, tmp_path / "results" / name)
+    command = ("--cores", 1, "--configfile", "tiny.yaml", "--rerun-triggers", "mtime", "--", "results/results.md")
+    done = run.snakemake(*command)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    before, after = digests(finished.folder), digests(tmp_path)
+    passing = ("background.nc", "members.nc", "forecast.nc")
+    for name in names:
+        expected = {path for path in before if path.startswith(f"results/{name}/") and not path.endswith(passing)}
+        assert {path for path in after if path.startswith(f"results/{name}/")} == expected
+        assert all(after[path] == before[path] for path in expected)
+    assert {path.stem for path in (tmp_path / "results/lora_envar/scores").iterdir()} == {"20090210", "20090227"}
+    assert not list((tmp_path / "results").glob("reanalysis_forecasts/*.nc"))
+    again = run.snakemake("-n", *command)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
 def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
     """The forecast model of two frames, through the rules; the frame before the first is the reanalysis'."""
     run = Run(tmp_path)

@@ -133,8 +133,9 @@ def test_the_paper_s_month_with_real_reports_says_what_it_downloads_and_keeps(er
     done = era5.snakemake("--cores", 1, "--configfile", "era5.yaml", overlay, "--", "storage")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["files", "of", "reports", "124", "7.44", "GB", "0", "B"] in lines, "one file of 60 MB a cycle"
-    assert "states of the training archive 54056 489 GB 489 GB".split() in lines
+    assert "files of reports 124 7.44 GB 7.44 GB 0 B".split() in lines, "one file of 60 MB a cycle"
+    assert "states of the training archive 54056 489 GB 489 GB 489 GB".split() in lines
+    assert "lora_envar: backgrounds 124 0 B 35.5 GB 0 B".split() in lines
     done = era5.snakemake("-n", "--configfile", "era5.yaml", overlay)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     jobs = counts(done.stdout + done.stderr)

@@ -48,7 +48,7 @@ def tiny_configuration(folder) -> dict:
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     small = {"kind": "gaussian", "latitudes": 16, "longitudes": 32, "truncation": 10}
     config |= {"grid": small, "error_grid": small}
-    config["archive"] |= {"end": "2009-03-12T00", "block_days": 10}
+    config["archive"] |= {"end": "2009-03-12T00", "block_days": 17}
     config["forecast_model"]["weights"] = "model.safetensors"
     config["nmc"] |= {"end": "2009-02-20T00", "every_hours": 12, "block_days": 5}
     config["vae"] |= {"initial_weights": None, "residual_draws": 16}

@@ -18,7 +18,8 @@ from .grid import Grid
 from .state import CHANNELS, LEVELS, NAMES, SURFACE, UPPER_AIR, VARIABLES
 from .timeline import from_hours, hours_since_1970
 
-#: deflation of level 1 after byte shuffling: most of what deflation can save on float32 fields, at the least time
+#: of files that are to be small: a third less, for some 15 times the processor's time to write (see
+#: tests/benchmarks/storage.py). Deflation of level 1 after byte shuffling is read everywhere, other filters are not
 _COMPRESSION = {"compression": "zlib", "complevel": 1, "shuffle": True}
 
 
@@ -34,8 +35,11 @@ def write_states(
     grid: Grid,
     attributes: dict | None = None,
     per_channel: dict[str, np.ndarray] | None = None,
+    compressed: bool = False,
 ):
     """Write states of shape (time, 69, lat, lon) valid at `times`, and values per channel, (69,), by name.
+
+    Compression costs more time than moving fewer bytes saves: it is for archives, not for the files of a cycle.
 
     Raises
     ------
@@ -58,12 +62,12 @@ def write_states(
         dataset["level"].positive = "down"
         _coordinate(dataset, "latitude", grid.latitude, "f8", "degrees_north", "latitude")
         _coordinate(dataset, "longitude", grid.longitude, "f8", "degrees_east", "longitude")
-        position = 0
+        position, compression = 0, _COMPRESSION if compressed else {}
         for short, (long, standard, units) in VARIABLES.items():
             upper = short in UPPER_AIR
             dimensions = ("time", "level", "latitude", "longitude") if upper else ("time", "latitude", "longitude")
-            chunks = (1,) * (len(dimensions) - 2) + grid.shape
-            variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **_COMPRESSION)
+            chunks = _chunks(dimensions, grid)
+            variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **compression)
             variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
             count = len(LEVELS) if upper else 1
             block = states[:, position : position + count]
@@ -74,6 +78,11 @@ def write_states(
             dataset.createVariable("channel", str, ("channel",))[:] = np.array(NAMES, dtype=object)
         for name, values in (per_channel or {}).items():
             dataset.createVariable(name, "f4", ("channel",))[:] = values
+
+
+def _chunks(dimensions, grid):
+    """One horizontal field each: states are read whole."""
+    return (1,) * (len(dimensions) - 2) + grid.shape
 
 
 def _coordinate(dataset, name, values, kind, units, standard_name):

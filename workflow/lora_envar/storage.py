@@ -1,4 +1,7 @@
-"""Bytes that a configuration will download and keep, before anything is started. All are upper bounds: uncompressed."""
+"""Bytes that a configuration will download, write and keep, before anything is started.
+
+All are upper bounds: uncompressed. What is written and not kept goes after its last use, block by block of the archive.
+"""
 
 import pandas as pd
 
@@ -38,49 +41,54 @@ def state_bytes(grid: dict) -> int:
 
 
 def requirements(config: dict, counts: dict) -> pd.DataFrame:
-    """What is downloaded and what is kept, by item.
+    """What is downloaded, what is written and what of it is kept, by item.
 
     Parameters
     ----------
     config : dict
         The configuration.
     counts : dict
-        training_times, archive_times, samples, reports (PrepBUFR files to download), and experiments: by name, cycles,
-        forecasts (states) and kept members (states on the error grid).
+        training_times, archive_times, samples, reports (PrepBUFR files to download), reanalysis_members (states on the
+        error grid), and experiments: by name, cycles, forecasts (states) and members (states on the error grid).
 
     Returns
     -------
     DataFrame
-        item, count, bytes_each, download (bytes), keep (bytes).
+        item, count, download (bytes), write (bytes), keep (bytes).
     """
     training = config.get("training", config)
     rows = []
 
-    def add(item, count, download, keep):
-        rows.append((item, count, count * download, count * keep))
+    def add(item, count, write, kept=True, download=0):
+        rows.append((item, count, count * download, count * write, count * write * kept))
 
     def archive_row(item, section, grid, count):
-        add(item, count, download_bytes(section, grid["latitudes"] * grid["longitudes"]), state_bytes(grid))
+        download = download_bytes(section, grid["latitudes"] * grid["longitudes"])
+        add(item, count, state_bytes(grid), download=download)
 
     if "training" in config:
         archive_row("states of the training archive", training["archive"], training["grid"], counts["training_times"])
     archive_row("states of the archive", config["archive"], config["grid"], counts["archive_times"])
-    add("samples of forecast errors", counts["samples"], 0, state_bytes(config["error_grid"]))
-    add("files of reports", counts["reports"], GDAS_FILE, 0)
     state, small = state_bytes(config["grid"]), state_bytes(config["error_grid"])
+    kept = config["cycling"]["keep_forecasts"]
+    add("samples of forecast errors", counts["samples"], small)
+    add("files of reports", counts["reports"], GDAS_FILE, False, GDAS_FILE)
+    add("members from the reanalysis", counts["reanalysis_members"], small, kept)
     for name, experiment in counts["experiments"].items():
-        add(f"{name}: background and analysis of a cycle", experiment["cycles"], 0, 2 * state)
-        add(f"{name}: medium-range forecasts", experiment["forecasts"], 0, state)
-        add(f"{name}: members", experiment["members"], 0, small)
-    table = pd.DataFrame(rows, columns=["item", "count", "download", "keep"])
+        add(f"{name}: analyses", experiment["cycles"], state)
+        add(f"{name}: backgrounds", experiment["cycles"], state, kept)
+        add(f"{name}: medium-range forecasts", experiment["forecasts"], state, kept)
+        add(f"{name}: members", experiment["members"], small, kept)
+    table = pd.DataFrame(rows, columns=["item", "count", "download", "write", "keep"])
     return table[table["count"] > 0].reset_index(drop=True)
 
 
 def in_words(table: pd.DataFrame) -> str:
     """The table for a terminal, with its sums."""
-    total = pd.DataFrame([("together", "", table.download.sum(), table.keep.sum())], columns=table.columns)
+    sizes = ["download", "write", "keep"]
+    total = pd.DataFrame([("together", "", *table[sizes].sum())], columns=table.columns)
     shown = pd.concat([table.astype({"count": object}), total], ignore_index=True)
-    for column in ("download", "keep"):
+    for column in sizes:
         shown[column] = shown[column].map(readable)
     return shown.to_string(index=False)
 

@@ -142,6 +142,7 @@ def settings(experiment):
     return {**known, **entry.get("settings", {})}
 
 
+@cache
 def forecast_starts(experiment):
     """Analysis times after the spin-up from which medium-range forecasts start."""
     wanted = config["verification"].get("forecast")
@@ -159,7 +160,7 @@ def forecast_starts(experiment):
 
 def kept(path):
     """A path that is removed after its last use unless the configuration keeps it."""
-    return path if config["cycling"]["keep_members"] else temp(path)
+    return path if config["cycling"]["keep_forecasts"] else temp(path)
 
 
 def spin_up_ends():

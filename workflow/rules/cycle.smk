@@ -6,7 +6,7 @@ rule first_guess:
         ),
         model=model_files(config["forecast_model"]),
     output:
-        "results/{first}/background.nc",
+        kept("results/{first}/background.nc"),
     log:
         "logs/first_guess/{first}.log",
     benchmark:
@@ -44,7 +44,7 @@ rule ensemble_forecast:
         ),
         model=model_files(config["forecast_model"]),
     output:
-        background="results/{experiment}/{time}/background.nc",
+        background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/members.nc"),
     log:
         "logs/ensemble_forecast/{experiment}/{time}.log",
@@ -74,7 +74,7 @@ rule ensemble_forecast:
 # Methods without an ensemble need the next background alone.
 use rule ensemble_forecast as background_forecast with:
     output:
-        background="results/{experiment}/{time}/background.nc",
+        background=kept("results/{experiment}/{time}/background.nc"),
     log:
         "logs/background_forecast/{experiment}/{time}.log",
     benchmark:

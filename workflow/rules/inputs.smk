@@ -277,13 +277,32 @@ def error_model_files(wildcards):
     return files
 
 
-def scored_files(kind):
-    return lambda wildcards: expand(
-        "results/{experiment}/{time}/{kind}.nc",
-        experiment=wildcards.experiment,
-        time=cycles(wildcards.experiment),
-        kind=kind,
-    )
+@cache
+def scored_cycles(experiment):
+    """An experiment's cycles by the archive's block that they lie in: those of a block are scored together."""
+    blocks = {}
+    for time in cycles(experiment):
+        path = archive_files(*[parse_time(time)] * 2)[0]
+        blocks.setdefault(Path(path).stem, []).append(time)
+    return blocks
+
+
+def scored_files(wildcards):
+    """Analyses, backgrounds and forecasts of a block's cycles, and the archive that they are scored against."""
+    experiment = wildcards.experiment
+    scored = scored_cycles(experiment)[wildcards.block]
+    starts = [time for time in scored if time in forecast_starts(experiment)]
+    leads = config["verification"].get("forecast", {}).get("lead_hours", [])
+    first, last = (parse_time(time) for time in (scored[0], scored[-1]))
+    ends = [parse_time(start) + timedelta(hours=max(leads)) for start in starts]
+    return {
+        "analyses": [f"results/{experiment}/{time}/analysis.nc" for time in scored],
+        "backgrounds": [
+            f"results/{experiment}/{time}/background.nc" for time in scored
+        ],
+        "forecasts": [f"results/{experiment}/{time}/forecast.nc" for time in starts],
+        "archive": archive_files(first, max([last, *ends])),
+    }
 
 
 # models are judged on the period of the experiments, apart from what they were fitted to
@@ -386,7 +405,13 @@ def storage_counts():
         for time in cycles(name)
     }
     downloaded = set(networks("prepbufr", "url"))
-    kept_members = config["cycling"]["keep_members"]
+    from_reanalysis = {
+        path
+        for name in COMPARED
+        for time in cycles(name)
+        for path in member_files(name, time) * single_step(name)
+        + last_year_files(name, time)
+    }
     return {
         "training_times": sum(len(archive_times(block)) for block in training),
         "archive_times": sum(
@@ -394,12 +419,12 @@ def storage_counts():
         ),
         "samples": sum(len(nmc_times(block)) for block in NMC_BLOCKS),
         "reports": 4 * sum(network in downloaded for network, _ in days),
+        "reanalysis_members": len(from_reanalysis) * reanalysis_leads(),
         "experiments": {
             name: {
                 "cycles": len(cycles(name)),
                 "forecasts": leads * len(forecast_starts(name)),
-                "members": kept_members
-                * len(cycles(name))
+                "members": (0 if single_step(name) else len(cycles(name)) - 1)
                 * ensemble_sizes(COMPARED[name])[0],
             }
             for name in COMPARED

@@ -1,4 +1,4 @@
-# What a configuration downloads and keeps: `snakemake storage`, before anything else is started.
+# What a configuration downloads, writes and keeps: `snakemake storage`, before anything else is started.
 rule storage:
     input:
         "results/storage.txt",

@@ -26,35 +26,16 @@ rule medium_range_forecast:
         "../scripts/medium_range_forecast.py"
 
 
+# In blocks, so that backgrounds and forecasts which are not kept go long before the experiment ends.
 rule score:
     input:
-        analyses=scored_files("analysis"),
-        backgrounds=scored_files("background"),
-        forecasts=lambda wildcards: expand(
-            "results/{experiment}/{time}/forecast.nc",
-            experiment=wildcards.experiment,
-            time=forecast_starts(wildcards.experiment),
-        ),
-        archive=lambda wildcards: archive_files(
-            period(wildcards.experiment)[0],
-            min(
-                archive_end(period(wildcards.experiment)[0]),
-                period(wildcards.experiment)[1]
-                + timedelta(
-                    hours=max(
-                        config["verification"]
-                        .get("forecast", {})
-                        .get("lead_hours", [0])
-                    )
-                ),
-            ),
-        ),
+        unpack(scored_files),
     output:
-        "results/{experiment}/scores.csv",
+        "results/{experiment}/scores/{block}.csv",
     log:
-        "logs/score/{experiment}.log",
+        "logs/score/{experiment}/{block}.log",
     benchmark:
-        "benchmarks/score/{experiment}.tsv"
+        "benchmarks/score/{experiment}/{block}.tsv"
     conda:
         "../../envs/verification.yaml"
     threads: 1
@@ -63,6 +44,28 @@ rule score:
         runtime=240,
     script:
         "../scripts/score.py"
+
+
+rule join_scores:
+    input:
+        lambda wildcards: [
+            f"results/{wildcards.experiment}/scores/{block}.csv"
+            for block in scored_cycles(wildcards.experiment)
+        ],
+    output:
+        "results/{experiment}/scores.csv",
+    log:
+        "logs/join_scores/{experiment}.log",
+    benchmark:
+        "benchmarks/join_scores/{experiment}.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    script:
+        "../scripts/join_scores.py"
 
 
 rule collect_scores:

@@ -1,4 +1,4 @@
-"""Rule count_storage: bytes that the configuration will download and keep."""
+"""Rule count_storage: bytes that the configuration will download, write and keep."""
 
 from lora_envar.script import step
 

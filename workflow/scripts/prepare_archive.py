@@ -11,4 +11,4 @@ with step(snakemake):
     times, states = prepare(
         snakemake.input[0], grid, snakemake.params.grid.get("truncation"), tuple(snakemake.params.derive)
     )
-    write_states(snakemake.output[0], states, times, grid)
+    write_states(snakemake.output[0], states, times, grid, compressed=True)
