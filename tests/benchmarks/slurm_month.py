@@ -44,7 +44,8 @@ def project(folder: Path, cycles: int, block_days: float) -> list[str]:
     """A copy of the project whose steps sleep, and what they need, empty; gives the targets."""
     shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy2(ROOT / "Snakefile", folder)
-    (folder / "resources").symlink_to(ROOT / "resources")
+    for part in ("resources", "envs"):
+        (folder / part).symlink_to(ROOT / part)
     for name, seconds in SECONDS.items():
         (folder / "workflow" / "scripts" / f"{name}.py").write_text(SLEEP.format(seconds=seconds))
     rest = f"{CYCLE_SECONDS - 4} - 6 * tunes"
@@ -60,9 +61,10 @@ def project(folder: Path, cycles: int, block_days: float) -> list[str]:
     config["verification"]["references"] = ["3dvar"]
     del config["observations"]["reports"], config["tuning"]
     (folder / "month.yaml").write_text(yaml.safe_dump(config))
-    days = {f"observations/sparse/{start + timedelta(days=day):%Y%m%d}.nc" for day in range((cycles + 3) // 4)}
-    models = ("genbe", "gaussian", "vae", "residual")
-    for name in (*days, "archive/states/20090210.nc", *(f"background/{model}.safetensors" for model in models)):
+    names = ["archive/states/20090210.nc", "archive/climatology.nc"]
+    names += [f"background/{model}.safetensors" for model in ("genbe", "gaussian", "vae", "residual")]
+    names += [f"observations/sparse/{start + timedelta(days=day):%Y%m%d}.nc" for day in range((cycles + 3) // 4)]
+    for name in names:
         path = folder / "results" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
