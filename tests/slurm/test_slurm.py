@@ -108,7 +108,7 @@ def test_all_jobs_go_to_their_partitions_with_their_gpus_and_give_the_local_byte
             assert job["TresPerJob"] == "gres:gpu:a100:1"
     first = next(job for job in blocks if "lora_envar_20090226T00" in job["Comment"])
     assert all(step in first["Comment"] for step in ("first_guess", "ensemble_forecast", "finetune_lora", "assimilate"))
-    assert first["TimeLimit"] == "03:00:00", "six steps of 30 minutes, one after the other"
+    assert first["TimeLimit"] == "01:10:00", "minutes of six steps are added: 10 + 10 + 15, twice"
     assert first["MinMemoryNode"] == "16000M", "the most that one of them needs"
     assert {job["Partition"] for job in jobs} == {"cpu", "gpu"}
 

@@ -154,7 +154,7 @@ def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(era5):
     assert jobs["reanalysis_forecast"] == 124 + 11 + 124 + 7, "all starts of 12 lags, and of 8 a year before"
     assert (jobs["assimilate"], jobs["finetune_lora"]) == (5 * 124 + 2 * 124, 2 * 124)
     block = re.search(r"^ *rule assimilate:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
-    for shown in ("gpu=1", "gpu_model=a100", "slurm_partition=gpu", "runtime=30"):
+    for shown in ("gpu=1", "gpu_model=a100", "slurm_partition=gpu", "runtime=15"):
         assert shown in block
 
 

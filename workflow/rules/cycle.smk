@@ -20,7 +20,7 @@ rule first_guess:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=30,
+        runtime=10,
         gpu=1,
         gpu_model="a100",
     params:
@@ -58,7 +58,7 @@ rule ensemble_forecast:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=30,
+        runtime=10,
         gpu=1,
         gpu_model="a100",
     params:
@@ -133,7 +133,7 @@ rule finetune_lora:
     threads: 1
     resources:
         mem_mb=16000,
-        runtime=30,
+        runtime=10,
         gpu=1,
         gpu_model="a100",
     params:
@@ -181,7 +181,7 @@ rule assimilate:
     threads: 1
     resources:
         mem_mb=16000,
-        runtime=30,
+        runtime=15,
         gpu=1,
         gpu_model="a100",
     params:
