@@ -121,7 +121,9 @@ class World:
     # what a user does
 
     def _start(self) -> subprocess.Popen:
-        self._command("--unlock", log="unlock.log").wait()
+        locks = self.folder / ".snakemake" / "locks"
+        if locks.is_dir() and any(locks.iterdir()):
+            self._command("--unlock", log="unlock.log").wait()
         # all by name: Snakemake does not make again what only finished files were made from
         files = [f"results/{name}" for name in sorted(self.expected)]
         return self._command("--cores", "2", "--rerun-incomplete", *files)
