@@ -253,12 +253,12 @@ class World:
         return {str(Path(path).relative_to("results")) for path in paths}
 
     def _check_processes(self, fault):
-        for _ in range(100):
+        for _ in range(600):
             left = self._processes()
             if not left:
                 return
             time.sleep(0.1)
-        raise Violation(f"{fault}: processes left after 10 s: {left}")
+        raise Violation(f"{fault}: processes left after a minute: {left}")
 
     def _processes(self):
         """Process id and command of all processes of the run."""

@@ -160,17 +160,19 @@ def _open(folder: Path) -> socket.socket:
 
 def serve(owner: int):
     """Import, listen, and fork a child a connection, until the owner is gone."""
-    for module in MODULES:
-        __import__(module)
     folder = _folder(owner)
-    path = folder / "socket"
-    path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(64)
-    listener.settimeout(0.5)
     children: dict[int, socket.socket] = {}
     try:
+        for module in MODULES:
+            if not _alive(owner):
+                return
+            __import__(module)
+        path = folder / "socket"
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen(64)
+        listener.settimeout(0.5)
         while _alive(owner):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
