@@ -73,6 +73,8 @@ def hand_over() -> int | None:
     try:
         connection = _connect(int(owner))
     except OSError:
+        if not _alive(int(owner)):
+            sys.exit(1)  # it ended meanwhile: nobody waits for this job
         return None
     environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
     message = json.dumps({"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "environment": environment}).encode()
