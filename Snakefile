@@ -23,6 +23,7 @@ validate(config, Path(workflow.current_basedir) / "workflow/schemas/config.schem
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/verification_inputs.smk"
 include: "workflow/rules/archive.smk"
 include: "workflow/rules/background.smk"
 include: "workflow/rules/observations.smk"

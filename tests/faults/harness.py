@@ -29,7 +29,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "workflow"), str(ROOT / "workflow")]
 
-from tiny import tiny_configuration  # noqa: E402
+from tiny import Run, two_methods  # noqa: E402
 
 MARK = "LORA_ENVAR_FAULTS"
 DISK_MB = 96
@@ -56,11 +56,11 @@ class World:
     def __init__(self, folder: Path, seed: int):
         self.folder, self.random, self.seen = folder, random.Random(seed), collections.Counter()
         self.expected, self._may_be_remade, self._mended, self._next = {}, set(), False, []
-        (folder / "resources").symlink_to(ROOT / "resources")
+        self.run = Run(folder)
         self.results = folder / "results"
         self.results.mkdir()
         self.mounted = os.geteuid() == 0 and not self._mount("-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs")
-        (folder / "small.yaml").write_text(yaml.safe_dump(_configuration(folder)))
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(two_methods(folder)))
         if self._start().wait() != 0:
             raise RuntimeError(f"the run without faults failed: {(folder / 'run.log').read_text()[-2000:]}")
         self.expected = self._digests()
@@ -123,24 +123,13 @@ class World:
     def _start(self) -> subprocess.Popen:
         locks = self.folder / ".snakemake" / "locks"
         if locks.is_dir() and any(locks.iterdir()):
-            self._command("--unlock", log="unlock.log").wait()
+            self._command("--unlock").wait()
         # all by name: Snakemake does not make again what only finished files were made from
         files = [f"results/{name}" for name in sorted(self.expected)]
         return self._command("--cores", "2", "--rerun-incomplete", *files)
 
-    def _command(self, *arguments, log="run.log"):
-        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--configfile", "small.yaml"]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        environment |= {MARK: str(self.folder), "PYTHONPATH": str(ROOT / "workflow")}
-        with open(self.folder / log, "w") as output:
-            return subprocess.Popen(
-                [*command, *arguments],
-                cwd=self.folder,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-            )
+    def _command(self, *arguments):
+        return self.run.start("--configfile", "tiny.yaml", *arguments, **{MARK: str(self.folder)})
 
     def _forget_the_cycles(self):
         for path in self.results.iterdir():
@@ -269,17 +258,6 @@ class World:
                     command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     found.append((int(entry.name), command[:90]))
         return sorted(found)
-
-
-def _configuration(folder):
-    config = tiny_configuration(folder)
-    config["experiments"] = {name: config["experiments"][name] for name in EXPERIMENTS}
-    for experiment in config["experiments"].values():
-        experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
-    del config["observations"]["reports"], config["tuning"]
-    config["verification"] |= {"ensembles": False, "references": ["3dvar"]}
-    config["verification"]["forecast"] = {"every_hours": 12, "lead_hours": [12]}
-    return config
 
 
 def main():

@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,7 +10,7 @@ import yaml
 from conftest import ROOT
 from one_node import OneNode, missing
 from test_run import digests
-from tiny import Run, tiny_configuration
+from tiny import Run, two_methods
 
 pytestmark = pytest.mark.slurm
 
@@ -36,32 +34,20 @@ class SlurmRun(Run):
         self.node = node
 
     def start(self, *arguments):
-        command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--configfile", "small.yaml"]
         # without accounting there is no sacct to ask, and jobs here are shorter than a site's
         options = ["--profile", PROFILE, "--slurm-status-command", "squeue", "--slurm-no-account"]
-        options += ["--slurm-init-seconds-before-status-checks", "2", "--slurm-keep-successful-logs"]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        environment |= {"PATH": self.node.path, "PYTHONPATH": str(ROOT / "workflow")}
-        with open(self.folder / "run.log", "a") as log:
-            return subprocess.Popen(
-                [*map(str, [*command, *options, *arguments])], cwd=self.folder, stdout=log, stderr=log, env=environment
-            )
+        options += ["--slurm-init-seconds-before-status-checks", 2, "--slurm-keep-successful-logs"]
+        return super().start("--configfile", "tiny.yaml", *options, *arguments, PATH=self.node.path)
 
     def log(self):
         return (self.folder / "run.log").read_text()
 
 
 def configuration(folder):
-    """Two methods, four cycles in two blocks."""
-    config = tiny_configuration(folder)
-    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar")}
-    for experiment in config["experiments"].values():
-        experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
+    """Four cycles in two blocks, of few files."""
+    config = two_methods(folder)
     config["cycling"]["block_days"] = 0.5
-    del config["observations"]["reports"], config["tuning"]
     config["archive"]["block_days"] = config["nmc"]["block_days"] = 40
-    config["verification"] |= {"ensembles": False, "references": ["3dvar"], "forecast": {"every_hours": 12}}
-    config["verification"]["forecast"]["lead_hours"] = [12]
     return config
 
 
@@ -69,9 +55,7 @@ def configuration(folder):
 def local(tmp_path_factory):
     """The run on this machine, without SLURM."""
     run = Run(tmp_path_factory.mktemp("local"))
-    (run.folder / "small.yaml").write_text(yaml.safe_dump(configuration(run.folder)))
-    done = run.snakemake("--cores", 2, "--configfile", "small.yaml")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    run.make(configuration(run.folder))
     return run
 
 
@@ -80,7 +64,7 @@ def waiting_for_cycles(local, slurm, tmp_path):
     """A copy of the local run whose cycles are yet to be made, by SLURM."""
     (tmp_path / "run").mkdir()
     run = SlurmRun(tmp_path / "run", slurm)
-    for name in ("small.yaml", "model.safetensors", "window_model.safetensors", "stations.csv"):
+    for name in ("tiny.yaml", "model.safetensors", "window_model.safetensors", "stations.csv"):
         shutil.copy2(local.folder / name, run.folder)
     for part in ("archive", "background", "observations"):
         shutil.copytree(local.folder / "results" / part, run.folder / "results" / part)
@@ -93,7 +77,7 @@ def submissions(slurm, before=()):
 
 def test_all_jobs_go_to_their_partitions_with_their_gpus_and_give_the_local_bytes(local, slurm, tmp_path):
     run = SlurmRun(tmp_path, slurm)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(configuration(tmp_path)))
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(configuration(tmp_path)))
     assert run.start().wait(timeout=1500) == 0, run.log()[-5000:]
     assert digests(tmp_path) == digests(local.folder)
     jobs = submissions(slurm)

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import netCDF4
@@ -44,9 +43,7 @@ EXPERIMENTS = (
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("run"))
-    (run.folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_configuration(run.folder)))
-    done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    run.make(tiny_configuration(run.folder))
     return run
 
 
@@ -192,22 +189,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
     (tmp_path / "tiny.yaml").write_text((finished.folder / "tiny.yaml").read_text())
     for name in ("model.safetensors", "stations.csv"):
         shutil.copy(finished.folder / name, tmp_path / name)
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        ROOT / "Snakefile",
-        "--configfile",
-        "tiny.yaml",
-        "--cores",
-        "1",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     for victim in ("job", "snakemake"):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = run.start("--cores", 1, "--configfile", "tiny.yaml")
         deadline = time.monotonic() + 300
         started = set((tmp_path / "logs").rglob("*/2009*.log")) if (tmp_path / "logs").exists() else set()
         while process.poll() is None and time.monotonic() < deadline:

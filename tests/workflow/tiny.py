@@ -22,16 +22,26 @@ class Run:
         (folder / "resources").symlink_to(ROOT / "resources")
 
     def snakemake(self, *arguments, timeout=600):
+        """Run it to its end."""
+        options = self._process(arguments) | {"timeout": timeout}
+        return subprocess.run(**options, capture_output=True, text=True)
+
+    def start(self, *arguments, log="run.log", **environment):
+        """Start it in a session of its own, with its output after what is in a log."""
+        options = self._process(arguments, **environment)
+        with open(self.folder / log, "a") as output:
+            return subprocess.Popen(**options, stdout=output, stderr=output, start_new_session=True)
+
+    def make(self, config):
+        """Run a configuration to its end."""
+        (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
+        done = self.snakemake("--cores", 2, "--configfile", "tiny.yaml")
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def _process(self, arguments, **environment):
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *map(str, arguments)]
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env={**environment, "PYTHONPATH": str(ROOT / "workflow")},
-        )
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **environment}
+        return {"args": command, "cwd": self.folder, "env": environment}
 
 
 def tiny_configuration(folder) -> dict:
@@ -87,4 +97,16 @@ def tiny_configuration(folder) -> dict:
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     config["verification"]["ensembles"] = True
     del config["example"]
+    return config
+
+
+def two_methods(folder) -> dict:
+    """Of `tiny_configuration`, four cycles of 3D-Var and of LoRA-EnVar."""
+    config = tiny_configuration(folder)
+    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar")}
+    for experiment in config["experiments"].values():
+        experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
+    del config["observations"]["reports"], config["tuning"]
+    config["verification"] |= {"ensembles": False, "references": ["3dvar"]}
+    config["verification"]["forecast"] = {"every_hours": 12, "lead_hours": [12]}
     return config

@@ -9,6 +9,11 @@ import pandas as pd
 _TOOK = re.compile(r"^took ([\d.]+) s, ([\d.]+) s of CPU, (\d+) MB$", re.MULTILINE)
 
 
+def job_seconds(path) -> float:
+    """Seconds of a job, of its benchmark; the mean of repetitions."""
+    return pd.read_csv(path, sep="\t", na_values="-")["s"].mean()
+
+
 def read_costs(benchmarks, logs) -> pd.DataFrame:
     """Times of all jobs that have a benchmark and a log, a row a rule, the costliest first.
 
@@ -29,8 +34,7 @@ def read_costs(benchmarks, logs) -> pd.DataFrame:
         log = Path(logs) / f"{place}.log"
         took = _TOOK.findall(log.read_text(errors="replace")) if log.exists() else []
         if took:
-            seconds = pd.read_csv(path, sep="\t", na_values="-")["s"].iloc[0]
-            rows.append((place.parts[0], 1, seconds, *map(float, took[-1])))
+            rows.append((place.parts[0], 1, job_seconds(path), *map(float, took[-1])))
     table = pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "work", "cpu", "megabytes"])
     sums = dict.fromkeys(("jobs", "seconds", "work", "cpu"), "sum") | {"megabytes": "max"}
     return table.groupby("rule").agg(sums).sort_values("seconds", ascending=False)

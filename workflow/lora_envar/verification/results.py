@@ -8,6 +8,7 @@ from ..observations.table import attribute
 from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
 from ..tables import read_table
+from .costs import job_seconds
 from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
@@ -36,7 +37,7 @@ def cost(experiments: list[str], observation_files: list[str], benchmarks: Path)
         row = {"experiment": group(name), "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own)}
         for rule, stage in STAGES.items():
             files = sorted((Path(benchmarks) / rule / name).glob("*.tsv"))
-            seconds = [pd.read_csv(path, sep="\t", na_values="-")["s"].mean() for path in files]
+            seconds = [job_seconds(path) for path in files]
             row[stage] = row.get(stage, 0.0) + (sum(seconds) / len(seconds) if seconds else 0.0)
         rows.append(row)
     return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
