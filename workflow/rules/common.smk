@@ -16,6 +16,7 @@ from lora_envar.forecast import TWO_FRAMES, model_files
 from lora_envar.groups import check_groups_in_linear_time
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
+from lora_envar.termination import terminate_without_hanging
 from lora_envar.tuning import candidates
 from lora_envar.timeline import (
     from_hours,
@@ -34,6 +35,7 @@ except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None
 
 check_groups_in_linear_time()
+terminate_without_hanging()
 prepare_environment(config.get("warm_start", True))
 
 # hours between the two frames from which some forecast models start

@@ -1,0 +1,21 @@
+"""SIGTERM without a deadlock in Snakemake.
+
+Snakemake 9 takes the scheduler's lock in its handler of SIGTERM. The handler runs in the thread that schedules: where
+that holds the lock, the run hangs for ever.
+"""
+
+import threading
+
+import snakemake.api  # noqa: F401  the scheduler's module alone is a circular import
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+_take_note = JobScheduler.exit_gracefully
+
+
+def terminate_without_hanging():
+    """Let the handler's work wait for the lock in a thread of its own, in this process."""
+    JobScheduler.exit_gracefully = _in_a_thread
+
+
+def _in_a_thread(scheduler, *arguments):
+    threading.Thread(target=_take_note, args=(scheduler, *arguments)).start()
