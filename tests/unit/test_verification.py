@@ -1,6 +1,6 @@
 """Scores by hand, and a significance test that keeps its level."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import pytest
 from lora_envar.grid import Grid
 from lora_envar.state import channel_index
 from lora_envar.verification.gates import Gates
-from lora_envar.verification.score import COLUMNS, after_spin_up, channel_of, score_all
+from lora_envar.verification.score import COLUMNS, after_spin_up, channel_of, read_scores, score_all
 from lora_envar.verification.significance import block_means, compare
 
 GRID = Grid("gaussian", 16, 32)
@@ -45,6 +45,23 @@ def scores(difference, n=60):
             stamp = pd.Timestamp("2009-01-01") + pd.Timedelta(6 * cycle, "h")
             rows.append([name, f"{stamp:%Y-%m-%dT%H}", "analysis", 0, "z", 500, "global", "rmse", value, "m2 s-2"])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_scores_of_blocks_are_joined_by_experiment_kind_and_time(tmp_path):
+    state = np.zeros((69, 16, 32), dtype=np.float32)
+    for experiment in "ba":
+        for block in range(2):
+            entries = [(TIME + timedelta(days=block), kind, 0, state, state) for kind in ("background", "analysis")]
+            score_all(experiment, entries, GRID).to_csv(tmp_path / f"{experiment}{block}.csv", index=False)
+    table = read_scores(*(tmp_path / f"{name}.csv" for name in ("b0", "b1", "a0", "a1")))
+    keys = table[["experiment", "kind", "valid_time"]].drop_duplicates()
+    expected = [
+        (name, kind, f"{TIME + timedelta(days=block):%Y-%m-%dT%H}")
+        for name in "ba"
+        for kind in ("analysis", "background")
+        for block in range(2)
+    ]
+    assert list(keys.itertuples(index=False, name=None)) == expected
 
 
 def test_a_real_difference_is_found_with_sign_and_size():

@@ -69,19 +69,23 @@ def test_the_slurm_profile_sends_every_rule_with_a_gpu_to_the_gpus():
     assert wanted == GPU_RULES | derived
 
 
+def imported_with(*modules) -> set[str]:
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
 def test_what_snakemake_imports_starts_quickly():
     text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
     modules = sorted(set(re.findall(r"^from (lora_envar[.\w]*) import", text, re.MULTILINE)))
     assert "lora_envar.configuration" in modules
-    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
-    )
-    assert done.returncode == 0, done.stderr
-    assert not {"torch", "scores", "xarray", "scipy"} & set(done.stdout.split())
+    assert not {"torch", "scores", "xarray", "scipy"} & imported_with(*modules)
+
+
+def test_what_every_job_imports_before_its_warm_start_is_little():
+    assert not {"snakemake", "numpy", "asyncio", "subprocess", "hashlib"} & imported_with("lora_envar.warm")
 
 
 def test_snakefmt_and_lint_are_clean(run):

@@ -42,9 +42,7 @@ def step(job):
     job : snakemake.script.Snakemake
         The object that Snakemake gives to scripts.
     """
-    status = warm.hand_over()
-    if status is not None:
-        warm.exit_like(status)
+    warm.hand_over()
     # Snakemake sets these for its own jobs' sake; a fixed number gives the same bytes on any number of cores
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
     terminal = os.fdopen(os.dup(2), "w")

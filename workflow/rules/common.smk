@@ -13,10 +13,9 @@ from lora_envar.configuration import (
     with_tuned_settings,
 )
 from lora_envar.forecast import TWO_FRAMES, model_files
-from lora_envar.groups import check_groups_in_linear_time
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
-from lora_envar.termination import terminate_without_hanging
+from lora_envar.snakemake_9 import mend
 from lora_envar.tuning import candidates
 from lora_envar.timeline import (
     from_hours,
@@ -34,8 +33,7 @@ try:
 except ConfigurationError as error:
     raise WorkflowError(f"the configuration cannot be run. {error}") from None
 
-check_groups_in_linear_time()
-terminate_without_hanging()
+mend()
 prepare_environment(config.get("warm_start", True))
 
 # hours between the two frames from which some forecast models start

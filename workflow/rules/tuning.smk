@@ -4,7 +4,7 @@ if CANDIDATES:
 
     rule tune:
         input:
-            expand("results/{experiment}/scores.csv", experiment=CANDIDATES),
+            scores_of(CANDIDATES),
         output:
             table="results/tuning/candidates.csv",
             chosen="results/tuning/settings.yaml",

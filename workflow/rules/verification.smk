@@ -46,31 +46,9 @@ rule score:
         "../scripts/score.py"
 
 
-rule join_scores:
-    input:
-        lambda wildcards: [
-            f"results/{wildcards.experiment}/scores/{block}.csv"
-            for block in scored_cycles(wildcards.experiment)
-        ],
-    output:
-        "results/{experiment}/scores.csv",
-    log:
-        "logs/join_scores/{experiment}.log",
-    benchmark:
-        "benchmarks/join_scores/{experiment}.tsv"
-    conda:
-        "../../envs/verification.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    script:
-        "../scripts/join_scores.py"
-
-
 rule collect_scores:
     input:
-        expand("results/{experiment}/scores.csv", experiment=COMPARED),
+        scores_of(COMPARED),
     output:
         report(
             "results/scores.csv",

@@ -11,6 +11,15 @@ def scored_cycles(experiment):
     return blocks
 
 
+def scores_of(experiments):
+    """The scores of all blocks of experiments."""
+    return [
+        f"results/{experiment}/scores/{block}.csv"
+        for experiment in experiments
+        for block in scored_cycles(experiment)
+    ]
+
+
 def scored_files(wildcards):
     """Analyses, backgrounds and forecasts of a block's cycles, and the archive that they are scored against."""
     experiment = wildcards.experiment

@@ -1,12 +1,11 @@
-"""Rule collect_scores: the experiments' scores in one table."""
+"""Rule collect_scores: the experiments' scores in one table, by kind and then by time."""
 
 from lora_envar.script import step
 
 with step(snakemake):
-    import pandas as pd
     from lora_envar.files import whole
     from lora_envar.verification.score import read_scores
 
-    table = pd.concat(map(read_scores, snakemake.input), ignore_index=True)
+    table = read_scores(*snakemake.input)
     with whole(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -89,8 +89,20 @@ def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.nd
     )
 
 
-def read_scores(path) -> pd.DataFrame:
-    """A table that `score_all` gave, from its file; ValueError where rows of a state are missing."""
+def read_scores(*paths) -> pd.DataFrame:
+    """Tables that `score_all` gave, from their files, in one: by experiment as they come, then by kind, then by time.
+
+    Raises
+    ------
+    ValueError
+        If rows of a state are missing in one.
+    """
+    table = pd.concat(map(_read_scores, paths), ignore_index=True)
+    experiments = [group.sort_values("kind", kind="stable") for _, group in table.groupby("experiment", sort=False)]
+    return pd.concat(experiments, ignore_index=True)
+
+
+def _read_scores(path) -> pd.DataFrame:
     table = read_table(path, dtype={"level": "Int64"})
     rows = table.groupby(["experiment", "valid_time", "kind", "lead_hours"]).size()
     if (rows != len(CHANNELS) * len(REGIONS) * len(METRICS)).any():

@@ -1,0 +1,32 @@
+"""One timer at a time wakes Snakemake's scheduler.
+
+Snakemake 9 starts a timer at the end of every look for jobs, to look again a second later (its limit of jobs a second).
+Every job that ends adds such a chain, and after hundreds of jobs the scheduler looks hundreds of times a second.
+"""
+
+import threading
+
+import snakemake.api  # noqa: F401  the scheduler's module alone is a circular import
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+_waiting = set()
+
+
+def look_again_once():
+    """Let a timer replace all others of its delay, in this process."""
+    if hasattr(JobScheduler, "_schedule_reevalutation"):
+        JobScheduler._schedule_reevalutation = _look_again
+
+
+def _look_again(scheduler, delay):
+    if (scheduler, delay) in _waiting:
+        return
+    _waiting.add((scheduler, delay))
+
+    def wake():
+        _waiting.discard((scheduler, delay))
+        scheduler._open_jobs.release()
+
+    timer = threading.Timer(delay, wake)
+    timer.daemon = True
+    timer.start()
