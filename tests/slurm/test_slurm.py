@@ -36,7 +36,8 @@ class SlurmRun(Run):
     def start(self, *arguments):
         # without accounting there is no sacct to ask, and jobs here are shorter than a site's
         options = ["--profile", PROFILE, "--slurm-status-command", "squeue", "--slurm-no-account"]
-        options += ["--slurm-init-seconds-before-status-checks", 2, "--slurm-keep-successful-logs"]
+        options += ["--slurm-init-seconds-before-status-checks", 2, "--seconds-between-status-checks", 2]
+        options += ["--slurm-keep-successful-logs"]
         return super().start("--configfile", "tiny.yaml", *options, *arguments, PATH=self.node.path)
 
     def log(self):

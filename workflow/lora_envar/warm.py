@@ -1,9 +1,9 @@
 """Warm starts: one process per run imports torch once, and every job of the run is forked from it.
 
-A script hands its job over here, in its first line (see `snakemake_9.early`) or in `step`: it connects to the run's server
-(`warm_server`; started if there is none), passes its command line, environment and standard streams, and ends as the
-forked child ends. The server ends with the Snakemake process that it belongs to. Whatever goes wrong before a child has
-started leads to a plain start, silently. ``warm_start: false`` in the configuration does without.
+A script hands its job over here, in its first line (see `snakemake_9.early`) or in `step`: it connects to the server of
+its run (`warm_server`; started if there is none), passes its command line, environment and standard streams, and ends
+as the forked child ends. The server ends with the Snakemake process that it belongs to. Whatever goes wrong before a
+child has started leads to a plain start, silently. ``warm_start: false`` in the configuration does without.
 
 On a cluster, the server belongs to the Snakemake process that runs the steps of a submission, on its node. A submission
 of one step has none.

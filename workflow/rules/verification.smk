@@ -154,6 +154,36 @@ rule cycling_gates:
         "../scripts/cycling_gates.py"
 
 
+rule draw_maps:
+    input:
+        archive=archive_files(period(SHOWN)[1], period(SHOWN)[1]),
+        background=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/background.nc",
+        analysis=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/analysis.nc",
+        observations=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/observations.nc",
+        coastline="resources/coastline.csv",
+    output:
+        report(
+            "results/figures/maps.png",
+            caption="../report/maps.rst",
+            category="Figures",
+        ),
+    log:
+        "logs/draw_maps.log",
+    benchmark:
+        "benchmarks/draw_maps.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        experiment=SHOWN,
+        time=cycles(SHOWN)[-1],
+    script:
+        "../scripts/draw_maps.py"
+
+
 rule write_report:
     input:
         scores="results/scores.csv",
@@ -161,19 +191,10 @@ rule write_report:
         model_gates="results/model_gates.csv",
         cycling_gates="results/cycling_gates.csv",
         forecast="results/forecast_model.csv",
-        archive=archive_files(period(SHOWN)[1], period(SHOWN)[1]),
-        background=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/background.nc",
-        analysis=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/analysis.nc",
-        observations=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/observations.nc",
-        coastline="resources/coastline.csv",
+        maps="results/figures/maps.png",
         fits=FITS,
     output:
         html="results/report.html",
-        maps=report(
-            "results/figures/maps.png",
-            caption="../report/maps.rst",
-            category="Figures",
-        ),
         curves=report(
             "results/figures/error_curves.png",
             caption="../report/error_curves.rst",
@@ -191,7 +212,7 @@ rule write_report:
         runtime=30,
     params:
         config=config,
-        shown=SHOWN,
+        experiment=SHOWN,
         time=cycles(SHOWN)[-1],
         spin_up=spin_up_ends(),
         benchmarks="benchmarks",

@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ..files import whole
@@ -124,8 +125,8 @@ def deviation_profile(path, title: str, deviation: np.ndarray):
 
 
 def _world(axis, coastline):
-    for _, line in coastline.groupby("line"):
-        axis.plot(line.longitude, line.latitude, color="black", linewidth=0.4)
+    lines = [line[["longitude", "latitude"]].to_numpy() for _, line in coastline.groupby("line")]
+    axis.add_collection(LineCollection(lines, colors="black", linewidths=0.4), autolim=False)
     axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
     axis.tick_params(labelsize=7)
 

@@ -2,37 +2,21 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
 
 import jinja2
-import numpy as np
 import pandas as pd
 import yaml
 
 from .. import __version__
 from ..files import whole
-from ..grid import Grid
-from ..observations.table import Observations
 from ..replicates import group, grouped
 from ..state import CHANNELS, HEADLINE
 from ..tables import read_table
+from ..timeline import parse
 from . import costs
-from .figures import error_curves, maps
+from .figures import error_curves
 from .observation_fit import shown
 from .score import after_spin_up, channel_of
-
-
-@dataclass(frozen=True)
-class Case:
-    """The cycle that the maps show; fields of shape (69, lat, lon)."""
-
-    experiment: str
-    time: datetime
-    grid: Grid
-    truth: np.ndarray
-    background: np.ndarray
-    analysis: np.ndarray
-    observations: Observations
 
 
 @dataclass(frozen=True)
@@ -107,11 +91,18 @@ def _forecast_scores(tables: Tables) -> pd.DataFrame | None:
     return wide[[name for name in tables.first if name in wide]].reset_index()
 
 
-def write_report(paths, config: dict, tables: Tables, case: Case, coastline, run_costs: pd.DataFrame):
-    """Write the figures (paths.maps, paths.curves) and the page (paths.html); `run_costs` as of `read_costs`."""
-    stations = np.unique(np.stack([case.observations.longitude, case.observations.latitude], axis=1), axis=0)
-    fields = (case.truth, case.background, case.analysis)
-    maps(paths.maps, case.experiment, case.time, case.grid, *fields, stations, pd.read_csv(coastline))
+def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[str, str], run_costs: pd.DataFrame):
+    """Write the error curves (paths.curves) and the page (paths.html).
+
+    Parameters
+    ----------
+    maps : path
+        A figure of the shown cycle.
+    shown_cycle : (str, str)
+        Its experiment and time.
+    run_costs : DataFrame
+        Of `read_costs`.
+    """
     error_curves(paths.curves, tables.scores, tables.first)
     gates = pd.concat([tables.model_gates, tables.cycling_gates], ignore_index=True)
     html = _template().render(
@@ -124,10 +115,11 @@ def write_report(paths, config: dict, tables: Tables, case: Case, coastline, run
         leads=sorted(tables.forecast.lead_hours.unique()),
         gates=gates,
         summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
-        maps=_embedded(paths.maps),
+        maps=_embedded(maps),
         curves=_embedded(paths.curves),
         sections=(shown(*tables.fits) if tables.fits else []) + costs.shown(run_costs),
-        case=case,
+        shown_experiment=shown_cycle[0],
+        shown_time=parse(shown_cycle[1]),
         settings=yaml.safe_dump(config, sort_keys=False, width=110),
         spin_up=config["verification"]["spin_up_cycles"],
     )
