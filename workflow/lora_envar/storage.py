@@ -40,7 +40,7 @@ def state_bytes(grid: dict) -> int:
     return len(CHANNELS) * grid["latitudes"] * grid["longitudes"] * FLOAT
 
 
-def requirements(config: dict, counts: dict) -> pd.DataFrame:
+def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
     """What is downloaded, what is written and what of it is kept, by item.
 
     Parameters
@@ -49,7 +49,10 @@ def requirements(config: dict, counts: dict) -> pd.DataFrame:
         The configuration.
     counts : dict
         training_times, archive_times, samples, reports (PrepBUFR files to download), reanalysis_members (states on the
-        error grid), and experiments: by name, cycles, forecasts (states) and members (states on the error grid).
+        error grid), and experiments: by name, cycles, forecasts (states), members (states on the error grid) and vaes
+        (cycles that write all weights of the VAE).
+    vae_bytes : int
+        Of the weights of the VAE.
 
     Returns
     -------
@@ -79,6 +82,7 @@ def requirements(config: dict, counts: dict) -> pd.DataFrame:
         add(f"{name}: backgrounds", experiment["cycles"], state, kept)
         add(f"{name}: medium-range forecasts", experiment["forecasts"], state, kept)
         add(f"{name}: members", experiment["members"], small, kept)
+        add(f"{name}: weights of the VAE", experiment["vaes"], vae_bytes, kept)
     table = pd.DataFrame(rows, columns=["item", "count", "download", "write", "keep"])
     return table[table["count"] > 0].reset_index(drop=True)
 

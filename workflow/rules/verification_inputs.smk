@@ -143,6 +143,7 @@ def storage_counts():
                 "forecasts": leads * len(forecast_starts(name)),
                 "members": (0 if single_step(name) else len(cycles(name)) - 1)
                 * ensemble_sizes(COMPARED[name])[0],
+                "vaes": len(cycles(name)) * (method_of(name).tuning == "all"),
             }
             for name in COMPARED
         },

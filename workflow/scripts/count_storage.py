@@ -3,9 +3,15 @@
 from lora_envar.script import step
 
 with step(snakemake):
+    from lora_envar.background.pretraining import size_of_vae
     from lora_envar.files import whole
-    from lora_envar.storage import in_words, requirements
+    from lora_envar.grid import Grid
+    from lora_envar.storage import FLOAT, in_words, requirements
 
-    text = in_words(requirements(snakemake.params.config, snakemake.params.counts))
+    config = snakemake.params.config
+    weights = size_of_vae(
+        config["vae"], Grid.from_settings(config["error_grid"]), config["error_grid"].get("truncation")
+    )
+    text = in_words(requirements(config, snakemake.params.counts, FLOAT * weights))
     with whole(snakemake.output[0]) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from ..grid import Grid, SphericalHarmonics
-from ..network import NetworkSettings
+from ..network import NetworkSettings, WithoutWeights, count_parameters
 from ..seeds import generator
 from ..state import CHANNELS, GROUPS
 from ..training import TrainingSettings, train
@@ -68,6 +68,14 @@ def new_vae(
         parts = (samples(indices[first : first + batch]) for first in range(0, len(indices), batch))
         vae.fit_basis(estimate_covariance(parts, SphericalHarmonics(grid, vae.truncation)))
     return vae
+
+
+def size_of_vae(settings: dict, grid: Grid, truncation: int | None) -> int:
+    """How many weights a VAE of the configuration's section `vae` has; none is drawn, so that none takes memory."""
+    with WithoutWeights():
+        form = FORMS[settings["latents"]]
+        vae = form(grid, truncation, vae_network(settings["network"], grid.shape), settings["sigma"])
+    return count_parameters(vae)
 
 
 def normalised(samples: TrainingSet, deviation) -> Callable[[list[int]], torch.Tensor]:
