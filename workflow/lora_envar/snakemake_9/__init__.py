@@ -1,6 +1,6 @@
 """What is mended here of Snakemake 9 and its SLURM plugin, in the process that runs the workflow.
 
-Each module replaces one private part, says why, and should go when Snakemake mends it.
+Each module replaces one private part where Snakemake has it, says why, and should go when Snakemake mends it.
 """
 
 from .early import hand_over_early

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from snakemake.script import PythonScript
 
-_write = PythonScript.write_script
+_write = getattr(PythonScript, "write_script", None)
 _FIRST = "import sys; sys.path.append({!r}); from lora_envar import warm; warm.hand_over()\n"
 
 
 def hand_over_early():
     """Let the scripts that this process starts hand themselves over in their first line."""
-    PythonScript.write_script = _write_script
+    if _write:
+        PythonScript.write_script = _write_script
 
 
 def _write_script(script, preamble, file):

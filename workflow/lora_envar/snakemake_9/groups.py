@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 
 def check_groups_in_linear_time():
-    """Replace the check for this process, in a Snakemake that has it where it is known to be."""
+    """Replace the check, in this process."""
     if hasattr(DAG, "_check_groups") and hasattr(DAG, "validate_group"):
         DAG._check_groups, DAG.validate_group = _check_groups, lambda _dag, _group: None
 

@@ -7,12 +7,13 @@ for its successor for nearly as long as it ran. Here it waits for no longer than
 
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-_plain = RemoteExecutor.next_seconds_between_status_checks
+_plain = getattr(RemoteExecutor, "next_seconds_between_status_checks", None)
 
 
 def poll_as_often_as_asked():
     """Bound the time between checks, in this process."""
-    RemoteExecutor.next_seconds_between_status_checks = property(_plain.fget, _bounded)
+    if isinstance(_plain, property):
+        RemoteExecutor.next_seconds_between_status_checks = property(_plain.fget, _bounded)
 
 
 def _bounded(executor, seconds):

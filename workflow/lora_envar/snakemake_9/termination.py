@@ -9,12 +9,13 @@ import threading
 import snakemake.api  # noqa: F401  the scheduler's module alone is a circular import
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-_take_note = JobScheduler.exit_gracefully
+_take_note = getattr(JobScheduler, "exit_gracefully", None)
 
 
 def terminate_without_hanging():
     """Let the handler's work wait for the lock in a thread of its own, in this process."""
-    JobScheduler.exit_gracefully = _in_a_thread
+    if _take_note:
+        JobScheduler.exit_gracefully = _in_a_thread
 
 
 def _in_a_thread(scheduler, *arguments):
