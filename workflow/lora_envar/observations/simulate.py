@@ -12,6 +12,7 @@ from ..timeline import hours_since_1970
 from .table import CODES, Observations
 
 ARRANGEMENTS = ("quasi_uniform", "random")
+GOLDEN_SECTION = (5**0.5 - 1) / 2  # turns from one point of a Fibonacci lattice to the next
 
 
 def draw_columns(grid: Grid, count: int, arrangement: str, seed: int) -> np.ndarray:
@@ -20,8 +21,9 @@ def draw_columns(grid: Grid, count: int, arrangement: str, seed: int) -> np.ndar
     Parameters
     ----------
     arrangement : str
-        ``random``: any points, alike. ``quasi_uniform``: farthest points, each as far as can be from those before it,
-        the first one drawn.
+        ``random``: any points, alike, so that there are more of them in an area towards the poles. ``quasi_uniform``:
+        the points of a Fibonacci lattice (Swinbank and Purser 2006, https://doi.org/10.1256/qj.05.227), the same number
+        in equal areas, each at the nearest grid point; the seed turns the lattice.
 
     Raises
     ------
@@ -36,17 +38,30 @@ def draw_columns(grid: Grid, count: int, arrangement: str, seed: int) -> np.ndar
         return np.sort(random.permutation(points)[:count])
     if arrangement != "quasi_uniform":
         raise ValueError(f"arrangement {arrangement!r} is unknown; known: {', '.join(ARRANGEMENTS)}")
+    place = np.arange(count)
+    height = 1.0 - 2.0 * (place + random.uniform()) / count
+    row = np.searchsorted(-grid.latitude_edges, -height) - 1
+    turn = (place * GOLDEN_SECTION + random.uniform()) % 1.0
+    column = np.rint(turn * grid.nlon).astype(int) % grid.nlon
+    return np.sort(_without_repeats(grid, row * grid.nlon + column))
+
+
+def _without_repeats(grid: Grid, wanted: np.ndarray) -> np.ndarray:
+    """Flat indices of grid points, each at its own: a point that is taken gives way to the nearest that is free."""
     latitude, longitude = np.radians(np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
     position = np.stack(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=-1
     ).reshape(-1, 3)
-    chosen = [int(random.integers(points))]
-    nearest = -(position @ position[chosen[0]])
-    for _ in range(count - 1):
-        nearest[chosen[-1]] = -np.inf
-        chosen.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, -(position @ position[chosen[-1]]))
-    return np.sort(chosen)
+    chosen, first = np.unique(wanted, return_index=True)
+    repeated = np.delete(wanted, first)
+    free = np.ones(len(position), dtype=bool)
+    free[chosen] = False
+    taken = list(chosen)
+    for point in repeated:
+        nearest = np.where(free, position @ position[point], -np.inf).argmax()
+        free[nearest] = False
+        taken.append(nearest)
+    return np.array(taken)
 
 
 def simulate(
