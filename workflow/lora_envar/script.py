@@ -6,6 +6,7 @@ a warm start (see `warm`) does not pay for imports.
 
 import builtins
 import contextlib
+import faulthandler
 import os
 import resource
 import sys
@@ -14,7 +15,7 @@ import traceback
 
 from . import warm
 
-#: errors whose message says all that a user needs; anything else is a fault of ours and shows its traceback
+#: errors whose message says all that a user needs; of any other the line on the terminal names class and log too
 _EXPECTED = (ValueError, ArithmeticError, OSError, RuntimeError, ImportError)
 
 
@@ -33,9 +34,9 @@ def prepare_environment(warm_start: bool):
 def step(job):
     """Run the body of a rule's script.
 
-    All output goes to the rule's log, whose last line says what the step took (see `verification.costs`). An error
-    that is due to the input ends the step with one line, in the log and on the terminal, and exit status 1; its
-    traceback is in the log alone.
+    All output goes to the rule's log, whose last line says what the step took (see `verification.costs`). Any error
+    leaves its traceback in the log, as its last line and on the terminal one that says what failed, and exit status 1.
+    An interrupt (SIGINT) ends the step quietly, with status 130; SIGTERM ends the process at once.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ def step(job):
     with open(job.log[0], "w", buffering=1) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+        plain = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = log
+        faulthandler.enable(log)  # a crash outside of Python leaves its stack too
         try:
             import torch
 
@@ -61,13 +64,29 @@ def step(job):
             used = resource.getrusage(resource.RUSAGE_SELF)
             cpu, megabytes = used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
             print(f"took {work:.3f} s, {cpu:.3f} s of CPU, {megabytes:.0f} MB")
-        except _EXPECTED as error:
+        except SystemExit:
+            raise
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except BaseException as error:
             traceback.print_exc(file=log)
-            what = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
-            line = f"error in rule {job.rule}{' (' + what + ')' if what else ''}: {' '.join(str(error).split())}"
+            line = _in_one_line(job, error)
             print(line, file=log)
-            print(line, file=terminal, flush=True)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(line, file=terminal, flush=True)
             sys.exit(1)
+        finally:
+            faulthandler.disable()
+            sys.stdout, sys.stderr = plain
+
+
+def _in_one_line(job, error: BaseException) -> str:
+    """What failed: the rule and its wildcards, and what the error says."""
+    wildcards = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
+    what = " ".join(str(error).split())
+    if not isinstance(error, _EXPECTED) or not what:
+        what = f"{type(error).__name__}: {what}; its traceback is in {job.log[0]}"
+    return f"error in rule {job.rule}{f' ({wildcards})' if wildcards else ''}: {what}"
 
 
 @contextlib.contextmanager
