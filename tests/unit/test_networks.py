@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from lora_envar.grid import Grid
 from lora_envar.observations.simulate import draw_columns
 

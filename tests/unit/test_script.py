@@ -13,7 +13,7 @@ import sys
 from types import SimpleNamespace
 sys.path.insert(0, {package!r})
 from lora_envar.script import step
-job = SimpleNamespace(log=["step.log"], threads=1, rule="assimilate", wildcards=dict(experiment="x", time="20090101T00"))
+job = SimpleNamespace(log=["step.log"], threads=1, rule="assimilate", wildcards={{"experiment": "x"}})
 
 class OurOwnError(BaseException):
     pass
@@ -56,7 +56,7 @@ def test_any_error_leaves_its_traceback_in_the_log_and_one_line_on_the_terminal(
     assert body.split("\\n")[0] in log, "the traceback shows the line"
     lines = errors.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith(f"error in rule assimilate (experiment=x time=20090101T00): {said}")
+    assert lines[0].startswith(f"error in rule assimilate (experiment=x): {said}")
     assert log.splitlines()[-1] == lines[0]
     assert output == ""
 
