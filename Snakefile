@@ -1,9 +1,9 @@
 import sys
 from pathlib import Path
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.20")
 
 # where Jupyter is installed, jsonschema builds grammars for formats that the schema here does not have: 5 s a start
 sys.modules.setdefault("rfc3987_syntax", None)
@@ -16,9 +16,6 @@ sys.setrecursionlimit(10_000)
 if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
-
-
-validate(config, Path(workflow.current_basedir) / "workflow/schemas/config.schema.yaml")
 
 
 include: "workflow/rules/common.smk"

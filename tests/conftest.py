@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from lora_envar.background.vae import FORMS  # noqa: E402
+from lora_envar.configuration import with_tuned_settings  # noqa: E402
 from lora_envar.grid import Grid  # noqa: E402
 from lora_envar.network import NetworkSettings  # noqa: E402
 
@@ -28,8 +29,11 @@ def shared_data():
 
 @pytest.fixture
 def config():
-    """The shipped configuration of the example."""
-    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    """The shipped configuration of the example, with the settings that were searched for."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["tuned_settings"] = str(ROOT / config["tuned_settings"])
+    with_tuned_settings(config)
+    return config
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ import copy
 import pytest
 import yaml
 from conftest import ROOT
-from lora_envar.configuration import ConfigurationError, check
-from snakemake.exceptions import WorkflowError
-from snakemake.utils import update_config, validate
-
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+from lora_envar.alignment import step_of
+from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.schema import SCHEMA, check_schema
+from snakemake.utils import update_config
 
 
 def change(config, path, value):
@@ -18,34 +17,41 @@ def change(config, path, value):
     entry = changed
     for key in parents:
         entry = entry[key]
-    entry[last] = value
+    entry[int(last) if last.isdigit() else last] = value
     return changed
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "era5.yaml"])
 def test_shipped_configurations_pass(name):
     config = yaml.safe_load((ROOT / "config" / name).read_text())
-    validate(copy.deepcopy(config), SCHEMA)
+    check_schema(config)
+    with_tuned_settings(config)
     check(config)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("archive.sorce", "example", "sorce"),
-        ("minimiser.iteration", 5, "iteration"),
+        ("archive.sorce", "example", "did you mean source?"),
+        ("minimiser.iteration", 5, "did you mean iterations?"),
+        ("observations.quasi_uniform_700.colums", 5, "did you mean columns?"),
+        ("experiments.2", {}, "YAML reads this name as a int"),
+        ("experiments.Mine", {"method": "vae_var"}, "this name is not allowed"),
+        ("methods.hybrid.ensemble_covariance", "localized", "known: genbe, localised"),
         ("experiments.lora_envar.ensemble", 0, "ensemble"),
         ("experiments.lora_envar.rank", 0, "rank"),
         ("observations.quasi_uniform_700.columns", 0, "columns"),
         ("observations.quasi_uniform_700.error_fraction", -0.1, "error_fraction"),
         ("methods.lora_envar.targets", "keys", "targets"),
-        ("archive.start", "01.02.2009", "start"),
+        ("archive.start", "01.02.2009", "2022-01-31T18"),
         ("nmc.held_out", 1.5, "held_out"),
     ],
 )
 def test_the_schema_names_the_key(config, path, value, named):
-    with pytest.raises(WorkflowError, match=named):
-        validate(change(config, path, value), SCHEMA)
+    with pytest.raises(ConfigurationError, match=rf"^{path}: ") as refused:
+        check_schema(change(config, path, value))
+    assert named in str(refused.value)
+    assert len(str(refused.value)) < 300, "one line, not the schema"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +70,18 @@ def test_the_schema_names_the_key(config, path, value, named):
         ("verification.references", ["truth"], r"verification\.references: 'truth'"),
         ("vae.network.window", [5, 8], r"vae\.network\.window: 32 latitudes"),
         ("vae.network.latent_channels", [16, 16], r"vae\.network\.latent_channels"),
-        ("cycling.step_hours", 5, r"cycling\.step_hours"),
+        ("cycling.step_hours", 5, r"cycling\.step_hours: 5 h is not a multiple of archive\.step_hours, 6 h"),
+        ("cycling.first_guess_hours", 27, r"cycling\.first_guess_hours: 27 h is not a multiple of archive"),
+        ("verification.forecast.lead_hours", [24, 7], r"forecast\.lead_hours: 7 h is not a multiple of archive"),
+        ("verification.forecast.every_hours", 9, r"forecast\.every_hours: 9 h is not a multiple of cycling\.step"),
+        ("experiments.3dvar.period.0", "2009-04-26T03", r"3dvar\.period\[0\]: 2009-04-26T03 is not a multiple of 6 h"),
+        ("experiments.3dvar.period.0", "2009-04-26T06:15", r"3dvar\.period\[0\]: .*T06:15 is no whole hour"),
+        ("tuning.period.0", "2009-04-12T03", r"tuning\.period\[0\]: 2009-04-12T03 is not a multiple of 6 h after"),
+        ("archive.end", "2009-05-21T03", r"archive\.end: 2009-05-21T03 is not a multiple of 6 h after archive\.start"),
+        ("archive.start", "2009-02-10T06:30", r"archive\.start: 2009-02-10T06:30 is no whole hour"),
+        ("nmc.start", "2009-02-11T01", r"nmc\.start: 2009-02-11T01 is not a multiple of 6 h"),
+        ("nmc.tau_hours", 20, r"nmc\.tau_hours: 20 h is not a multiple"),
+        ("nmc.every_hours", 8, r"nmc\.every_hours: 8 h is not a multiple"),
     ],
 )
 def test_relations_between_keys_are_checked(config, path, value, message):
@@ -115,7 +132,7 @@ def test_windows_are_checked(config, window, changes, message):
         experiment["period"] = ["2009-04-26T00", "2009-05-05T12"]
     config["tuning"]["period"] = ["2009-04-12T00", "2009-04-18T12"]
     config["experiments"]["vae_var"]["window"] = window
-    validate(copy.deepcopy(config), SCHEMA)
+    check_schema(config)
     if message is None:
         check(config)
         config["experiments"]["vae_var"]["period"] = ["2009-04-26T00", "2009-05-21T00"]
@@ -143,7 +160,7 @@ def test_a_finer_period_holds_its_experiments(config, path, value, message):
     config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar_4d")}
     config["verification"]["references"] = []
     changed = change(config, path, value)
-    validate(copy.deepcopy(changed), SCHEMA)
+    check_schema(changed)
     if message is None:
         check(changed)
     else:
@@ -192,3 +209,19 @@ def test_environments_ask_for_what_pyproject_asks_for():
                 if name in ("python", "pip"):
                     continue
                 assert requirement.specifier == wanted[name], f"{path.name}: {text}, pyproject: {name}{wanted[name]}"
+
+
+def test_a_lead_lies_on_a_step_of_the_forecast_model(config):
+    """The example's model of 6 h cannot make forecasts of 9 h, though an archive every 3 h could judge them."""
+    config["forecast_model"]["weights"] = str(ROOT / config["forecast_model"]["weights"])
+    assert step_of(config["forecast_model"]) == 6
+    config["archive"]["step_hours"] = 3
+    config["verification"]["forecast"]["lead_hours"] = [9]
+    with pytest.raises(ConfigurationError, match=r"lead_hours: 9 h is not a multiple of the step of .*emulator.*, 6 h"):
+        check(config)
+
+
+def test_the_step_of_a_model_that_is_missing_is_not_guessed(tmp_path):
+    assert step_of({"name": "emulator", "weights": str(tmp_path / "none.safetensors")}) is None
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    assert step_of({"name": "emulator", "weights": str(tmp_path / "cut.safetensors")}) is None

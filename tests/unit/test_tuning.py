@@ -60,7 +60,7 @@ def test_the_smallest_error_over_the_headline_variables_wins(config):
     ("change", "message"),
     [
         ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"tuning\.period: .* overlaps with experiments\.no_assim"),
-        ({"search": {"vae_var": {"epochs": [1]}}}, r"tuning\.search\.vae_var: epochs unknown"),
+        ({"search": {"vae_var": {"epochs": [1]}}}, r"tuning_vae_var_00\.settings: epochs unknown; vae_var has background_weight"),
         ({"search": {"hybrid": {"alpha": [0.5]}}}, r"tuning_hybrid_00\.ensemble: missing"),
         ({"observations": "none"}, r"tuning_vae_var_00\.observations"),
     ],
@@ -71,14 +71,18 @@ def test_a_search_that_cannot_be_run_is_refused(config, change, message):
         check(config)
 
 
-def test_tuned_settings_replace_those_of_the_methods(config, tmp_path):
+def test_tuned_settings_stand_where_the_configuration_says_nothing(config, tmp_path):
     path = tmp_path / "tuned.yaml"
-    path.write_text(yaml.safe_dump({"vae_var": {"background_weight": 7.0}}))
+    path.write_text(yaml.safe_dump({"vae_var": {"background_weight": 7.0, "residual_amplitude": 5.0}}))
     tuned = copy.deepcopy(config) | {"tuned_settings": str(path)}
+    tuned["methods"]["vae_var"] = {"background_weight": 9.0}
     with_tuned_settings(tuned)
-    assert tuned["methods"]["vae_var"] == config["methods"]["vae_var"] | {"background_weight": 7.0}
+    assert tuned["methods"]["vae_var"] == {"background_weight": 9.0, "residual_amplitude": 5.0}, "one's own value wins"
+    del tuned["methods"]["3dvar"]["background_weight"]
+    with pytest.raises(ConfigurationError, match=r"methods\.3dvar\.background_weight: missing, here and in tuned"):
+        check(tuned)
     path.write_text(yaml.safe_dump({"vae_var": {"weight": 7.0}}))
-    with pytest.raises(ConfigurationError, match=r"weight, unknown in methods\.vae_var"):
+    with pytest.raises(ConfigurationError, match=r"has weight of vae_var, which has background_weight"):
         with_tuned_settings(tuned)
     with pytest.raises(ConfigurationError, match=r"tuned_settings: .*missing\.yaml"):
         with_tuned_settings(config | {"tuned_settings": str(tmp_path / "missing.yaml")})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from .alignment import AlignmentError, check_alignment
 from .analysis import METHODS
 from .forecast import check_model
 from .replicates import group
@@ -20,12 +21,12 @@ class ConfigurationError(ValueError):
 
 
 def with_tuned_settings(config: dict):
-    """Put the values of the file `tuned_settings` into the section `methods`, in place.
+    """Put the values of the file `tuned_settings` into the section `methods`, in place, where it has none itself.
 
     Raises
     ------
     ConfigurationError
-        If the file is missing, or names methods or settings that the section lacks.
+        If the file is missing, or names methods or settings that do not exist.
     """
     path = config.get("tuned_settings")
     if not path:
@@ -34,13 +35,40 @@ def with_tuned_settings(config: dict):
         tuned = yaml.safe_load(Path(path).read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigurationError(f"tuned_settings: {path} cannot be read ({error}); `tune` makes it") from None
+    if not isinstance(tuned, dict) or not all(isinstance(entry, dict) for entry in tuned.values()):
+        raise ConfigurationError(f"tuned_settings: {path} does not hold settings by method; `tune` makes it")
     for method, settings in tuned.items():
-        known = config["methods"].get(method)
-        unknown = sorted(set(settings) - set(known or {}))
-        if known is not None and unknown:
-            raise ConfigurationError(f"tuned_settings: {path} has {', '.join(unknown)}, unknown in methods.{method}")
-        if known is not None:
-            known |= settings
+        if method not in METHODS:
+            raise ConfigurationError(f"tuned_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
+        unknown = sorted(set(settings) - set(METHODS[method].settings))
+        if unknown:
+            raise ConfigurationError(
+                f"tuned_settings: {path} has {', '.join(unknown)} of {method}, which has "
+                f"{', '.join(METHODS[method].settings)}"
+            )
+        if method in config["methods"]:
+            config["methods"][method] = {**settings, **config["methods"][method]}
+
+
+def _check_methods(config: dict):
+    """Every method in use has all its settings, from `methods` or from `tuned_settings`, and no experiment has others."""
+    for name, experiment in {**config["experiments"], **candidates(config)}.items():
+        method, key = experiment["method"], f"experiments.{name}.settings"
+        if method not in METHODS or not METHODS[method].error_model:
+            continue
+        own = experiment.get("settings", {})
+        known = METHODS[method].settings
+        unknown = sorted(set(own) - set(known))
+        if unknown:
+            raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown; {method} has {', '.join(known)}")
+        if method not in config["methods"]:
+            raise ConfigurationError(f"methods.{method}: missing, but experiments.{name} uses this method")
+        missing = [setting for setting in known if setting not in {**config["methods"][method], **own}]
+        if missing:
+            raise ConfigurationError(
+                f"methods.{method}.{missing[0]}: missing, here and in tuned_settings; experiments.{name} needs "
+                f"{', '.join(known)}"
+            )
 
 
 def ensemble_sizes(experiment: dict) -> tuple[int, int]:
@@ -69,6 +97,10 @@ def check(config: dict):
     if "training" in config:
         section = config["training"]["archive"]
         held = _period("training.archive.start", section["start"], "training.archive.end", section["end"])
+    try:
+        check_alignment(config)
+    except AlignmentError as error:
+        raise ConfigurationError(str(error)) from None
     _within("nmc.start", nmc[0], held)
     _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
     finer = finer_period(config)
@@ -84,6 +116,7 @@ def check(config: dict):
             check_model(**section)
         except ValueError as error:
             raise ConfigurationError(f"{key}: {error}") from None
+    _check_methods(config)
     _check_network(config)
     _check_reports(config["observations"])
     points = config["grid"]["latitudes"] * config["grid"]["longitudes"]
@@ -93,10 +126,6 @@ def check(config: dict):
                 f"observations.{name}.columns: {network['columns']} columns, but the grid has {points} points"
             )
     step, spin_up = config["cycling"]["step_hours"], config["verification"]["spin_up_cycles"]
-    if step % config["archive"]["step_hours"]:
-        raise ConfigurationError(
-            f"cycling.step_hours: {step} h is not a multiple of archive.step_hours, {config['archive']['step_hours']} h"
-        )
     for name, experiment in config["experiments"].items():
         _check_experiment(name, experiment, config, archive, step, spin_up)
     _check_tuning(config, archive, step)
@@ -117,8 +146,6 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
     method = experiment["method"]
     if method not in METHODS:
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
-    if METHODS[method].error_model and method not in config["methods"]:
-        raise ConfigurationError(f"methods.{method}: missing, but {key} uses this method")
     for entry, wanted in (("rank", METHODS[method].tuning == "adapters"), ("ensemble", METHODS[method].ensemble)):
         if (entry in experiment) != wanted:
             raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
@@ -198,11 +225,6 @@ def _check_tuning(config, archive, step):
     """Candidates can be run, and on no day of what they are chosen for."""
     for name, experiment in candidates(config).items():
         _check_experiment(name, experiment, config, archive, step, config["tuning"]["spin_up_cycles"])
-        settings = experiment["settings"]
-        unknown = sorted(set(settings) - set(config["methods"].get(experiment["method"], {})))
-        if unknown:
-            key = f"tuning.search.{experiment['method']}"
-            raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown in methods.{experiment['method']}")
     for name, experiment in config["experiments"].items():
         if name.startswith(PREFIX):
             raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are for candidates")

@@ -1,4 +1,6 @@
 rule download_era5:
+    input:
+        lambda wildcards: present(*archive_paths(wildcards.block)),
     output:
         temp("results/archive/download/{block}.nc"),
     log:
@@ -14,6 +16,7 @@ rule download_era5:
     params:
         archive=lambda wildcards: archive_of(wildcards.block),
         times=lambda wildcards: [time_name(t) for t in archive_times(wildcards.block)],
+        brought=lambda wildcards: digests(archive_paths(wildcards.block)),
     script:
         "../scripts/download_era5.py"
 
@@ -35,7 +38,11 @@ rule prepare_archive:
         runtime=120,
     params:
         grid=lambda wildcards: grid_of(wildcards.block),
-        derive=config["archive"].get("derive", []),
+        derive=lambda wildcards: archive_of(wildcards.block).get("derive", []),
+        # of the download, which is not kept
+        source=lambda wildcards: source_of(wildcards.block),
+        times=lambda wildcards: [time_name(t) for t in archive_times(wildcards.block)],
+        brought=lambda wildcards: digests(archive_paths(wildcards.block)),
     script:
         "../scripts/prepare_archive.py"
 

@@ -5,7 +5,7 @@ rule nmc_forecasts:
             nmc_times(wildcards.block)[-1]
             + timedelta(hours=config["nmc"]["tau_hours"]),
         ),
-        model=model_files(TRAINING["forecast_model"]),
+        model=present(*model_files(TRAINING["forecast_model"])),
     output:
         temp("results/background/nmc/{block}.nc"),
     log:
@@ -25,6 +25,7 @@ rule nmc_forecasts:
         times=lambda wildcards: [time_name(t) for t in nmc_times(wildcards.block)],
         tau_hours=config["nmc"]["tau_hours"],
         error_grid=config["error_grid"],
+        brought=digests(model_files(TRAINING["forecast_model"])),
     script:
         "../scripts/nmc_forecasts.py"
 
@@ -44,6 +45,15 @@ rule nmc_training_set:
     resources:
         mem_mb=4000,
         runtime=240,
+    params:
+        # of the forecasts, which are not kept
+        model=TRAINING["forecast_model"],
+        start=config["nmc"]["start"],
+        end=config["nmc"]["end"],
+        every_hours=config["nmc"]["every_hours"],
+        tau_hours=config["nmc"]["tau_hours"],
+        error_grid=config["error_grid"],
+        brought=digests(model_files(TRAINING["forecast_model"])),
     script:
         "../scripts/nmc_training_set.py"
 
@@ -93,7 +103,7 @@ rule fit_genbe:
 rule pretrain_vae:
     input:
         samples="results/background/nmc_training_set.nc",
-        initial=config["vae"]["initial_weights"] or [],
+        initial=present(config["vae"].get("initial_weights")),
     output:
         "results/background/vae.safetensors",
     log:
@@ -109,9 +119,14 @@ rule pretrain_vae:
         gpu=1,
         gpu_model="a100",
     params:
-        vae=config["vae"],
+        vae={
+            key: value
+            for key, value in config["vae"].items()
+            if key != "residual_draws"
+        },
         error_grid=config["error_grid"],
         held_out=config["nmc"]["held_out"],
+        brought=digests(filter(None, [config["vae"].get("initial_weights")])),
     script:
         "../scripts/pretrain_vae.py"
 
@@ -147,8 +162,8 @@ rule fit_residual:
 rule model_error:
     input:
         archive=lambda wildcards: archive_files(*measured_in(wildcards.window)[:2]),
-        model=lambda wildcards: model_files(
-            config["windows"][wildcards.window]["model"]
+        model=lambda wildcards: present(
+            *model_files(config["windows"][wildcards.window]["model"])
         ),
     output:
         "results/background/model_error_{window}.csv",
@@ -167,5 +182,8 @@ rule model_error:
     params:
         window=lambda wildcards: config["windows"][wildcards.window],
         starts=lambda wildcards: model_error_starts(wildcards.window),
+        brought=lambda wildcards: digests(
+            model_files(config["windows"][wildcards.window]["model"])
+        ),
     script:
         "../scripts/model_error.py"

@@ -5,6 +5,8 @@ from functools import cache
 sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
 
 from lora_envar.analysis import METHODS
+from lora_envar.belonging import OtherExperimentError, record, refuse_another
+from lora_envar.brought import digests, missing_files, missing_in_words
 from lora_envar.configuration import (
     ConfigurationError,
     check,
@@ -13,6 +15,7 @@ from lora_envar.configuration import (
     with_tuned_settings,
 )
 from lora_envar.forecast import TWO_FRAMES, model_files
+from lora_envar.schema import check_schema
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.snakemake_9 import mend
@@ -26,12 +29,42 @@ from lora_envar.timeline import (
     year_before,
 )
 
+
+def refuse(message):
+    """End with one line, the last."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
 try:
+    check_schema(config)
     with_tuned_settings(config)
     expand_replicates(config)
     check(config)
 except ConfigurationError as error:
-    raise WorkflowError(f"the configuration cannot be run. {error}") from None
+    refuse(f"the configuration cannot be run. {error}")
+
+try:
+    refuse_another(config)
+except OtherExperimentError as error:
+    refuse(str(error))
+
+# what a user must bring: said at once, so that a dry run still shows the graph; what needs it is refused before it starts
+MISSING = missing_files(config)
+if MISSING and workflow.is_main_process:
+    for line in missing_in_words(MISSING):
+        print(line, file=sys.stderr)
+    print(
+        "(A dry run, -n, shows the graph all the same.)",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+onstart:
+    refuse_without_files(workflow.dag.needrun_jobs())
+    record(config)
+
 
 mend()
 prepare_environment(config.get("warm_start", True))
@@ -132,14 +165,8 @@ def method_of(experiment):
 def settings(experiment):
     """The method's settings with what the experiment replaces."""
     entry = EXPERIMENTS[experiment]
-    known = config["methods"].get(entry["method"], {})
-    unknown = sorted(set(entry.get("settings", {})) - set(known))
-    if unknown:
-        raise WorkflowError(
-            f"experiments.{experiment}.settings: {', '.join(unknown)} unknown; methods.{entry['method']} has "
-            f"{', '.join(known)}"
-        )
-    return {**known, **entry.get("settings", {})}
+    own = entry.get("settings", {})
+    return {**config["methods"].get(entry["method"], {}), **own}
 
 
 @cache
@@ -158,9 +185,41 @@ def forecast_starts(experiment):
     ]
 
 
+def present(*paths):
+    """Files that are brought, less those that are missing; their contents count, not their times (`digests`)."""
+    there = [path for path in paths if path and Path(path).exists()]
+    return ancient(there[0] if len(paths) == 1 and there else there)
+
+
+def refuse_without_files(jobs):
+    """Refuse to start jobs that need a file which is missing."""
+    needed = {}
+    for job in jobs:
+        for path, found in (job.params.get("brought") or {}).items():
+            if found is None:
+                needed.setdefault(path, job.rule.name)
+    if needed:
+        keys = {path: key for key, path in MISSING.items()}
+        raise WorkflowError(
+            *(
+                f"{keys.get(path, 'the configuration')}: {path} is missing, and {rule} needs it; bring the file, or "
+                "name another"
+                for path, rule in needed.items()
+            )
+        )
+
+
 def kept(path):
     """A path that is removed after its last use unless the configuration keeps it."""
     return path if config["cycling"]["keep_forecasts"] else temp(path)
+
+
+# what backgrounds and members are made by: of files that are not kept, those made of them remember it
+FORECASTS = {
+    "model": config["forecast_model"],
+    "brought": digests(model_files(config["forecast_model"])),
+    "first_guess_hours": config["cycling"]["first_guess_hours"],
+}
 
 
 def spin_up_ends():

@@ -4,7 +4,7 @@ rule first_guess:
             parse_time(wildcards.first.rpartition("/")[2])
             - timedelta(hours=config["cycling"]["first_guess_hours"])
         ),
-        model=model_files(config["forecast_model"]),
+        model=present(*model_files(config["forecast_model"])),
     output:
         kept("results/{first}/background.nc"),
     log:
@@ -30,6 +30,7 @@ rule first_guess:
             -config["cycling"]["first_guess_hours"],
         ),
         lead_hours=config["cycling"]["first_guess_hours"],
+        brought=digests(model_files(config["forecast_model"])),
     script:
         "../scripts/first_guess.py"
 
@@ -37,12 +38,12 @@ rule first_guess:
 rule ensemble_forecast:
     input:
         analysis=lambda wildcards: (
-            f"results/{wildcards.experiment}/{shift(wildcards.time, -STEP)}/analysis.nc"
+            f"results/{wildcards.experiment}/{cycle_before(wildcards)}/analysis.nc"
         ),
         before=lambda wildcards: analysis_before(
             wildcards.experiment, shift(wildcards.time, -STEP)
         ),
-        model=model_files(config["forecast_model"]),
+        model=present(*model_files(config["forecast_model"])),
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/members.nc"),
@@ -50,6 +51,8 @@ rule ensemble_forecast:
         "logs/ensemble_forecast/{experiment}/{time}.log",
     benchmark:
         "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
+    wildcard_constraints:
+        experiment=later_cycles(with_ensemble=True),
     priority: 10  # the chain with the most jobs a cycle decides when a run ends
     group:
         block_of
@@ -67,6 +70,7 @@ rule ensemble_forecast:
         start=lambda wildcards: shift(wildcards.time, -STEP),
         members=lambda wildcards: ensemble_sizes(EXPERIMENTS[wildcards.experiment])[0],
         error_grid=config["error_grid"],
+        brought=digests(model_files(config["forecast_model"])),
     script:
         "../scripts/ensemble_forecast.py"
 
@@ -80,11 +84,8 @@ use rule ensemble_forecast as background_forecast with:
     benchmark:
         "benchmarks/background_forecast/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment="|".join(e for e in EXPERIMENTS if not method_of(e).ensemble) or "-",
+        experiment=later_cycles(with_ensemble=False),
     priority: 0
-
-
-ruleorder: first_guess > background_forecast > ensemble_forecast
 
 
 # Members of single-step experiments, and those of last year, start from the reanalysis.
@@ -94,7 +95,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
         before=lambda wildcards: (
             frames(parse_time(wildcards.time))[:1] if FRAME_HOURS else []
         ),
-        model=model_files(config["forecast_model"]),
+        model=present(*model_files(config["forecast_model"])),
     output:
         members=kept("results/reanalysis_forecasts/{time}.nc"),
     log:
@@ -109,6 +110,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
         start=lambda wildcards: wildcards.time,
         members=reanalysis_leads(),
         error_grid=config["error_grid"],
+        brought=digests(model_files(config["forecast_model"])),
 
 
 rule finetune_lora:
@@ -137,13 +139,16 @@ rule finetune_lora:
         gpu=1,
         gpu_model="a100",
     params:
-        settings=lambda wildcards: settings(wildcards.experiment),
+        settings=lambda wildcards: method_of(wildcards.experiment).settings_of_tuning(
+            settings(wildcards.experiment)
+        ),
         rank=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("rank"),
         ensemble=lambda wildcards: sum(
             ensemble_sizes(EXPERIMENTS[wildcards.experiment])
         ),
         valid=lambda wildcards: members_valid(wildcards)[1],
         seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+        forecasts=FORECASTS,
     script:
         "../scripts/finetune_lora.py"
 
@@ -186,10 +191,16 @@ rule assimilate:
         gpu_model="a100",
     params:
         method=lambda wildcards: EXPERIMENTS[wildcards.experiment]["method"],
-        settings=lambda wildcards: settings(wildcards.experiment),
+        settings=lambda wildcards: method_of(
+            wildcards.experiment
+        ).settings_of_analysis(settings(wildcards.experiment)),
         minimiser=config["minimiser"],
         window=lambda wildcards: window_of(wildcards.experiment),
         checks=lambda wildcards: departure_checks(wildcards.experiment),
         error_grid=config["error_grid"],
+        forecasts=FORECASTS,
+        brought=lambda wildcards: digests(
+            model_files((window_of(wildcards.experiment) or {}).get("model", {}))
+        ),
     script:
         "../scripts/assimilate.py"

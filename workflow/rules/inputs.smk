@@ -16,6 +16,18 @@ def archive_of(block):
     return {**archive, **archive["finer"]} if block.startswith("finer_") else archive
 
 
+def source_of(block):
+    """Of a block's section `archive` what decides on the values of its states; its times are given apart."""
+    apart = ("start", "end", "step_hours", "block_days", "finer", "derive")
+    return {key: value for key, value in archive_of(block).items() if key not in apart}
+
+
+def archive_paths(block):
+    """Files or folders that a block of the archive is made from, where these are brought."""
+    archive = archive_of(block)
+    return [archive["path"]] if archive["source"] in ("example", "files") else []
+
+
 def archive_times(block):
     archive = archive_of(block)
     start, end = parse_time(archive["start"]), parse_time(archive["end"])
@@ -63,21 +75,55 @@ def any_of(names):
     return "|".join(names) or "(?!)"
 
 
+def own_prepbufr_file(network, time):
+    """The user's own file of a cycle, or None."""
+    pattern = config["observations"][network].get("path")
+    return pattern and parse_time(time).strftime(pattern)
+
+
 def prepbufr_file(wildcards):
     """The user's own file of a cycle, or what is downloaded or simulated."""
-    own = config["observations"][wildcards.network].get("path")
+    own = own_prepbufr_file(wildcards.network, wildcards.time)
     if own:
-        return parse_time(wildcards.time).strftime(own)
+        return present(own)
     return (
         f"results/observations/{wildcards.network}/prepbufr/{wildcards.time}.prepbufr"
     )
 
 
-def report_tables(wildcards):
-    network = config["observations"][wildcards.network]
-    return {
-        name: network[name] for name in ("error_table", "orography") if network[name]
+def files_of_network(network, names):
+    """Those of the files that a network names which it has, by name."""
+    entry = config["observations"][network]
+    return {name: entry[name] for name in names if entry.get(name)}
+
+
+def network_files(*names):
+    """An input function: files of a network, by name."""
+    return lambda wildcards: {
+        name: present(path)
+        for name, path in files_of_network(wildcards.network, names).items()
     }
+
+
+def network_digests(*names):
+    """A function for params: digests of these files."""
+    return lambda wildcards: digests(
+        files_of_network(wildcards.network, names).values()
+    )
+
+
+def network_settings(*names):
+    """A function for params: those settings of a network that a rule needs."""
+    return lambda wildcards: {
+        name: config["observations"][wildcards.network].get(name) for name in names
+    }
+
+
+def decoded_digests(wildcards):
+    """Digests of the files that a cycle's reports are decoded from and with, where they are brought."""
+    own = own_prepbufr_file(wildcards.network, wildcards.time)
+    files = files_of_network(wildcards.network, ("orography", "error_table"))
+    return digests([*files.values(), *([own] if own else [])])
 
 
 def gdas_cycles(wildcards):
@@ -142,7 +188,7 @@ def window_files(wildcards):
         return {}
     name = EXPERIMENTS[wildcards.experiment]["window"]
     return {
-        "window_model": model_files(window["model"]),
+        "window_model": present(*model_files(window["model"])),
         "model_error": f"results/background/model_error_{name}.csv",
     }
 
@@ -158,6 +204,32 @@ FIRST = "|".join(
     for name in EXPERIMENTS
     for time in (cycles(name) if single_step(name) else cycles(name)[:1])
 )
+
+
+def later_cycles(with_ensemble):
+    """A pattern for experiments, with an ensemble or without, whose backgrounds come from the analysis before.
+
+    It does not match in the path of a first background: every file has one rule that makes it.
+    """
+    names = [
+        name
+        for name in EXPERIMENTS
+        if method_of(name).ensemble == with_ensemble and not single_step(name)
+    ]
+    first = [f"{name}/{cycles(name)[0]}" for name in names]
+    return f"(?!({any_of(first)})/)({any_of(names)})"
+
+
+def cycle_before(wildcards):
+    """The analysis time before one of an experiment's cycles; others are refused, as they would lead back for ever."""
+    experiment, time = wildcards.experiment, wildcards.time
+    known = cycles(experiment)
+    if time not in known[1:]:
+        raise WorkflowError(
+            f"results/{experiment}/{time}: is no cycle of {experiment}, which has {known[0]} to {known[-1]}, every "
+            f"{STEP} h (experiments.{experiment}.period)"
+        )
+    return shift(time, -STEP)
 
 
 def block_of(wildcards):
@@ -249,7 +321,8 @@ def tuned_file(experiment, time):
 
 
 def tuned_before(wildcards):
-    if not settings(wildcards.experiment)["carry_over"]:
+    method = method_of(wildcards.experiment)
+    if not method.settings_of_tuning(settings(wildcards.experiment))["carry_over"]:
         return []
     before = shift(wildcards.time, -STEP)
     if parse_time(before) < period(wildcards.experiment)[0]:

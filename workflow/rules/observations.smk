@@ -29,14 +29,8 @@ rule simulate_observations:
 # Reports of the example's world in place of GDAS's.
 rule simulate_reports:
     input:
+        unpack(network_files("stations", "orography", "error_table")),
         archive=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2),
-        stations=lambda wildcards: config["observations"][wildcards.network]["stations"],
-        orography=lambda wildcards: config["observations"][wildcards.network][
-            "orography"
-        ],
-        error_table=lambda wildcards: config["observations"][wildcards.network][
-            "error_table"
-        ],
     output:
         "results/observations/{network}/prepbufr/{time}.prepbufr",
     log:
@@ -52,7 +46,8 @@ rule simulate_reports:
         mem_mb=4000,
         runtime=30,
     params:
-        network=lambda wildcards: config["observations"][wildcards.network],
+        network=network_settings("gross_error_share", "seed"),
+        brought=network_digests("stations", "orography", "error_table"),
     script:
         "../scripts/simulate_reports.py"
 
@@ -80,7 +75,7 @@ rule download_gdas:
 
 rule decode_prepbufr:
     input:
-        unpack(report_tables),
+        unpack(network_files("orography", "error_table")),
         prepbufr=prepbufr_file,
     output:
         "results/observations/{network}/decoded/{time}.nc",
@@ -97,7 +92,10 @@ rule decode_prepbufr:
         mem_mb=8000,
         runtime=60,
     params:
-        network=lambda wildcards: config["observations"][wildcards.network],
+        network=network_settings("categories", "reported_errors"),
+        brought=decoded_digests,
+        # of the download, which is not kept
+        url=network_settings("url"),
     script:
         "../scripts/decode_prepbufr.py"
 
@@ -124,7 +122,7 @@ rule select_observations:
         mem_mb=8000,
         runtime=60,
     params:
-        network=lambda wildcards: config["observations"][wildcards.network],
+        network=network_settings("half_window_hours", "quality", "seed"),
         times=lambda wildcards: day_times(wildcards.day),
     script:
         "../scripts/select_observations.py"

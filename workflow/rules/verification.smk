@@ -2,7 +2,7 @@ rule medium_range_forecast:
     input:
         analysis="results/{experiment}/{time}/analysis.nc",
         before=lambda wildcards: analysis_before(wildcards.experiment, wildcards.time),
-        model=model_files(config["forecast_model"]),
+        model=present(*model_files(config["forecast_model"])),
     output:
         kept("results/{experiment}/{time}/forecast.nc"),
     log:
@@ -22,6 +22,7 @@ rule medium_range_forecast:
     params:
         model=config["forecast_model"],
         lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
+        brought=digests(model_files(config["forecast_model"])),
     script:
         "../scripts/medium_range_forecast.py"
 
@@ -42,6 +43,10 @@ rule score:
     resources:
         mem_mb=8000,
         runtime=240,
+    params:
+        # of forecasts that are not kept
+        lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
+        forecasts=FORECASTS,
     script:
         "../scripts/score.py"
 
@@ -105,7 +110,7 @@ rule model_gates:
         gaussian="results/background/gaussian.safetensors",
         vae="results/background/vae.safetensors",
         residual="results/background/residual.safetensors",
-        model=model_files(config["forecast_model"]),
+        model=present(*model_files(config["forecast_model"])),
     output:
         gates="results/model_gates.csv",
         forecast="results/forecast_model.csv",
@@ -127,6 +132,7 @@ rule model_gates:
         error_grid=config["error_grid"],
         first=time_name(FIRST_CYCLE),
         seed=config["vae"]["training"]["seed"],
+        brought=digests(model_files(config["forecast_model"])),
     script:
         "../scripts/model_gates.py"
 

@@ -18,19 +18,53 @@ class Method:
         Whether the system's own time-lagged ensemble enters.
     tuning : str or None
         What of the error model is tuned on that ensemble: ``adapters`` (low-rank), ``all`` weights, or None.
+    settings : tuple of str
+        Names of its settings, the keys of its entry in `methods`.
     """
 
     error_model: str | None
     ensemble: bool = False
     tuning: str | None = None
+    settings: tuple[str, ...] = ()
 
+    def settings_of_tuning(self, settings: dict) -> dict:
+        """Of a method's settings those that its tuned error model depends on; None stands for what has no effect."""
+        on_latents = self.tuning == "adapters" and settings["targets"] == "latents"
+        unused = _UNUSED_ON_LATENTS if on_latents else ()
+        return {
+            key: None if key in unused else value
+            for key, value in settings.items()
+            if key not in _SETTINGS_OF_ANALYSES
+        }
+
+    def settings_of_analysis(self, settings: dict) -> dict:
+        """Of a method's settings those that its analyses depend on, its error model given."""
+        if not self.tuning:
+            return dict(settings)
+        return {key: value for key, value in settings.items() if key in _SETTINGS_OF_ANALYSES}
+
+
+#: of methods with a tuned error model: what its analyses need beside that
+_SETTINGS_OF_ANALYSES = ("background_weight", "residual_amplitude")
+#: adapters of the latents have a closed form: nothing is scaled, trained or carried over
+_UNUSED_ON_LATENTS = ("alpha", "epochs", "learning_rate", "carry_over")
+
+_TUNING = ("members", "normalisation", "ensemble_amplitude", "carry_over", "minimum_members")
+_TUNING += ("epochs", "batch", "learning_rate")
+_HYBRID = ("alpha", "ensemble_covariance", "horizontal_localisation", "vertical_localisation")
+_HYBRID += ("ensemble_amplitude", "minimum_members")
 
 METHODS: dict[str, Method] = {
     "no_assimilation": Method(None),
-    "3dvar": Method("genbe"),
-    "3dvar_spectral": Method("gaussian"),
-    "hybrid": Method("hybrid", ensemble=True),
-    "vae_var": Method("vae"),
-    "lora_envar": Method("vae", ensemble=True, tuning="adapters"),
-    "full_finetuning": Method("vae", ensemble=True, tuning="all"),
+    "3dvar": Method("genbe", settings=("background_weight",)),
+    "3dvar_spectral": Method("gaussian", settings=("background_weight",)),
+    "hybrid": Method("hybrid", ensemble=True, settings=("background_weight", *_HYBRID)),
+    "vae_var": Method("vae", settings=_SETTINGS_OF_ANALYSES),
+    "lora_envar": Method(
+        "vae",
+        ensemble=True,
+        tuning="adapters",
+        settings=(*_SETTINGS_OF_ANALYSES, "alpha", "targets", *_TUNING),
+    ),
+    "full_finetuning": Method("vae", ensemble=True, tuning="all", settings=(*_SETTINGS_OF_ANALYSES, *_TUNING)),
 }

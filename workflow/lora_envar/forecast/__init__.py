@@ -118,9 +118,14 @@ def check_model(name: str, **settings):
         raise ValueError(f"forecast model {name}: needs the setting {', '.join(missing)}")
 
 
+def named_files(section: dict) -> dict[str, str]:
+    """The files that a model's section of the configuration names, by their keys, that of the weights first."""
+    return {key: section[key] for key in _FILES if section.get(key)}
+
+
 def model_files(section: dict) -> list[str]:
-    """The files that a model's section of the configuration names, that of the weights first."""
-    return [section[key] for key in _FILES if section.get(key)]
+    """The paths of `named_files`."""
+    return list(named_files(section).values())
 
 
 def load_model(name: str, weights, device="cpu", *, sha256: str | None = None, **settings) -> ForecastModel:

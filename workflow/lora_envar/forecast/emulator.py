@@ -66,9 +66,8 @@ class Emulator(nn.Module):
     def load(cls, path, device="cpu") -> "Emulator":
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
-        step_hours = settings.get("step_hours", 6)  # files of before it was a setting
         with WithoutWeights():
-            model = cls(Grid(**settings["grid"]), settings["truncation"], network, step_hours, device)
+            model = cls(Grid(**settings["grid"]), settings["truncation"], network, settings["step_hours"], device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 
