@@ -36,6 +36,16 @@ def config():
     return config
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished run of the small world of `tiny_configuration`, its configuration in `tiny.yaml`."""
+    from tiny import Run, tiny_configuration
+
+    run = Run(tmp_path_factory.mktemp("run"))
+    run.make(tiny_configuration(run.folder))
+    return run
+
+
 @pytest.fixture
 def small_grid():
     return Grid("gaussian", 16, 32)

@@ -60,7 +60,10 @@ def test_the_smallest_error_over_the_headline_variables_wins(config):
     ("change", "message"),
     [
         ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"tuning\.period: .* overlaps with experiments\.no_assim"),
-        ({"search": {"vae_var": {"epochs": [1]}}}, r"tuning_vae_var_00\.settings: epochs unknown; vae_var has background_weight"),
+        (
+            {"search": {"vae_var": {"epochs": [1]}}},
+            r"tuning_vae_var_00\.settings: epochs unknown; vae_var has background_weight",
+        ),
         ({"search": {"hybrid": {"alpha": [0.5]}}}, r"tuning_hybrid_00\.ensemble: missing"),
         ({"observations": "none"}, r"tuning_vae_var_00\.observations"),
     ],

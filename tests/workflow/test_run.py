@@ -40,13 +40,6 @@ EXPERIMENTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    run = Run(tmp_path_factory.mktemp("run"))
-    run.make(tiny_configuration(run.folder))
-    return run
-
-
 def digests(folder):
     """What a run has written, but for the figures and the report, by path."""
     return {

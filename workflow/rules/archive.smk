@@ -14,7 +14,7 @@ rule download_era5:
         mem_mb=4000,
         runtime=720,
     params:
-        archive=lambda wildcards: archive_of(wildcards.block),
+        archive=lambda wildcards: source_of(wildcards.block),
         times=lambda wildcards: [time_name(t) for t in archive_times(wildcards.block)],
         brought=lambda wildcards: digests(archive_paths(wildcards.block)),
     script:
@@ -39,10 +39,6 @@ rule prepare_archive:
     params:
         grid=lambda wildcards: grid_of(wildcards.block),
         derive=lambda wildcards: archive_of(wildcards.block).get("derive", []),
-        # of the download, which is not kept
-        source=lambda wildcards: source_of(wildcards.block),
-        times=lambda wildcards: [time_name(t) for t in archive_times(wildcards.block)],
-        brought=lambda wildcards: digests(archive_paths(wildcards.block)),
     script:
         "../scripts/prepare_archive.py"
 

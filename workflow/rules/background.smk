@@ -45,15 +45,6 @@ rule nmc_training_set:
     resources:
         mem_mb=4000,
         runtime=240,
-    params:
-        # of the forecasts, which are not kept
-        model=TRAINING["forecast_model"],
-        start=config["nmc"]["start"],
-        end=config["nmc"]["end"],
-        every_hours=config["nmc"]["every_hours"],
-        tau_hours=config["nmc"]["tau_hours"],
-        error_grid=config["error_grid"],
-        brought=digests(model_files(TRAINING["forecast_model"])),
     script:
         "../scripts/nmc_training_set.py"
 

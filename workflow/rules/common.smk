@@ -214,14 +214,6 @@ def kept(path):
     return path if config["cycling"]["keep_forecasts"] else temp(path)
 
 
-# what backgrounds and members are made by: of files that are not kept, those made of them remember it
-FORECASTS = {
-    "model": config["forecast_model"],
-    "brought": digests(model_files(config["forecast_model"])),
-    "first_guess_hours": config["cycling"]["first_guess_hours"],
-}
-
-
 def spin_up_ends():
     """The first scored cycle of every experiment."""
     first = config["verification"]["spin_up_cycles"]

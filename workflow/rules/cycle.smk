@@ -148,7 +148,6 @@ rule finetune_lora:
         ),
         valid=lambda wildcards: members_valid(wildcards)[1],
         seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
-        forecasts=FORECASTS,
     script:
         "../scripts/finetune_lora.py"
 
@@ -198,7 +197,6 @@ rule assimilate:
         window=lambda wildcards: window_of(wildcards.experiment),
         checks=lambda wildcards: departure_checks(wildcards.experiment),
         error_grid=config["error_grid"],
-        forecasts=FORECASTS,
         brought=lambda wildcards: digests(
             model_files((window_of(wildcards.experiment) or {}).get("model", {}))
         ),

@@ -36,7 +36,6 @@ rule ensemble_diagnostics:
             time: last_year_files(wildcards.experiment, time)
             for time in whole_ensembles(wildcards.experiment)
         },
-        forecasts=FORECASTS,
     script:
         "../scripts/ensemble_diagnostics.py"
 

@@ -18,7 +18,7 @@ def archive_of(block):
 
 def source_of(block):
     """Of a block's section `archive` what decides on the values of its states; its times are given apart."""
-    apart = ("start", "end", "step_hours", "block_days", "finer", "derive")
+    apart = ("start", "end", "step_hours", "block_days", "finer")
     return {key: value for key, value in archive_of(block).items() if key not in apart}
 
 

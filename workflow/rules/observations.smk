@@ -94,8 +94,6 @@ rule decode_prepbufr:
     params:
         network=network_settings("categories", "reported_errors"),
         brought=decoded_digests,
-        # of the download, which is not kept
-        url=network_settings("url"),
     script:
         "../scripts/decode_prepbufr.py"
 

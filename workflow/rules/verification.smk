@@ -43,10 +43,6 @@ rule score:
     resources:
         mem_mb=8000,
         runtime=240,
-    params:
-        # of forecasts that are not kept
-        lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
-        forecasts=FORECASTS,
     script:
         "../scripts/score.py"
 

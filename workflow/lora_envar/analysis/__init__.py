@@ -32,9 +32,7 @@ class Method:
         on_latents = self.tuning == "adapters" and settings["targets"] == "latents"
         unused = _UNUSED_ON_LATENTS if on_latents else ()
         return {
-            key: None if key in unused else value
-            for key, value in settings.items()
-            if key not in _SETTINGS_OF_ANALYSES
+            key: None if key in unused else value for key, value in settings.items() if key not in _SETTINGS_OF_ANALYSES
         }
 
     def settings_of_analysis(self, settings: dict) -> dict:

@@ -1,0 +1,181 @@
+"""Results know the configuration that they belong to: what a change makes stale, and nothing else, is made again."""
+
+import json
+import os
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from conftest import ROOT
+
+SCORES = {"score", "collect_scores", "compare", "cycling_gates", "write_report", "write_results"}
+FITS = {"fit_to_observations", "collect_fits"}
+#: an analysis of a method without an ensemble, and what comes of it
+PLAIN = {"assimilate", "background_forecast", "medium_range_forecast"} | SCORES
+#: one of a method with an ensemble
+ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast", "ensemble_diagnostics"} | SCORES
+CYCLES = PLAIN | ENSEMBLE | {"finetune_lora", "finetune_all", "draw_maps"}
+VAE = {"pretrain_vae", "fit_residual", "model_gates"}
+TRAINING_SET = {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe"} | VAE | CYCLES | FITS
+REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
+FORECASTS = {"first_guess", "reanalysis_forecast"} | TRAINING_SET
+ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observations"} | REPORTS | FORECASTS
+
+#: changed key -> its new value, and the rules that must run again
+TABLE = {
+    "archive.derive": (["msl"], ARCHIVE),
+    # all cycles reach into the block of the archive that becomes longer, the training period does not
+    "archive.end": (
+        "2009-03-13T00",
+        {"download_era5", "prepare_archive", "simulate_observations", "first_guess", "reanalysis_forecast"}
+        | REPORTS
+        | CYCLES
+        | FITS
+        | {"model_gates"},
+    ),
+    "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations"}),
+    "nmc.tau_hours": (12, TRAINING_SET),
+    "nmc.held_out": (0.4, VAE | CYCLES),
+    "vae.sigma": (0.4, VAE | CYCLES),
+    "vae.training.seed": (2, VAE | CYCLES),
+    "vae.network.core_depth": (2, VAE | CYCLES),
+    "vae.residual_draws": (24, CYCLES | {"fit_residual", "model_gates"}),
+    "error_grid.truncation": (9, TRAINING_SET | {"reanalysis_forecast"}),
+    "observations.sparse.columns": (101, CYCLES | {"simulate_observations"}),
+    "observations.sparse.seed": (3, CYCLES | {"simulate_observations"}),
+    "observations.sparse.error_fraction": (0.2, CYCLES | {"simulate_observations"}),
+    "observations.reports.gross_error_share": (0.02, PLAIN | FITS | REPORTS),
+    "observations.reports.reported_errors": (False, PLAIN | FITS | REPORTS - {"simulate_reports"}),
+    "observations.reports.quality.withheld": (0.2, PLAIN | FITS | {"select_observations"}),
+    "observations.reports.background_check": (4.0, PLAIN | FITS),
+    "cycling.first_guess_hours": (24, CYCLES | FITS | {"first_guess"}),
+    "cycling.keep_forecasts": (False, {"write_report"}),
+    "cycling.block_days": (2, {"write_report"}),
+    "warm_start": (False, {"write_report"}),
+    "minimiser.iterations": (9, CYCLES | FITS),
+    "methods.3dvar.background_weight": (9.0, PLAIN | FITS),
+    "methods.vae_var.residual_amplitude": (1.0, PLAIN),
+    "methods.hybrid.alpha": (0.5, ENSEMBLE - {"ensemble_diagnostics"}),  # too few cycles to judge its members
+    "methods.lora_envar.background_weight": (9.0, ENSEMBLE | {"finetune_lora", "draw_maps"}),
+    "methods.lora_envar.normalisation": ("spread", ENSEMBLE | {"finetune_lora", "draw_maps"}),
+    "methods.full_finetuning.epochs": (6, ENSEMBLE | {"finetune_all"}),
+    "experiments.lora_envar.seed": (5, ENSEMBLE | {"finetune_lora", "draw_maps"}),
+    "experiments.vae_var.seed": (5, {"write_report"}),
+    "experiments.3dvar.period": (["2009-02-26T00", "2009-02-26T12"], PLAIN),
+    "verification.references": (["3dvar"], {"compare", "write_report", "write_results"}),
+    "verification.title": ("Another", {"write_report", "write_results"}),
+    "verification.forecast.lead_hours": ([6], SCORES | {"medium_range_forecast"}),
+    "verification.bootstrap.seed": (2, {"compare", "write_report", "write_results"}),
+}
+
+
+def changed(config, key, value):
+    config = json.loads(json.dumps(config))  # YAML shares what is written once
+    *parents, last = key.split(".")
+    section = config
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return config
+
+
+def planned(run, config, name):
+    """The rules that a dry run of a configuration would run."""
+    path = run.folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(config))
+    done = run.snakemake("-n", "--nolock", "--quiet", "rules", "--configfile", path)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-2000:]
+    if "Nothing to be done" in output:
+        return set()
+    table = output.split("Job stats:")[1].split("total")[0]
+    return set(re.findall(r"^(\w+) +\d+$", table, re.MULTILINE)) - {"all"}
+
+
+@pytest.fixture(scope="module")
+def config(finished):
+    return yaml.safe_load((finished.folder / "tiny.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def plans(finished, config):
+    """Rules that are planned, by changed key."""
+
+    def plan(key):
+        return planned(finished, changed(config, key, TABLE[key][0]), f"changed_{key}")
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(TABLE, pool.map(plan, TABLE), strict=True))
+
+
+@pytest.mark.parametrize("key", list(TABLE))
+def test_what_a_changed_key_makes_stale_is_made_again_and_nothing_else(plans, key):
+    assert plans[key] == TABLE[key][1]
+
+
+def test_nothing_is_made_again_where_nothing_has_changed(finished, config):
+    assert planned(finished, config, "same") == set()
+
+
+def test_the_content_of_a_brought_file_counts_and_not_its_time(finished, config):
+    weights = finished.folder / "model.safetensors"
+    kept = weights.with_suffix(".kept")
+    shutil.copy2(weights, kept)
+    status = weights.stat()
+    try:
+        os.utime(weights)
+        assert planned(finished, config, "touched") == set()
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1
+        weights.write_bytes(data)
+        os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns - 10**12))
+        assert planned(finished, config, "other_weights") == FORECASTS
+    finally:
+        kept.replace(weights)
+    assert planned(finished, config, "weights_again") == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("archive.path", "resources/example/archive_hourly.nc", "archive.path 'resources/example/archive.nc' there"),
+        ("grid.truncation", 9, "grid.truncation 10 there, 9 here"),
+    ],
+)
+def test_a_folder_of_another_experiment_is_refused_by_name(finished, config, key, value, said):
+    path = finished.folder / "other.yaml"
+    path.write_text(yaml.safe_dump(changed(config, key, value)))
+    done = finished.snakemake("-n", "--configfile", path)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: results/ in ")
+    assert said in last
+    assert "--directory" in last
+    assert "Traceback" not in done.stderr
+
+
+def test_era5_after_the_example_is_refused(finished):
+    done = finished.snakemake("-n", "--configfile", ROOT / "config" / "era5.yaml")
+    assert done.returncode == 1
+    assert "archive.source 'example' there, 'arco' here" in done.stderr.splitlines()[-1]
+
+
+def test_without_snakemake_s_memory_other_settings_are_refused(finished, config):
+    memory = finished.folder / ".snakemake"
+    away = finished.folder / "memory"
+    memory.rename(away)
+    try:
+        path = finished.folder / "other.yaml"
+        path.write_text(yaml.safe_dump(changed(config, "vae.sigma", 0.4)))
+        done = finished.snakemake("-n", "--nolock", "--configfile", path)
+        assert done.returncode == 1
+        assert "vae.sigma 0.3 there, 0.4 here" in done.stderr.splitlines()[-1]
+        shutil.rmtree(memory, ignore_errors=True)
+        assert planned(finished, config, "same") == set(), "what is there is of this configuration"
+        shutil.rmtree(memory, ignore_errors=True)
+        assert planned(finished, changed(config, "cycling.block_days", 2), "other_blocks") == set()
+    finally:
+        shutil.rmtree(memory, ignore_errors=True)
+        away.rename(memory)
