@@ -11,13 +11,21 @@ import torch
 from ..files import whole
 from ..grid import Grid, SphericalHarmonics
 from ..state import NAMES
+from .valid_times import whole_hours
 
 STEP = 0.02
 EPOCH = np.datetime64("1970-01-01", "h")
 
 
 def write_coefficients(path, times, coefficients, packed: bool = False, attributes: dict | None = None):
-    """Write coefficients of shape (time, 69, (T + 1)^2) valid at `times` (datetime64) to a netCDF-4 file."""
+    """Write coefficients of shape (time, 69, (T + 1)^2) valid at `times` (datetime64) to a netCDF-4 file.
+
+    Raises
+    ------
+    ValueError
+        If a time is not a whole hour.
+    """
+    whole_hours(times, str(path))
     values = coefficients.numpy()
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         dataset.setncatts(attributes or {})
