@@ -1,12 +1,15 @@
 """Valid times: every form of base time and lead, one rule of rounding, and what is missing named with its times."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
 from lora_envar.archive.layout import IncompleteError, states_from_dataset
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import SourceError, fetch_arco, fetch_files
+from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_files
 from lora_envar.state import LEVELS, SURFACE, UPPER_AIR
 
 HOURS = np.array([0, 6])
@@ -211,3 +214,26 @@ def test_holes_are_named_with_time_and_number(tmp_path):
     for partial in (False, True):
         with pytest.raises(ValueError, match=r"x\.nc: q700 holds .* not finite at 2022-01-01T06: 1 of 84 points"):
             read_states([tmp_path / "x.nc"], partial=partial)
+
+
+def test_what_the_climate_data_store_sends_is_checked_and_asked_for_again(tmp_path, monkeypatch):
+    """Fields of another day, as many as were asked for: they are refused, and not taken again at the next start."""
+    day = {"sent": STAMPS + np.timedelta64(24, "h"), "requests": 0}
+
+    class Client:
+        def __init__(self, **_):
+            pass
+
+        def retrieve(self, name, request, target):
+            day["requests"] += 1
+            write_grib(target, dataset("short", day["sent"]), SURFACE if "single" in name else UPPER_AIR)
+
+    monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=Client))
+    raw = tmp_path / "raw.nc"
+    with pytest.raises(SourceError, match="Climate Data Store: lacks everything at 2022-01-01T00, 2022-01-01T06"):
+        fetch_cds({}, TIMES, raw)
+    assert not list(tmp_path.iterdir())
+    day["sent"] = STAMPS
+    fetch_cds({}, TIMES, raw)
+    assert day["requests"] == 4
+    assert_same(prepare(raw, GRID, None)[1], reference())
