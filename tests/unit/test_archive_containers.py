@@ -8,14 +8,17 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from archive_files import GRID, TIMES, assert_same, dataset, reference, write_grib
+import torch
+from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
 from conftest import ROOT
 from lora_envar.archive.folder import folder_files, kind_of
+from lora_envar.archive.packed import read_coefficients, write_coefficients
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import SourceError, fetch_files
+from lora_envar.archive.sources import SourceError, fetch_example, fetch_files
 from lora_envar.observations.reports import Orography
 from lora_envar.state import SURFACE, UPPER_AIR
 
@@ -142,3 +145,24 @@ def test_orography_is_read_by_its_content_too(tmp_path):
     (tmp_path / "orography.nc").write_bytes(gzip.compress(b"something"))
     with pytest.raises(ValueError, match=r"orography\.nc: .*compressed by gzip; unpack it"):
         Orography.read(tmp_path / "orography.nc")
+
+
+def test_packed_archives_are_named_as_what_they_are(tmp_path):
+    dataset("short").to_netcdf(tmp_path / "states.nc")
+    (tmp_path / "packed.nc").write_bytes(gzip.compress((tmp_path / "states.nc").read_bytes()))
+    for name, words in (
+        ("none.nc", r"none\.nc: cannot be opened"),
+        ("packed.nc", r"packed\.nc: is compressed by gzip, expected a packed archive in netCDF; unpack it"),
+        ("states.nc", r"states\.nc: is not a whole packed archive"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            read_coefficients(tmp_path / name)
+
+
+def test_a_packed_archive_has_whole_hours_alone(tmp_path):
+    late = STAMPS + np.timedelta64(15, "m")
+    with pytest.raises(ValueError, match=r"x\.nc: has fields valid at 2022-01-01T00:15"):
+        write_coefficients(tmp_path / "x.nc", late, torch.zeros(2, 69, 4))
+    settings = {"path": str(ROOT / "resources" / "example" / "archive.nc")}
+    with pytest.raises(SourceError, match=r"has no state valid at 2009-03-01T06:15; it covers"):
+        fetch_example(settings, [datetime(2009, 3, 1, 6, 15, tzinfo=UTC)], tmp_path / "raw.nc")
