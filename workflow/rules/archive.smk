@@ -35,7 +35,7 @@ rule prepare_archive:
         runtime=120,
     params:
         grid=lambda wildcards: grid_of(wildcards.block),
-        derive=config["archive"].get("derive", []),
+        derive=lambda wildcards: archive_of(wildcards.block).get("derive", []),
     script:
         "../scripts/prepare_archive.py"
 
