@@ -166,3 +166,9 @@ def test_a_packed_archive_has_whole_hours_alone(tmp_path):
     settings = {"path": str(ROOT / "resources" / "example" / "archive.nc")}
     with pytest.raises(SourceError, match=r"has no state valid at 2009-03-01T06:15; it covers"):
         fetch_example(settings, [datetime(2009, 3, 1, 6, 15, tzinfo=UTC)], tmp_path / "raw.nc")
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "gone.nc").symlink_to(tmp_path / "nowhere.nc")
+    with pytest.raises(SourceError, match=r"gone\.nc: cannot be opened \(No such file"):
+        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "raw.nc")

@@ -237,3 +237,17 @@ def test_what_the_climate_data_store_sends_is_checked_and_asked_for_again(tmp_pa
     fetch_cds({}, TIMES, raw)
     assert day["requests"] == 4
     assert_same(prepare(raw, GRID, None)[1], reference())
+
+
+@pytest.mark.parametrize("attributes", [{}, {"standard_name": "forecast_period"}])
+def test_leads_that_a_file_does_not_call_a_coordinate_are_leads(tmp_path, attributes):
+    """As files not written by xarray have them: a variable along time, or of no dimension."""
+    name = "x" if attributes else "leadtime"
+    runs = dataset("short").assign_coords(time=STAMPS - np.timedelta64(6, "h"))
+    for lead in (((), 6), ("time", [6, 6])):
+        path = tmp_path / f"{len(lead[0])}.nc"
+        runs.assign({name: (*lead, {"units": "hours", **attributes})}).to_netcdf(path)
+        assert read_states([path]).times == TIMES
+    # a variable in hours that is no lead
+    dataset("short").assign(timestep=((), 6, {"units": "hours"})).to_netcdf(tmp_path / "analyses.nc")
+    assert read_states([tmp_path / "analyses.nc"]).times == TIMES

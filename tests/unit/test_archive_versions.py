@@ -143,3 +143,27 @@ def test_latitudes_beyond_the_poles_are_refused(end):
         states_from_dataset(base.assign_coords(latitude=latitude), "some file")
     rounded = base.assign_coords(latitude=base.latitude.astype("f4") * np.float32(1 + 1e-7))
     assert states_from_dataset(rounded, "some file")[1] == GRID
+
+
+def test_grib_fields_with_and_without_an_experiment_go_together(tmp_path):
+    grib(tmp_path / "x.grib", dataset("short").isel(time=[0]), "0001")
+    write_grib(tmp_path / "x.grib", dataset("short").isel(time=[1]), (*SURFACE, *UPPER_AIR), append=True)
+    assert_same(read_states([tmp_path / "x.grib"]).fields, reference())
+
+
+def test_levels_that_are_not_read_may_be_there_twice(tmp_path):
+    """NCEP's files have surfaces of potential vorticity +2 and -2, whose levels ecCodes does not tell apart."""
+    path = tmp_path / "x.grib"
+    write_grib(path, dataset("short"), (*SURFACE, *UPPER_AIR))
+    for whole in (dataset("short"), other()):
+        surface = whole.msl.to_dataset(name="msl")
+        write_grib(path, surface, ["msl"], append=True, indicatorOfParameter=130, indicatorOfTypeOfLevel=117, level=2)
+    assert_same(read_states([path]).fields, reference())
+
+
+def test_a_member_that_a_file_does_not_call_a_coordinate_is_one(tmp_path):
+    base = dataset("short")
+    for number in (0, 1):
+        base.isel(time=[number]).assign(realization=((), number)).to_netcdf(tmp_path / f"{number}.nc")
+    with pytest.raises(ValueError, match=r"several ensemble members: 0 .* and 1"):
+        read_states([tmp_path / "0.nc", tmp_path / "1.nc"])

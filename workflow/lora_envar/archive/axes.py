@@ -71,6 +71,19 @@ def _axis(name: str, coordinate: xr.DataArray) -> str | None:
     return {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
 
 
+def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset with its times, leads, members and experiments as coordinates, which in many files they are not."""
+    named = {name for kind in ("time", "base", "step", "member", "experiment") for name in AXES[kind]}
+    standard_names = ("time", "forecast_period", "forecast_reference_time", "realization")
+    found = []
+    for name, variable in dataset.data_vars.items():
+        known = str(name).rstrip("0123456789") in named or name in named
+        if known or variable.attrs.get("standard_name") in standard_names:
+            if not {_axis(str(axis), dataset[axis]) for axis in variable.dims} & {"latitude", "longitude", "level"}:
+                found.append(name)
+    return dataset.set_coords(found)
+
+
 def standard_axes(field: xr.DataArray, source: str, options: Options, times, notes) -> xr.DataArray | None:
     """A field on (time, level, latitude, longitude), the level only if it has one; None if it is of another kind.
 

@@ -89,9 +89,7 @@ def sorted_out(settings: dict) -> tuple[list[str], list[str]]:
     Raises
     ------
     ValueError
-        If there is no such folder.
-    OSError
-        If a file of it cannot be opened.
+        If there is no such folder, or a file of it cannot be opened.
     """
     folder = Path(settings["path"])
     if not folder.is_dir():
@@ -101,7 +99,10 @@ def sorted_out(settings: dict) -> tuple[list[str], list[str]]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        kind, advice = kind_of(path)
+        try:
+            kind, advice = kind_of(path)
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be opened ({error.strerror or error}); remove or mend it") from error
         if advice:
             left_out.append(f"left out: {path.name}, {kind}; {advice}")
         else:

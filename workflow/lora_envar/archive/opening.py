@@ -9,13 +9,15 @@ import xarray as xr
 
 from .folder import kind_of
 
-#: ecCodes' short names of the fields that are read
-GRIB_NAMES = ("10u", "10v", "2t", "msl", "prmsl", "mslet", "z", "gh", "q", "u", "v", "t", "r")
+#: ecCodes' short names of the fields that are read: near the surface, and on pressure levels
+_NEAR_SURFACE = ("10u", "10v", "2t", "msl", "prmsl")
+_UPPER_AIR = ("z", "gh", "q", "u", "v", "t", "r")
 #: what tells two fields of a GRIB file apart, beside their times
 _KEYS = ("paramId", "typeOfLevel", "level", "number", "dataType", "stepType", "numberOfPoints")
 _TIMES = ("dataDate", "dataTime", "step", "validityDate", "validityTime")
 #: attribute of a GRIB variable that says which of ECMWF's experiments it comes from: 1 final, 5 preliminary (ERA5T)
 EXPERIMENT = "GRIB_experimentVersionNumber"
+_UNKNOWN = "undef"  # cfgrib's word for a key that a message does not have
 
 
 class SourceError(RuntimeError):
@@ -65,7 +67,7 @@ def _open_grib(path: Path) -> list[xr.Dataset]:
             opened = cfgrib.open_datasets(str(path), backend_kwargs={**arguments, **chosen})
         for dataset in opened:
             for variable in dataset.data_vars.values():
-                variable.attrs[EXPERIMENT] = experiment
+                variable.attrs[EXPERIMENT] = None if experiment == _UNKNOWN else experiment
         datasets += opened
     return datasets
 
@@ -76,10 +78,12 @@ def _inventory(path: Path) -> list[tuple]:
 
     found = []
     for offset, message in cfgrib.messages.FileStream(str(path), errors="raise").items():
-        if message.get("shortName") in GRIB_NAMES:
+        name, level = message.get("shortName"), str(message.get("typeOfLevel"))
+        # other levels are of no interest, and not all are told apart by their number (potential vorticity of +-2)
+        if name in _NEAR_SURFACE or (name in _UPPER_AIR and level.startswith("isobaric")):
             keys = tuple(message.get(key) for key in _KEYS)
             times = tuple(message.get(key) for key in _TIMES)
-            found.append((offset, keys, times, message.get("experimentVersionNumber")))
+            found.append((offset, keys, times, message.get("experimentVersionNumber", _UNKNOWN)))
     return found
 
 

@@ -3,7 +3,7 @@
 import xarray as xr
 
 from ..state import SURFACE, VARIABLES
-from .axes import standard_axes
+from .axes import standard_axes, with_coordinates
 
 GRAVITY = 9.80665  # m s-2, by which geopotential height becomes geopotential
 
@@ -36,6 +36,7 @@ _UNITS = {"m/s": "m s-1", "m2/s2": "m2 s-2", "kg/kg": "kg kg-1", "1": "kg kg-1",
 
 def fields_of_state(dataset, source, options, times, notes):
     """Pairs of short name and field on standard axes, in standard units, of a dataset."""
+    dataset = with_coordinates(dataset)
     for short, aliases in ALIASES.items():
         names = [name for name in (short, VARIABLES.get(short, (short,))[0], *aliases) if name in dataset.data_vars]
         by_standard_name = STANDARD_NAMES.get(short, ())
