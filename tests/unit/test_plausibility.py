@@ -62,6 +62,13 @@ def test_wrong_units_and_fill_values_are_refused(tmp_path, short, function, name
             read()
 
 
+def test_what_is_derived_is_not_blamed(tmp_path):
+    """Temperature in Celsius makes the derived t2m and msl wrong too; the file has t."""
+    hidden_units("t", lambda t: t - 273.15).drop_vars(list(SURFACE)).to_netcdf(tmp_path / "some.nc")
+    with pytest.raises(ValueError, match=r"some\.nc: t50 at .*looks like degrees Celsius"):
+        read_states([tmp_path / "some.nc"], options=Options(derive=SURFACE))
+
+
 def test_a_relative_humidity_that_is_a_fraction_is_refused(tmp_path):
     humid = dataset("short").drop_vars("q")
     humid["r"] = (0 * humid["t"] + 0.5).drop_attrs()

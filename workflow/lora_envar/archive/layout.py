@@ -98,7 +98,7 @@ def standard_dataset(
     joined = {short: _join(short, fields, notes) for short, fields in found.items()}
     if "q" not in joined and {"r", "t"} <= set(joined):
         notes.append("converted: q from relative humidity and temperature, saturation of the IFS (mixed phase)")
-    for short in set(joined) - set(SURFACE):
+    for short in [short for short in joined if short not in SURFACE]:
         joined[short] = on_levels(short, joined[short], options, notes)
     if "q" not in joined and {"r", "t"} <= set(joined):
         refuse_fraction(joined["r"].values, "r", "relative humidity")
@@ -152,7 +152,9 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
         first = len(SURFACE) + index * len(LEVELS)
         states[:, first : first + len(LEVELS)] = upper[name]
     _refuse_holes(states, standard.time.values, source, partial)
-    refuse_implausible(states, standard.time.values, source)
+    # what is derived is wrong where what it is derived from is, which is to be named
+    derived = tuple(name for name in derive if name not in standard)
+    refuse_implausible(states, standard.time.values, source, derived)
     return states
 
 

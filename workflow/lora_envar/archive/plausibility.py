@@ -83,7 +83,7 @@ def plausible_range(channel: Channel) -> tuple[float, float]:
     return -float(_LARGEST_WIND[index]), float(_LARGEST_WIND[index])
 
 
-def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str):
+def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named_last: tuple[str, ...] = ()):
     """Raise an error if states hold values that cannot be the atmosphere's; what is not a number is not looked at.
 
     Parameters
@@ -94,6 +94,8 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str):
         datetime64.
     source : str
         For messages.
+    named_last : tuple of str
+        Variables that the message is about only if all others are plausible.
 
     Raises
     ------
@@ -106,6 +108,7 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str):
     bad = np.flatnonzero((low < bounds[:, 0]) | (high > bounds[:, 1]))
     if not bad.size:
         return
+    bad = np.array(sorted(bad, key=lambda index: CHANNELS[index].variable in named_last))
     channel, (least, most) = CHANNELS[bad[0]], bounds[bad[0]]
     values = states[:, bad[0]]
     outside = (values < least) | (values > most)
