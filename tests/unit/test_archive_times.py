@@ -40,6 +40,19 @@ def test_leads_are_known_by_name_or_units_in_files_too(tmp_path, name):
     assert read_states([tmp_path / "run.nc"]).times == TIMES
 
 
+def test_durations_of_unknown_names_are_refused_where_they_may_be_anything():
+    """On an axis of its own a duration is a lead; a single one may be the length of a time step as well."""
+    base = dataset("short")
+    for lead in (xr.Variable((), 6, {"units": "hours"}), xr.Variable("time", [6, 6], {"units": "hours"})):
+        with pytest.raises(
+            ValueError, match=r"a coordinate mine \(6 hours\), and whether it is the lead .* is not clear"
+        ):
+            states_from_dataset(base.assign_coords(mine=lead), "some file")
+    harmless = base.assign_coords(mine=xr.Variable((), 0, {"units": "hours"}))
+    harmless = harmless.assign_coords(hour=("time", [0, 6], {"units": "hours"}))
+    assert states_from_dataset(harmless, "some file")[0] == TIMES
+
+
 def test_timedeltas_are_leads_in_memory_and_in_files(tmp_path):
     run = one_run(HOURS.astype("timedelta64[h]").astype("timedelta64[ns]"))
     assert states_from_dataset(run, "some file")[0] == TIMES

@@ -6,7 +6,7 @@ import xarray as xr
 from ..state import LEVELS
 from .experiments import one_experiment
 from .options import Options
-from .valid_times import is_lead, on_valid_times
+from .valid_times import is_lead, may_be_lead, on_valid_times
 
 #: axis -> names it has in files; a number at the end does not count ("isobaric3")
 AXES = {
@@ -68,7 +68,8 @@ def _axis(name: str, coordinate: xr.DataArray) -> str | None:
         return "longitude"
     if is_lead(coordinate):
         return "step"
-    return {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
+    by_standard_name = {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
+    return by_standard_name or ("duration" if may_be_lead(coordinate) else None)
 
 
 def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:

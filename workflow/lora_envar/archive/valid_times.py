@@ -24,6 +24,8 @@ _NANOSECONDS = {
     "d": 86400 * 10**9,
     "day": 86400 * 10**9,
 }
+#: names of coordinates that count hours or days, and not from a base time
+_OF_THE_CALENDAR = ("hour", "hour_of_day", "day", "dayofyear", "day_of_year", "minute", "second")
 
 
 def lead_unit(units) -> int | None:
@@ -33,12 +35,14 @@ def lead_unit(units) -> int | None:
 
 
 def is_lead(coordinate: xr.DataArray) -> bool:
-    """Whether a coordinate of an unknown name counts time from a base time, by its type, units or standard name."""
-    return (
-        np.issubdtype(coordinate.dtype, np.timedelta64)
-        or coordinate.attrs.get("standard_name") == "forecast_period"
-        or (len(str(coordinate.attrs.get("units", ""))) > 1 and lead_unit(coordinate.attrs["units"]) is not None)
-    )
+    """Whether a coordinate of an unknown name counts time from a base time, by its type or standard name."""
+    is_duration = np.issubdtype(coordinate.dtype, np.timedelta64)
+    return is_duration or coordinate.attrs.get("standard_name") == "forecast_period"
+
+
+def may_be_lead(coordinate: xr.DataArray) -> bool:
+    """Whether a coordinate of an unknown name may be a lead by its units, and is no hour of the day or the like."""
+    return str(coordinate.name) not in _OF_THE_CALENDAR and lead_unit(coordinate.attrs.get("units")) is not None
 
 
 def to_minutes(times: np.ndarray) -> np.ndarray:
@@ -78,7 +82,8 @@ def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArra
     ----------
     field : DataArray
     kinds : dict
-        Name of a dimension or coordinate -> what it is: ``time``, ``base`` (time) or ``step`` among others.
+        Name of a dimension or coordinate -> what it is: ``time``, ``base`` (time), ``step`` or ``duration`` (of time,
+        and of an unknown name) among others.
     source : str
         For messages.
 
@@ -88,6 +93,7 @@ def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArra
         If times cannot be read as dates, leads not as durations; if it is not clear whether a time is the base or the
         valid time; if values are valid at the same time.
     """
+    kinds = _with_durations(field, kinds, source)
     valid = _valid(field, kinds, source)
     drop = [axis for axis, kind in kinds.items() if kind in ("time", "base", "step") and axis in field.coords]
     axes, values = valid.dims, to_minutes(valid.values.ravel())
@@ -110,6 +116,23 @@ def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArra
             )
     values = field.time.values
     return field if (values[1:] > values[:-1]).all() else field.sortby("time")
+
+
+def _with_durations(field: xr.DataArray, kinds: dict, source: str) -> dict:
+    """Kinds in which a duration on an axis of its own is a lead, as it can only be; elsewhere it has to be 0."""
+    kinds = dict(kinds)
+    if "step" in kinds.values() or "valid_time" in kinds:
+        return kinds
+    for axis in [axis for axis, kind in kinds.items() if kind == "duration" and axis in field.coords]:
+        if axis in field.dims:
+            kinds[axis] = "step"
+        elif (field[axis].values != 0).any():
+            raise ValueError(
+                f"{source}: {field.name} has a coordinate {axis} ({field[axis].values.ravel()[0]} "
+                f"{field[axis].attrs['units']}), and whether it is the lead of a forecast is not clear; rename it to "
+                "step, or remove it"
+            )
+    return kinds
 
 
 def _valid(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArray:
