@@ -16,6 +16,7 @@ import torch
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
 from conftest import ROOT
 from lora_envar.archive.folder import folder_files, kind_of
+from lora_envar.archive.opening import open_datasets
 from lora_envar.archive.packed import read_coefficients, write_coefficients
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_example, fetch_files
@@ -172,3 +173,14 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "gone.nc").symlink_to(tmp_path / "nowhere.nc")
     with pytest.raises(SourceError, match=r"gone\.nc: cannot be opened \(No such file"):
         fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "raw.nc")
+
+
+def test_only_fields_of_the_state_are_opened_of_a_grib_file(tmp_path):
+    """NCEP's files hold some 700 others; to index these for every variable again took a minute a file."""
+    path = tmp_path / "x.f000"
+    write_grib(path, dataset("short"), (*SURFACE, *UPPER_AIR))
+    write_grib(path, dataset("short"), ["msl"], append=True, indicatorOfParameter=34)  # temperature of the sea
+    write_grib(path, dataset("short"), ["t"], append=True, indicatorOfParameter=155)  # divergence
+    opened = [str(name) for part in open_datasets(path) for name in part.data_vars]
+    assert sorted(opened) == sorted([*SURFACE, *UPPER_AIR])
+    assert_same(read_states([path]).fields, reference())

@@ -1,7 +1,7 @@
 """GRIB and netCDF files as xarray datasets, whatever they are named; what a GRIB file holds twice is refused."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,19 @@ import xarray as xr
 from .folder import kind_of
 
 #: ecCodes' short names of the fields that are read: near the surface, and on pressure levels
-_NEAR_SURFACE = ("10u", "10v", "2t", "msl", "prmsl")
+_NEAR_SURFACE = ("10u", "10v", "2t", "msl", "prmsl", "orog")
 _UPPER_AIR = ("z", "gh", "q", "u", "v", "t", "r")
+#: the same by CF's names, for parameters that centres number and name in their own ways
+_NEAR_SURFACE_STANDARD_NAMES = ("air_pressure_at_mean_sea_level", "air_pressure_at_sea_level", "surface_altitude")
+_UPPER_AIR_STANDARD_NAMES = (
+    "geopotential",
+    "geopotential_height",
+    "specific_humidity",
+    "eastward_wind",
+    "northward_wind",
+    "air_temperature",
+    "relative_humidity",
+)
 #: what tells two fields of a GRIB file apart, beside their times
 _KEYS = ("paramId", "typeOfLevel", "level", "number", "dataType", "stepType", "numberOfPoints")
 _TIMES = ("dataDate", "dataTime", "step", "validityDate", "validityTime")
@@ -25,7 +36,7 @@ class SourceError(RuntimeError):
 
 
 def open_datasets(path) -> list[xr.Dataset]:
-    """All datasets of a GRIB file (one per kind of level and experiment) or the one of a netCDF file.
+    """Datasets of the fields of a GRIB file that are read, one per parameter and more, or the one of a netCDF file.
 
     Raises
     ------
@@ -49,22 +60,44 @@ def open_datasets(path) -> list[xr.Dataset]:
         raise SourceError(f"{path}: cannot be read as {kind} ({error}); is it whole?") from error
 
 
+class _Selection(Mapping):
+    """Some fields of a GRIB file by their offsets, for cfgrib: read when asked for, and no other is looked at."""
+
+    def __init__(self, path: Path, offsets: list):
+        import cfgrib
+
+        self._stream = cfgrib.messages.FileStream(str(path), errors="raise")
+        self._offsets = offsets
+
+    def __getitem__(self, offset):
+        return self._stream[offset]
+
+    def __iter__(self):
+        return iter(self._offsets)
+
+    def __len__(self):
+        return len(self._offsets)
+
+
 def _open_grib(path: Path) -> list[xr.Dataset]:
-    import cfgrib
+    """A dataset of each parameter, kind of level and experiment, or more where cfgrib cannot make one of them."""
+    from cfgrib.xarray_store import raw_open_datasets
 
     inventory = _inventory(path)
     _refuse_twice(path, inventory)
-    arguments = {"indexpath": "", "errors": "raise"}
-    if not _every_base_has_every_step(inventory):
-        # as a table of base times and steps there would be valid times at which nothing is
-        arguments["time_dims"] = ("valid_time",)
-    experiments = sorted({experiment for *_, experiment in inventory})
+    groups: dict[tuple, list[tuple]] = {}
+    for entry in inventory:
+        _, (parameter, kind_of_level, *_), _, experiment = entry
+        groups.setdefault((parameter, kind_of_level, experiment), []).append(entry)
     datasets = []
-    for experiment in experiments or [None]:
-        chosen = {"filter_by_keys": {"experimentVersionNumber": experiment}} if len(experiments) > 1 else {}
+    for (*_, experiment), entries in groups.items():
+        arguments = {"errors": "raise", "squeeze": True}
+        if not _every_base_has_every_step(entries):
+            # as a table of base times and steps there would be valid times at which nothing is
+            arguments["time_dims"] = ("valid_time",)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of xarray, about how cfgrib calls it
-            opened = cfgrib.open_datasets(str(path), backend_kwargs={**arguments, **chosen})
+            opened = raw_open_datasets(_Selection(path, [entry[0] for entry in entries]), arguments)
         for dataset in opened:
             for variable in dataset.data_vars.values():
                 variable.attrs[EXPERIMENT] = None if experiment == _UNKNOWN else experiment
@@ -73,18 +106,29 @@ def _open_grib(path: Path) -> list[xr.Dataset]:
 
 
 def _inventory(path: Path) -> list[tuple]:
-    """Offset, keys, times and experiment of every field of the state in a GRIB file, without its values."""
+    """Offset, keys, times and experiment of every field that is read of a GRIB file, without its values."""
     import cfgrib
 
     found = []
     for offset, message in cfgrib.messages.FileStream(str(path), errors="raise").items():
-        name, level = message.get("shortName"), str(message.get("typeOfLevel"))
-        # other levels are of no interest, and not all are told apart by their number (potential vorticity of +-2)
-        if name in _NEAR_SURFACE or (name in _UPPER_AIR and level.startswith("isobaric")):
+        if _is_read(message.get("shortName"), message.get("cfName"), str(message.get("typeOfLevel"))):
             keys = tuple(message.get(key) for key in _KEYS)
             times = tuple(message.get(key) for key in _TIMES)
             found.append((offset, keys, times, message.get("experimentVersionNumber", _UNKNOWN)))
     return found
+
+
+def _is_read(name: str, standard_name: str, kind_of_level: str) -> bool:
+    """Whether a field is one of the state's, by its names and kind of level, or the height of the surface.
+
+    Not all levels of other kinds are told apart by their number, such as potential vorticity of +2 and -2.
+    """
+    if name in _NEAR_SURFACE or standard_name in _NEAR_SURFACE_STANDARD_NAMES:
+        return True
+    if kind_of_level == "surface":
+        return name in ("z", "gh")
+    upper_air = name in _UPPER_AIR or standard_name in _UPPER_AIR_STANDARD_NAMES
+    return upper_air and kind_of_level.startswith(("isobaric", "hybrid"))
 
 
 def _every_base_has_every_step(inventory: Iterable[tuple]) -> bool:
