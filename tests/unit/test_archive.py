@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import xarray as xr
+from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, write_grib
 from lora_envar.archive.layout import (
     IncompleteError,
     Options,
@@ -22,28 +23,6 @@ from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch
 from lora_envar.grid import Grid
 from lora_envar.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES, channel_index
 from lora_envar.state_file import StateFile
-
-GRID = Grid("equiangular", 7, 12)
-TIMES = [datetime(2022, 1, 1, hour, tzinfo=UTC) for hour in (0, 6)]
-STAMPS = np.array([time.replace(tzinfo=None) for time in TIMES], dtype="datetime64[ns]")
-
-
-def dataset(names="long"):
-    """A dataset whose every value says which field, time and place it is."""
-    random = np.random.default_rng(5)
-    coordinates = {"time": STAMPS, "level": list(LEVELS), "latitude": GRID.latitude, "longitude": GRID.longitude}
-    variables = {}
-    for short, (long, _, units) in VARIABLES.items():
-        dimensions = (
-            ("time", "latitude", "longitude") if short in SURFACE else ("time", "level", "latitude", "longitude")
-        )
-        shape = [len(coordinates[name]) for name in dimensions]
-        variables[long if names == "long" else short] = (dimensions, random.normal(size=shape), {"units": units})
-    return xr.Dataset(variables, coordinates)
-
-
-def reference():
-    return states_from_dataset(dataset(), "reference")[2]
 
 
 def test_axes_names_and_units_in_any_layout_give_the_same_states():
@@ -69,7 +48,7 @@ def test_axes_names_and_units_in_any_layout_give_the_same_states():
 
 def test_all_that_lacks_is_named():
     lacking = dataset("short").drop_vars(["t2m", "q"]).sel(level=[level for level in LEVELS if level != 50])
-    with pytest.raises(IncompleteError, match=r"some file: lacks t2m, q50.*z50"):
+    with pytest.raises(IncompleteError, match=r"some file: lacks t2m, q \(all levels\), z50, u50, v50, t50; it has"):
         states_from_dataset(lacking, "some file")
 
 
@@ -167,43 +146,6 @@ class FakeClient:
             Path(target).write_bytes(self.damage(Path(target).read_bytes()))
 
 
-def write_grib(target, whole, names):
-    import eccodes
-
-    grib = {"u10": (165, 0), "v10": (166, 0), "t2m": (167, 0), "msl": (151, 0)}
-    grib |= {"z": (129, 1), "q": (133, 1), "u": (131, 1), "v": (132, 1), "t": (130, 1)}
-    with open(target, "wb") as file:
-        for name in names:
-            for time in range(len(TIMES)):
-                for level in LEVELS if name in UPPER_AIR else [0]:
-                    handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib1")
-                    field = whole[name].isel(time=time)
-                    field = field.sel(level=level) if name in UPPER_AIR else field
-                    keys = {
-                        "Ni": GRID.nlon,
-                        "Nj": GRID.nlat,
-                        "latitudeOfFirstGridPointInDegrees": 90.0,
-                        "latitudeOfLastGridPointInDegrees": -90.0,
-                        "longitudeOfFirstGridPointInDegrees": 0.0,
-                        "longitudeOfLastGridPointInDegrees": 330.0,
-                        "iDirectionIncrementInDegrees": 30.0,
-                        "jDirectionIncrementInDegrees": 30.0,
-                        "dataDate": int(f"{TIMES[time]:%Y%m%d}"),
-                        "dataTime": TIMES[time].hour * 100,
-                        "table2Version": 128,
-                        "indicatorOfParameter": grib[name][0],
-                        "bitsPerValue": 24,
-                    }
-                    for key, value in keys.items():
-                        eccodes.codes_set(handle, key, value)
-                    if name in UPPER_AIR:
-                        eccodes.codes_set(handle, "indicatorOfTypeOfLevel", 100)
-                        eccodes.codes_set(handle, "level", level)
-                    eccodes.codes_set_values(handle, field.values.ravel())
-                    eccodes.codes_write(handle, file)
-                    eccodes.codes_release(handle)
-
-
 @pytest.fixture
 def cds(monkeypatch):
     monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=FakeClient))
@@ -219,7 +161,7 @@ def test_cds_tries_again_checks_what_arrives_and_joins_it(cds, tmp_path):
     assert FakeClient.requests[-1][1]["pressure_level"] == [str(level) for level in LEVELS]
     times, states = prepare(tmp_path / "raw.nc", GRID, None)
     assert times == TIMES
-    np.testing.assert_allclose(states, reference(), atol=2e-6)  # 24 bits of fields of order 1
+    assert_same(states, reference())
     assert [path.name for path in tmp_path.iterdir()] == ["raw.nc"]
 
 
@@ -303,7 +245,7 @@ def test_real_era5_comes_onto_the_example_s_grid(shared_data, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "era5.nc").symlink_to(shared_data / "era5_tl31_19590102T00.nc")
     time = datetime(1959, 1, 2, tzinfo=UTC)
-    fetch_files({"path": str(tmp_path / "in")}, [time], tmp_path / "raw.nc")
+    fetch_files({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
     grid = Grid("gaussian", 32, 64)
     times, states = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)
     assert times == [time]
@@ -329,8 +271,9 @@ def test_saturation_and_specific_humidity_have_known_values():
 
 def test_relative_humidity_is_converted_and_said_to_be(tmp_path):
     humid = dataset("short").drop_vars("q")
-    humid["t"][:] = 293.15
-    humid["r"] = humid["t"].copy(data=np.full(humid["t"].shape, 50.0)).assign_attrs(units="%")
+    humid["t"][:, -1] = 293.15
+    humid["r"] = humid["t"].copy(data=np.full(humid["t"].shape, 0.1)).assign_attrs(units="%")
+    humid["r"][:, -1] = 50.0
     humid.to_netcdf(tmp_path / "humid.nc")
     found = read_states([tmp_path / "humid.nc"])
     np.testing.assert_allclose(found.fields[:, channel_index("q1000")], 7.306e-3, rtol=2e-3)
@@ -360,7 +303,7 @@ def test_names_of_other_centres_are_known(tmp_path):
 
 def test_packed_integers_and_files_of_other_axis_names_are_joined(tmp_path):
     base = dataset("short")
-    packed = {"t": {"dtype": "i2", "scale_factor": 2e-4, "add_offset": 0.0, "_FillValue": -32768}}
+    packed = {"t": {"dtype": "i2", "scale_factor": 2e-4, "add_offset": 250.0, "_FillValue": -32768}}
     base[["t"]].rename(level="plev", time="valid_time", latitude="lat").to_netcdf(tmp_path / "t.nc", encoding=packed)
     base.drop_vars("t").to_netcdf(tmp_path / "others.nc")
     fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
@@ -370,14 +313,14 @@ def test_packed_integers_and_files_of_other_axis_names_are_joined(tmp_path):
 
 def test_ensemble_members_are_refused_unless_one_is_chosen(tmp_path):
     base = dataset("short")
-    members = xr.concat([base, base + 1.0], "number", combine_attrs="override").assign_coords(number=[4, 7])
+    members = xr.concat([base, 1.001 * base], "number", combine_attrs="override").assign_coords(number=[4, 7])
     for name in VARIABLES:
         members[name].attrs = base[name].attrs
     with pytest.raises(ValueError, match=r"2 ensemble members \(number 4 to 7\)"):
         states_from_dataset(members, "some file")
     members.to_netcdf(tmp_path / "members.nc")
     chosen = read_states([tmp_path / "members.nc"], options=Options(member=7))
-    np.testing.assert_allclose(chosen.fields, reference() + 1.0, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(chosen.fields, 1.001 * reference(), rtol=1e-6)
     assert "chosen: member 7 of 2" in chosen.report
     with pytest.raises(ValueError, match=r"no member 5; number has \[4, 7\]"):
         read_states([tmp_path / "members.nc"], options=Options(member=5))
@@ -386,7 +329,7 @@ def test_ensemble_members_are_refused_unless_one_is_chosen(tmp_path):
         members.isel(number=index).to_netcdf(tmp_path / f"member_{index}.nc")
     both = [tmp_path / "member_0.nc", tmp_path / "member_1.nc"]
     np.testing.assert_array_equal(read_states(both, options=Options(member=7)).fields, chosen.fields)
-    with pytest.raises(ValueError, match="different values of u10"):
+    with pytest.raises(ValueError, match=r"several ensemble members: 4 \(u10 .*member_0\.nc\) and 7"):
         read_states(both)
 
 
@@ -419,7 +362,7 @@ def test_fields_of_other_grids_and_levels_are_left_out_by_name():
     base["msl"] = base["msl"].isel(time=0, drop=True)
     with pytest.raises(IncompleteError) as error:
         states_from_dataset(base, "some file")
-    assert "lacks msl, u50" in str(error.value)
+    assert "lacks msl, u (all levels), t (all levels); it has" in str(error.value)
     assert "left out: t of some file, whose axes time, hybrid, latitude, longitude" in str(error.value)
     assert "left out: u of some file of grid reduced_gg" in str(error.value)
     assert "left out: msl of some file, which has no time" in str(error.value)
@@ -447,9 +390,8 @@ def test_levels_that_lack_are_interpolated_where_that_is_allowed(tmp_path):
     assert {"t925", "t1000"} <= set(found.missing) and "t600" not in found.missing
     assert np.isnan(found.fields[:, channel_index("t1000")]).all()
     settings = {"path": str(tmp_path), "interpolate_levels": True}
-    fetch_files(settings, TIMES, tmp_path / "out" / "raw.nc")
-    with pytest.raises(IncompleteError) as error:
-        prepare(tmp_path / "out" / "raw.nc", GRID, None)
+    with pytest.raises(SourceError) as error:
+        fetch_files(settings, TIMES, tmp_path / "out" / "raw.nc")
     assert "t925, t1000;" in str(error.value) and "t600" not in str(error.value)
 
 
@@ -467,15 +409,16 @@ def test_cells_between_the_poles_are_regridded(tmp_path, target, first):
     for short, (_, _, units) in VARIABLES.items():
         axes = ("time", "latitude", "longitude") if short in SURFACE else ("time", "level", "latitude", "longitude")
         shape = [cells.sizes[axis] for axis in axes]
-        values = np.full(shape, 7.0) if short == "msl" else np.broadcast_to(smooth(latitude, longitude), shape)
-        cells[short] = (axes, values, {"units": units})
+        mean = 0.0 if short == "msl" else smooth(latitude, longitude) * VALUES[short][1]
+        mean = mean + (VALUES[short][0] if short != "z" else dataset("short").z.values[:1, :, :1, :1])
+        cells[short] = (axes, np.broadcast_to(mean, shape), {"units": units})
     cells.to_netcdf(tmp_path / "cells.nc")
     with pytest.raises(ValueError, match="neither a Gaussian nor an equiangular"):
         read_states([tmp_path / "cells.nc"])
     states = read_states([tmp_path / "cells.nc"], target)
     assert states.grid == target
-    np.testing.assert_allclose(states.fields[0, channel_index("msl")], 7.0, rtol=1e-6)
-    difference = states.fields[0, channel_index("t500")] - smooth(target.latitude, target.longitude)
+    np.testing.assert_allclose(states.fields[0, channel_index("msl")], 1e5, rtol=1e-6)
+    difference = states.fields[0, channel_index("t500")] - 250.0 - smooth(target.latitude, target.longitude)
     # Coarser: the mean over a cell of size H differs by H^2/24 each way from its middle, and the mean latitude by area
     # of the cap at the pole lies H/6 from where its point is. Finer: at the pole, the value of the circle half a step
     # away is taken, sin(1 degree).
@@ -514,7 +457,7 @@ def test_grib_of_either_edition_and_messages_of_several_fields(tmp_path, edition
         assert path.read_bytes().count(b"GRIB") == 2 * (len(SURFACE) + 4 * len(LEVELS))
     states = read_states([path])
     assert states.times == TIMES and states.grid == GRID
-    np.testing.assert_allclose(states.fields, reference(), atol=2e-6)  # 24 bits of fields of order 1
+    assert_same(states.fields, reference())
 
 
 def grib_values(path, shape, **wanted):
@@ -532,7 +475,7 @@ def test_real_ensemble_of_era5(shared_data):
     path = shared_data / "era5-levels-members.grib"
     with pytest.raises(ValueError, match=r"z has 10 ensemble members \(number 0 to 9\); choose one"):
         read_states([path])
-    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, q50.*z50.*t1000; it has z, t"):
+    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, q \(all levels\).*z50.*t1000; it has z, t"):
         read_states([path], options=Options(member=3))
     found = read_states([path], options=Options(member=3), partial=True)
     assert found.grid == Grid("equiangular", 61, 120)
@@ -590,7 +533,7 @@ def test_real_erainterim_in_three_files(shared_data):
     import netCDF4
 
     paths = [shared_data / f"erai_2005-01-23-0000-{short}.nc" for short in "tuv"]
-    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, z50.*q1000; it has u, v, t"):
+    with pytest.raises(IncompleteError, match=r"msl, z \(all levels\), q \(all levels\); it has u, v, t"):
         read_states(paths)
     found = read_states(paths, partial=True)
     assert found.grid == Grid("equiangular", 121, 240)

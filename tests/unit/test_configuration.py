@@ -141,6 +141,16 @@ def test_windows_are_checked(config, window, changes, message):
         check(config)
 
 
+@pytest.mark.parametrize("key", ["archive.start", "archive.end", "nmc.start", "nmc.end"])
+def test_times_that_are_not_whole_hours_are_refused(config, key):
+    """Minutes would be lost in the names of files."""
+    section, last = key.split(".")
+    holder = config[section]
+    holder[last] = holder[last] + ("T00:30" if "T" not in holder[last] else ":30")
+    with pytest.raises(ConfigurationError, match=rf"{key}: .*:30 is not a whole hour"):
+        check(config)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

@@ -308,6 +308,8 @@ def _period(start_key, start, end_key, end) -> tuple[datetime, datetime]:
             times.append(parse(value))
         except ValueError as error:
             raise ConfigurationError(f"{key}: {error}") from None
+        if times[-1].minute:
+            raise ConfigurationError(f"{key}: {value} is not a whole hour; states and cycles are valid at whole hours")
     if times[0] >= times[1]:
         raise ConfigurationError(f"{end_key}: {end} is not after {start_key}, {start}")
     return times[0], times[1]

@@ -4,12 +4,36 @@ import numpy as np
 import xarray as xr
 
 from ..state import LEVELS
+from .experiments import one_experiment
 from .options import Options
+from .valid_times import is_lead, may_be_lead, on_valid_times
 
 #: axis -> names it has in files; a number at the end does not count ("isobaric3")
 AXES = {
-    "time": ("valid_time", "time", "initial_time0_hours"),
-    "step": ("step", "prediction_timedelta"),
+    "time": ("valid_time", "time"),
+    "base": (
+        "forecast_reference_time",
+        "reference_time",
+        "reftime",
+        "base_time",
+        "init_time",
+        "initial_time",
+        "initial_time0_hours",
+        "forecast_initial_time",
+    ),
+    "step": (
+        "step",
+        "prediction_timedelta",
+        "forecast_period",
+        "forecast_time",
+        "forecast_hour",
+        "forecastHour",
+        "leadtime",
+        "lead_time",
+        "lead",
+        "fhour",
+    ),
+    "experiment": ("expver",),
     "member": ("number", "member", "realization", "ensemble", "ens"),
     "level": (
         "level",
@@ -28,50 +52,59 @@ AXES = {
 }
 
 
-def _axis(name: str, attributes: dict) -> str | None:
-    """Which axis a dimension is, by its name, or else by its attributes."""
+def _axis(name: str, coordinate: xr.DataArray) -> str | None:
+    """Which axis a dimension or coordinate is, by its name, or else by its attributes."""
+    attributes = coordinate.attrs
+    standard_name = attributes.get("standard_name")
+    if standard_name == "forecast_reference_time":
+        return "base"
     for axis, names in AXES.items():
         if name in names or name.rstrip("0123456789") in names:
             return axis
-    units, standard_name = str(attributes.get("units", "")).lower(), attributes.get("standard_name")
+    units = str(attributes.get("units", "")).lower()
     if standard_name == "latitude" or units in ("degrees_north", "degree_north"):
         return "latitude"
     if standard_name == "longitude" or units in ("degrees_east", "degree_east"):
         return "longitude"
-    return {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
+    if is_lead(coordinate):
+        return "step"
+    by_standard_name = {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
+    return by_standard_name or ("duration" if may_be_lead(coordinate) else None)
+
+
+def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset with its times, leads, members and experiments as coordinates, which in many files they are not."""
+    named = {name for kind in ("time", "base", "step", "member", "experiment") for name in AXES[kind]}
+    standard_names = ("time", "forecast_period", "forecast_reference_time", "realization")
+    found = []
+    for name, variable in dataset.data_vars.items():
+        known = str(name).rstrip("0123456789") in named or name in named
+        if known or variable.attrs.get("standard_name") in standard_names:
+            if not {_axis(str(axis), dataset[axis]) for axis in variable.dims} & {"latitude", "longitude", "level"}:
+                found.append(name)
+    return dataset.set_coords(found)
 
 
 def standard_axes(field: xr.DataArray, source: str, options: Options, times, notes) -> xr.DataArray | None:
-    """A field on (time, level, latitude, longitude), the level only if it has one; None if it is of another kind."""
+    """A field on (time, level, latitude, longitude), the level only if it has one; None if it is of another kind.
+
+    Its attributes say of which ensemble member and experiment it is, where that is known: ``member`` and ``expver``.
+    """
     name = field.name
-    kinds = {
-        axis: _axis(str(axis), field[axis].attrs) for axis in (*field.dims, *(set(field.coords) - set(field.dims)))
-    }
-    members = [axis for axis, kind in kinds.items() if kind == "member"]
-    for axis in members:
-        numbers = np.atleast_1d(field[axis].values).tolist()
-        if options.member is None and len(numbers) > 1:
-            raise ValueError(
-                f"{source}: {name} has {len(numbers)} ensemble members ({axis} {numbers[0]} to {numbers[-1]}); choose "
-                "one by the option member"
-            )
-        if options.member is not None and options.member not in numbers:
-            if axis in field.dims:
-                raise ValueError(f"{source}: {name} has no member {options.member}; {axis} has {numbers}")
-            notes.append(f"left out: {name} of {source}, which is member {numbers[0]}")
-            return None
-        if axis in field.dims:
-            field = field.isel({axis: 0 if options.member is None else numbers.index(options.member)})
-            if len(numbers) > 1:
-                notes.append(f"chosen: member {options.member} of {len(numbers)}")
-    if "time" not in {kind for axis, kind in kinds.items() if axis in field.coords}:
+    kinds = {axis: _axis(str(axis), field[axis]) for axis in (*field.dims, *(set(field.coords) - set(field.dims)))}
+    chosen = _one_member(field, kinds, source, options, notes)
+    if chosen is None:
+        return None
+    field, member = chosen
+    if not {"time", "base"} & {kind for axis, kind in kinds.items() if axis in field.coords}:
         notes.append(f"left out: {name} of {source}, which has no time")
         return None
-    field = _valid_times(field, kinds, source)
+    field = on_valid_times(field, kinds, source)
     if times is not None:
         field = field.isel(time=np.isin(field.time.values, times))
         if not field.time.size:
             return None
+    field, experiment = one_experiment(field, kinds, source, notes)
     levels = [axis for axis, kind in kinds.items() if kind == "level" and axis in field.coords]
     if levels and not set(levels) & set(field.dims) and field[levels[0]].ndim == 0:
         field = field.expand_dims(levels[0])  # a file of one level
@@ -91,29 +124,31 @@ def standard_axes(field: xr.DataArray, source: str, options: Options, times, not
     field = field.drop_vars([c for c in field.coords if c not in field.dims])
     if "level" in field.dims:
         field = _ascending(field.assign_coords(level=_hectopascals(field.level, source)), "level")
-    return _whole_globe(field, source).transpose("time", ..., "latitude", "longitude")
+    field = _whole_globe(field, source).transpose("time", ..., "latitude", "longitude")
+    return field.assign_attrs(member=member, expver=experiment)
 
 
-def _valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArray:
-    """The field with one dimension, time, of valid times; of forecasts, base time plus step."""
-    stamps = [axis for axis, kind in kinds.items() if kind == "time" and axis in field.coords]
-    steps = [axis for axis, kind in kinds.items() if kind == "step" and axis in field.coords]
-    valid = field["valid_time"] if "valid_time" in stamps else field[stamps[0]]
-    if steps and "valid_time" not in stamps:
-        valid = valid + field[steps[0]]
-    if not np.issubdtype(valid.dtype, np.datetime64):
-        raise ValueError(f"{source}: the times of {field.name} cannot be read as dates")
-    axes, values = valid.dims, valid.values.ravel()
-    field = field.drop_vars({*stamps, *steps} - {"latitude", "longitude"})
-    if len(axes) == 1:
-        field = field.rename({axes[0]: "time"}) if axes[0] != "time" else field
-    elif axes:
-        field = field.stack(valid_=axes, create_index=False).rename(valid_="time")
-    else:
-        field = field.expand_dims("time")
-    if len(np.unique(values)) < len(values):
-        raise ValueError(f"{source}: {field.name} has several values valid at the same time; keep one forecast of each")
-    return _ascending(field.assign_coords(time=values.astype("datetime64[ns]")), "time")
+def _one_member(field, kinds, source, options, notes) -> tuple[xr.DataArray, int | None] | None:
+    """The field of one ensemble member and that member's number, if it has one; None if it is of another member."""
+    name, member = field.name, None
+    for axis in [axis for axis, kind in kinds.items() if kind == "member"]:
+        numbers = np.atleast_1d(field[axis].values).tolist()
+        if options.member is None and len(numbers) > 1:
+            raise ValueError(
+                f"{source}: {name} has {len(numbers)} ensemble members ({axis} {numbers[0]} to {numbers[-1]}); choose "
+                "one by the option member"
+            )
+        if options.member is not None and options.member not in numbers:
+            if axis in field.dims:
+                raise ValueError(f"{source}: {name} has no member {options.member}; {axis} has {numbers}")
+            notes.append(f"left out: {name} of {source}, which is member {numbers[0]}")
+            return None
+        member = numbers[0] if options.member is None else options.member
+        if axis in field.dims:
+            field = field.isel({axis: 0 if options.member is None else numbers.index(options.member)})
+            if len(numbers) > 1:
+                notes.append(f"chosen: member {options.member} of {len(numbers)}")
+    return field, member
 
 
 def _ascending(field: xr.DataArray, axis: str) -> xr.DataArray:
@@ -139,6 +174,12 @@ def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
         field = field.drop_duplicates("longitude")
     field = _ascending(field, "longitude")
     field = field.assign_coords(latitude=np.round(field.latitude.values.astype(float), 5))
+    beyond = field.latitude.values[np.abs(field.latitude.values) > 90.0 + 1e-4]
+    if beyond.size:
+        raise ValueError(
+            f"{source}: {field.name} has latitudes beyond the poles ({beyond[0]:g}); give those of its points, in "
+            "degrees from -90 to 90"
+        )
     if not (np.diff(field.latitude.values) < 0).all():
         field = field.sortby("latitude", ascending=False)
     latitude, longitude = field.latitude.values, field.longitude.values

@@ -6,7 +6,7 @@ are understood in `variables`, axes and levels in `axes`.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import xarray as xr
@@ -14,16 +14,19 @@ import xarray as xr
 from ..grid import Grid
 from ..state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .axes import on_levels
+from .completeness import IncompleteError as IncompleteError
+from .completeness import in_words as in_words
+from .completeness import refuse_incomplete
+from .experiments import FINAL, PRELIMINARY, final_over_preliminary
 from .options import AS_THEY_COME, Options
+from .plausibility import refuse_fraction, refuse_implausible
+from .valid_times import in_words as times_in_words
+from .valid_times import whole_hours
 from .variables import GRAVITY, fields_of_state
 
 GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air
 VAPOUR_GAS_CONSTANT = 461.52  # J kg-1 K-1
 LAPSE_RATE = 6.5e-3  # K m-1
-
-
-class IncompleteError(ValueError):
-    """The data lack something that the state needs."""
 
 
 def states_from_dataset(
@@ -44,12 +47,12 @@ def states_from_dataset(
     IncompleteError
         If variables or levels are missing; all of them are named.
     ValueError
-        If axes or units cannot be understood, or values are not finite.
+        If axes or units cannot be understood, or values are not finite or not the atmosphere's.
     """
     options = Options(tuple(derive))
     standard, notes = standard_dataset([(source, dataset)], options)
     refuse_incomplete(standard, source, options, notes)
-    return utc_times(standard), own_grid(standard, source), stack(standard, source, options.derive)
+    return utc_times(standard, source), own_grid(standard, source), stack(standard, source, options.derive)
 
 
 def standard_dataset(
@@ -77,6 +80,7 @@ def standard_dataset(
     found: dict[str, list[xr.DataArray]] = {}
     notes: list[str] = []
     axes = None
+    members: dict[int, str] = {}
     for source, dataset in parts:
         for short, field in fields_of_state(dataset, source, options, times, notes):
             here = field.latitude.values, field.longitude.values
@@ -87,59 +91,29 @@ def standard_dataset(
                     f"{source}: {short} is on {here[0].size} x {here[1].size} points, other fields on {axes[0].size} x "
                     f"{axes[1].size}, or on others; give files of one grid"
                 )
+            _refuse_members(members, field.attrs["member"], short, source)
             # files of different precision would not align
-            found.setdefault(short, []).append(field.assign_coords(latitude=axes[0], longitude=axes[1]))
-    joined = {short: _join(short, fields) for short, fields in found.items()}
+            field = field.assign_coords(latitude=axes[0], longitude=axes[1])
+            found.setdefault(short, []).append((source, field))
+    joined = {short: _join(short, fields, notes) for short, fields in found.items()}
     if "q" not in joined and {"r", "t"} <= set(joined):
         notes.append("converted: q from relative humidity and temperature, saturation of the IFS (mixed phase)")
-    for short in set(joined) - set(SURFACE):
+    for short in [short for short in joined if short not in SURFACE]:
         joined[short] = on_levels(short, joined[short], options, notes)
     if "q" not in joined and {"r", "t"} <= set(joined):
+        refuse_fraction(joined["r"].values, "r", "relative humidity")
         pressure = joined["t"].level * 100.0
         joined["q"] = specific_humidity(joined["r"], joined["t"], pressure).assign_attrs(units=VARIABLES["q"][2])
     joined.pop("r", None)
     standard = xr.Dataset({short: joined[short] for short in VARIABLES if short in joined})
+    for field in standard.data_vars.values():
+        field.attrs = {key: value for key, value in field.attrs.items() if key not in ("member", "expver")}
     return standard, list(dict.fromkeys(notes))
 
 
-def missing_channels(standard: xr.Dataset, derive: tuple[str, ...] = ()) -> list[str]:
-    """Channels that a dataset of `standard_dataset` lacks at any time: whole variables first, then levels."""
-    lacking = [c.name for c in CHANNELS if c.variable not in standard and c.variable not in derive]
-    for short in standard:
-        absent = standard[short].isnull().all(("latitude", "longitude")).any("time")
-        names = [f"{short}{level}" for level in LEVELS] if short in UPPER_AIR else [short]
-        lacking += [name for name, gone in zip(names, np.atleast_1d(absent.values), strict=True) if gone]
-    return lacking
-
-
-def refuse_incomplete(standard: xr.Dataset, source: str, options: Options, notes: Iterable[str] = ()):
-    """Raise an `IncompleteError` that names what a dataset of `standard_dataset` lacks, if it lacks anything."""
-    missing = missing_channels(standard, options.derive)
-    if missing:
-        left_out = "".join(f"; {note}" for note in notes if note.startswith("left out"))
-        has = ", ".join(map(str, standard.data_vars)) or "none of the state's variables"
-        raise IncompleteError(
-            f"{source}: lacks {', '.join(missing)}; it has {has}{left_out}. Add the missing fields, or name surface "
-            "variables that may be derived in archive.derive"
-            + ("" if options.interpolate_levels else ", or allow levels to be interpolated (interpolate_levels)")
-        )
-
-
-def in_words(channels: list[str]) -> str:
-    """Names of channels for a reader: a variable of which all levels are among them is named once."""
-    words = list(channels)
-    for short in UPPER_AIR:
-        names = [f"{short}{level}" for level in LEVELS]
-        if set(names) <= set(words):
-            words[words.index(names[0])] = f"{short} (all levels)"
-            words = [name for name in words if name not in names]
-    return ", ".join(words)
-
-
-def utc_times(standard: xr.Dataset) -> list[datetime]:
-    """The times of a dataset of `standard_dataset`."""
-    seconds = (standard.time.values - np.datetime64("1970-01-01")) / np.timedelta64(1, "s")
-    return [datetime.fromtimestamp(round(value), UTC) for value in seconds]
+def utc_times(standard: xr.Dataset, source: str) -> list[datetime]:
+    """The times of a dataset of `standard_dataset`; those that are not whole hours are refused (ValueError)."""
+    return whole_hours(standard.time.values, source)
 
 
 def own_grid(standard: xr.Dataset, source: str) -> Grid:
@@ -162,7 +136,8 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     Raises
     ------
     ValueError
-        If values are not finite, unless `partial`: then what is missing is not a number.
+        If values are not finite, unless `partial`: then fields that are missing are not a number, but none may have
+        holes. If values cannot be the atmosphere's, see `plausibility`.
     """
     shape = tuple(standard.sizes[axis] for axis in ("time", "latitude", "longitude"))
     absent = np.full((shape[0], len(LEVELS), *shape[1:]), np.nan, np.float32)
@@ -176,10 +151,30 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     for index, name in enumerate(UPPER_AIR):
         first = len(SURFACE) + index * len(LEVELS)
         states[:, first : first + len(LEVELS)] = upper[name]
-    bad = [CHANNELS[index].name for index in np.flatnonzero(~np.isfinite(states).all(axis=(0, 2, 3)))]
-    if bad and not partial:
-        raise ValueError(f"{source}: {', '.join(bad)} hold values that are missing or not finite")
+    _refuse_holes(states, standard.time.values, source, partial)
+    # what is derived is wrong where what it is derived from is, which is to be named
+    derived = tuple(name for name in derive if name not in standard)
+    refuse_implausible(states, standard.time.values, source, derived)
     return states
+
+
+def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: bool):
+    """Refuse fields with values that are not finite; fields without any value only unless `partial`."""
+    broken = ~np.isfinite(states).all(axis=(2, 3))
+    if partial:
+        broken &= ~np.isnan(states).all(axis=(2, 3))
+    if not broken.any():
+        return
+    channel = int(np.flatnonzero(broken.any(axis=0))[0])
+    when = np.flatnonzero(broken[:, channel])
+    holes = int((~np.isfinite(states[when[0], channel])).sum())
+    others = [CHANNELS[index].name for index in np.flatnonzero(broken.any(axis=0))[1:]]
+    raise ValueError(
+        f"{source}: {CHANNELS[channel].name} holds values that are missing or not finite at "
+        f"{times_in_words(times[when])}: {holes} of {states[0, 0].size} points"
+        + (f" (so do {', '.join(others)})" if others else "")
+        + ". States have a value everywhere, under the ground too; give files that do, or leave out these times"
+    )
 
 
 def surface_estimate(name: str, upper: dict):
@@ -226,14 +221,40 @@ def specific_humidity(relative, temperature, pressure):
     return ratio * vapour / (pressure - (1 - ratio) * vapour)
 
 
-def _join(short: str, fields: list[xr.DataArray]) -> xr.DataArray:
-    """One field of those of several files, over all their times and levels."""
+def _refuse_members(known: dict[int, str], member: int | None, short: str, source: str):
+    """Refuse a second ensemble member; fields that do not say of which they are go with any."""
+    if member is None:
+        return
+    known.setdefault(member, f"{short} of {source}")
+    if len(known) > 1:
+        (one, where), (other, there) = known.items()
+        raise ValueError(
+            f"files are of several ensemble members: {one} ({where}) and {other} ({there}); choose one by the option "
+            "member"
+        )
+
+
+def _join(short: str, fields: list[tuple[str, xr.DataArray]], notes: list[str]) -> xr.DataArray:
+    """One field of those of several files, over all their times and levels; ERA5 goes over ERA5T."""
+    preliminary = [(source, field) for source, field in fields if field.attrs["expver"] == PRELIMINARY]
+    others = [(source, field) for source, field in fields if field.attrs["expver"] != PRELIMINARY]
+    if not others or not any(field.attrs["expver"] == FINAL for _, field in others):
+        return _merge(short, fields)
+    if not preliminary:
+        return _merge(short, others)
+    source = ", ".join(dict.fromkeys(source for source, _ in preliminary))
+    return final_over_preliminary(_merge(short, others), _merge(short, preliminary), source, notes)
+
+
+def _merge(short: str, fields: list[tuple[str, xr.DataArray]]) -> xr.DataArray:
     if len(fields) == 1:
-        return fields[0].rename(short)
+        return fields[0][1].rename(short)
     try:
-        parts = [field.rename(short).to_dataset() for field in fields]
+        parts = [field.rename(short).to_dataset() for _, field in fields]
         return xr.merge(parts, compat="no_conflicts", join="outer", combine_attrs="override")[short]
     except xr.MergeError:
+        names = list(dict.fromkeys(source for source, _ in fields))
         raise ValueError(
-            f"files have different values of {short} at the same time and level; keep one of them"
+            f"files have different values of {short} at the same time and level ({', '.join(names[:4])}"
+            f"{f' and {len(names) - 4} more' if len(names) > 4 else ''}); keep one of them"
         ) from None

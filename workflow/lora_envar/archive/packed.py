@@ -11,13 +11,22 @@ import torch
 from ..files import whole
 from ..grid import Grid, SphericalHarmonics
 from ..state import NAMES
+from .folder import kind_of
+from .valid_times import whole_hours
 
 STEP = 0.02
 EPOCH = np.datetime64("1970-01-01", "h")
 
 
 def write_coefficients(path, times, coefficients, packed: bool = False, attributes: dict | None = None):
-    """Write coefficients of shape (time, 69, (T + 1)^2) valid at `times` (datetime64) to a netCDF-4 file."""
+    """Write coefficients of shape (time, 69, (T + 1)^2) valid at `times` (datetime64) to a netCDF-4 file.
+
+    Raises
+    ------
+    ValueError
+        If a time is not a whole hour.
+    """
+    whole_hours(times, str(path))
     values = coefficients.numpy()
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         dataset.setncatts(attributes or {})
@@ -53,7 +62,26 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
 
 
 def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
-    """Times (datetime64[h]) and coefficients, float32 of shape (time, 69, (T + 1)^2), of either form of file."""
+    """Times (datetime64[h]) and coefficients, float32 of shape (time, 69, (T + 1)^2), of either form of file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not there, is not netCDF, or holds something else.
+    """
+    try:
+        kind, advice = kind_of(path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    if kind != "netCDF":
+        raise ValueError(f"{path}: is {kind}, expected a packed archive in netCDF; {advice or 'name another file'}")
+    try:
+        return _read(path)
+    except (OSError, IndexError, RuntimeError) as error:
+        raise ValueError(f"{path}: is not a whole packed archive ({error}); remake the file") from error
+
+
+def _read(path) -> tuple[np.ndarray, torch.Tensor]:
     with netCDF4.Dataset(path) as dataset:
         dataset.set_auto_mask(False)
         names = tuple(dataset["channel"][:])

@@ -11,18 +11,10 @@ import xarray as xr
 from ..grid import Grid, SphericalHarmonics, linear_weights, overlap_weights, regridder
 from ..state import CHANNELS
 from ..state_file import Archive
-from .layout import (
-    AS_THEY_COME,
-    Options,
-    in_words,
-    missing_channels,
-    own_grid,
-    refuse_incomplete,
-    stack,
-    standard_dataset,
-    utc_times,
-)
-from .sources import open_datasets
+from .completeness import absences, gaps, in_words, missing_channels, refuse_incomplete
+from .layout import own_grid, stack, standard_dataset, utc_times
+from .opening import open_datasets
+from .options import AS_THEY_COME, Options
 
 #: points of a channel that are prepared at once
 BATCH_POINTS = 65536
@@ -55,7 +47,7 @@ class States:
 def read_states(
     paths: Sequence, grid: Grid | None = None, options: Options = AS_THEY_COME, partial: bool = False
 ) -> States:
-    """States that GRIB and netCDF files hold between them.
+    """States that GRIB and netCDF files hold between them, at the times at which they are whole, if there are any.
 
     Parameters
     ----------
@@ -69,18 +61,27 @@ def read_states(
     Raises
     ------
     IncompleteError
-        Unless `partial`, if anything is missing; all of it is named.
+        Unless `partial`, if something is missing at every time; all of it is named.
     ValueError
-        If a file cannot be read or understood, or the files contradict each other.
+        If a file cannot be understood, the files contradict each other, or values cannot be the atmosphere's.
+    SourceError
+        If a file cannot be read.
     """
     source = ", ".join(map(str, paths)) if len(paths) < 4 else f"{paths[0]} and {len(paths) - 1} more files"
     parts = [(str(path), dataset) for path in paths for dataset in open_datasets(path)]
     standard, notes = standard_dataset(parts, options)
-    if not partial or not standard.data_vars:
+    absent = absences(standard, options.derive)
+    whole = ~absent.any(axis=0)
+    if not whole.any() and not (partial and standard.data_vars):
         refuse_incomplete(standard, source, options, notes)
-    missing = missing_channels(standard, options.derive)
+    if whole.any() and not whole.all():
+        lacking = gaps(absent, standard.time.values, options.derive)
+        notes.append(f"left out: {(~whole).sum()} of {len(whole)} times, which are not whole; missing are {lacking}")
+        standard = standard.isel(time=whole)
+        absent = absent[:, whole]
+    missing = missing_channels(absent)
     fields = stack(standard, source, options.derive, partial)
-    latitude, longitude, times = standard.latitude.values, standard.longitude.values, utc_times(standard)
+    latitude, longitude, times = standard.latitude.values, standard.longitude.values, utc_times(standard, source)
     report = [f"files: {source}", f"times: {len(times)}, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"]
     try:
         found = own_grid(standard, source)
@@ -96,7 +97,10 @@ def read_states(
     report.append(f"variables: {', '.join(map(str, standard.data_vars))}")
     report += notes
     report += [f"derived: {name} from 1000 hPa" for name in options.derive if name not in standard]
-    report.append(f"missing: {in_words(missing)}" if missing else "missing: nothing")
+    if (absent.any(axis=1) & ~absent.all(axis=1)).any():
+        report.append(f"missing: {gaps(absent, standard.time.values, options.derive)}")
+    else:
+        report.append(f"missing: {in_words(missing)}" if missing else "missing: nothing")
     if grid is not None and grid != found:
         fields = _to_grid(latitude, longitude, grid)(torch.from_numpy(fields)).numpy()
         found = grid
@@ -120,7 +124,7 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
         whole, _ = standard_dataset([(source, dataset)], options)
         if not whole.data_vars:
             refuse_incomplete(whole, source, options)
-        times, to_grid = utc_times(whole), _to_grid(whole.latitude.values, whole.longitude.values, grid)
+        times, to_grid = utc_times(whole, source), _to_grid(whole.latitude.values, whole.longitude.values, grid)
         states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
         # a few times after the other: of a finer grid one, since its states may be too many to hold
         count = max(1, BATCH_POINTS // (whole.latitude.size * whole.longitude.size))

@@ -6,7 +6,6 @@ valid times wanted, and `destination` a netCDF file that appears when all of it 
 
 import os
 import time as clock
-import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -19,29 +18,28 @@ from ..files import whole
 from ..grid import SphericalHarmonics
 from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from ..state_file import write_states
-from .layout import Options, standard_dataset
+from .completeness import IncompleteError, refuse_incomplete
+from .folder import sorted_out
+from .layout import standard_dataset
 from .nature import NATURE_GRID, NATURE_TRUNCATION
+from .opening import SourceError, open_datasets
+from .options import AS_THEY_COME, Options
 from .packed import read_coefficients
+from .valid_times import in_words, to_minutes
 
 ARCO_STORE = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3"
 CDS_ATTEMPTS = 5
-GRIB_SUFFIXES = (".grib", ".grb", ".grib2", ".grb2")
-NETCDF_SUFFIXES = (".nc", ".nc4")
-
-
-class SourceError(RuntimeError):
-    """A source cannot be reached or does not have what was asked for."""
 
 
 def fetch_example(settings: dict, times: list[datetime], destination):
     """The shipped archive: unpack spherical-harmonic coefficients."""
     available, coefficients = read_coefficients(settings["path"])
-    wanted = np.array([time.replace(tzinfo=None) for time in times], dtype="datetime64[h]")
+    wanted = _naive(times)
     missing = wanted[~np.isin(wanted, available)]
     if len(missing):
         raise SourceError(
-            f"{settings['path']}: has no state valid at {missing[0]}; it covers {available[0]} to {available[-1]} "
-            "(archive.start, archive.end)"
+            f"{settings['path']}: has no state valid at {in_words(missing)}; it covers {available[0]} to "
+            f"{available[-1]} (archive.start, archive.end)"
         )
     harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
     states = harmonics.synthesise(coefficients[torch.as_tensor(np.searchsorted(available, wanted))])
@@ -50,24 +48,24 @@ def fetch_example(settings: dict, times: list[datetime], destination):
 
 def fetch_files(settings: dict, times: list[datetime], destination):
     """A folder of GRIB and netCDF files: what they hold for the wanted times, in one file."""
-    folder = Path(settings["path"])
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in (*GRIB_SUFFIXES, *NETCDF_SUFFIXES))
-    if not paths:
-        raise SourceError(f"{folder}: has no GRIB or netCDF file (archive.path)")
-    wanted = _naive(times)
-    parts = ((str(path), dataset) for path in paths for dataset in open_datasets(path))
+    folder, options, wanted = Path(settings["path"]), Options.from_settings(settings), _naive(times)
     try:
-        standard, notes = standard_dataset(parts, Options.from_settings(settings), wanted)
+        paths, notes = sorted_out(settings)
+        if not paths:
+            raise SourceError(f"{folder}: has no GRIB or netCDF file (archive.path){_after(notes)}")
+        parts = ((path, dataset) for path in paths for dataset in open_datasets(path))
+        standard, more = standard_dataset(parts, options, wanted)
     except ValueError as error:
         raise SourceError(f"{error} (archive.path: {folder})") from error
+    notes += more
     for note in notes:
         print(note, flush=True)
     if not standard.data_vars:
-        left_out = "".join(f"; {note}" for note in notes)
         raise SourceError(
-            f"{folder}: none of its {len(paths)} files has a state valid at {wanted[0]} (archive.path){left_out}"
+            f"{folder}: none of its {len(paths)} files has a state valid at {in_words(wanted)} "
+            f"(archive.path){_after(notes)}"
         )
-    _write(standard, destination)
+    _write(standard, destination, f"{folder} (archive.path)", options, wanted, notes)
 
 
 def fetch_arco(settings: dict, times: list[datetime], destination):
@@ -77,15 +75,20 @@ def fetch_arco(settings: dict, times: list[datetime], destination):
     try:
         dataset = xr.open_zarr(store, chunks=None, consolidated=True, storage_options=options or None)
         names = [VARIABLES[name][0] for name in (*SURFACE, *UPPER_AIR)]
-        lacking = [name for name in names if name not in dataset]
+        lacking = [name for name in (*names, "time", "level") if name not in dataset.variables]
         if lacking:
             raise SourceError(f"{store}: lacks {', '.join(lacking)}")
+        dataset, wanted = dataset[names].assign_coords(time=to_minutes(dataset.time.values)), _naive(times)
+        absent = wanted[~np.isin(wanted, dataset.time.values)]
+        levels = [str(level) for level in LEVELS if level not in dataset.level.values]
+        if len(absent) or levels:
+            lacking = [f"the times {in_words(absent)}"] * bool(len(absent)) + [f"{level} hPa" for level in levels]
+            raise SourceError(f"{store}: lacks {', '.join(lacking)} (archive.start, archive.end)")
         # one variable is read after the other, as it is written: all of them may be too many to hold
-        _write(dataset[names].sel(time=_naive(times), level=list(LEVELS)), destination)
+        chosen = dataset.sel(time=wanted, level=list(LEVELS))
+        _write(chosen, destination, store, Options.from_settings(settings), wanted)
     except SourceError:
         raise
-    except KeyError as error:
-        raise SourceError(f"{store}: has not all wanted times and levels: {error}") from error
     except Exception as error:  # gcsfs, aiohttp and zarr raise errors of many kinds
         raise SourceError(_unreachable("ARCO-ERA5", store, error)) from error
 
@@ -130,10 +133,21 @@ def fetch_cds(settings: dict, times: list[datetime], destination):
                 fields = len(hours) * len(extra["variable"]) * len(extra.get("pressure_level", [0]))
                 _retrieve(client, dataset, request, target, fields, settings.get("key"))
             parts += [(target.name, part) for part in open_datasets(target)]
-    _write(standard_dataset(parts)[0], destination)
-    for path in partial.iterdir():
+    standard, notes = standard_dataset(parts)
+    for note in notes:
+        print(note, flush=True)
+    try:
+        _write(standard, destination, "Climate Data Store", AS_THEY_COME, _naive(times), notes)
+    except SourceError:
+        _remove(partial)  # else the same files would be taken for what was asked for again and again
+        raise
+    _remove(partial)
+
+
+def _remove(folder: Path):
+    for path in folder.iterdir():
         path.unlink()
-    partial.rmdir()
+    folder.rmdir()
 
 
 def _retrieve(client, dataset, request, target, fields: int, key=None):
@@ -175,27 +189,6 @@ def _without_key(text: str, *keys: str | None) -> str:
     return text
 
 
-def open_datasets(path) -> list[xr.Dataset]:
-    """All datasets of a GRIB file (one per kind of level) or the one of a netCDF file.
-
-    Raises
-    ------
-    SourceError
-        If the file is truncated or of another format.
-    """
-    path = Path(path)
-    try:
-        if path.suffix.lower() in GRIB_SUFFIXES:
-            import cfgrib
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # of xarray, about how cfgrib calls it
-                return cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": "", "errors": "raise"})
-        return [xr.open_dataset(path, engine="netcdf4")]
-    except Exception as error:  # ecCodes and netCDF raise errors of many kinds
-        raise SourceError(f"{path}: cannot be read as {path.suffix[1:]} ({error}); is it whole?") from error
-
-
 def _unreachable(service: str, what: str, error: Exception | str) -> str:
     reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     reason = reason.splitlines()[0][:300]
@@ -209,11 +202,30 @@ def _naive(times):
     return np.array([time.replace(tzinfo=None) for time in times], dtype="datetime64[ns]")
 
 
-def _write(dataset: xr.Dataset, destination):
+def _after(notes: list[str]) -> str:
+    return "".join(f"; {note}" for note in notes)
+
+
+def _write(dataset: xr.Dataset, destination, source: str, options: Options, wanted: np.ndarray, notes=()):
+    """Write what was found; the file appears only if every wanted time has all that states need."""
     for variable in dataset.variables.values():
         variable.encoding.clear()
+    absent = wanted[~np.isin(wanted, dataset.time.values)]
+    if len(absent):
+        # before anything is written
+        _refuse_incomplete(dataset, source, options, wanted, notes)
     with whole(destination) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4")
+        # what was read is read again from the disk: it may be too much to hold
+        with xr.open_dataset(temporary, engine="netcdf4") as written:
+            _refuse_incomplete(written, source, options, wanted, notes)
+
+
+def _refuse_incomplete(dataset, source, options, wanted, notes):
+    try:
+        refuse_incomplete(standard_dataset([(source, dataset)], options)[0], source, options, notes, wanted)
+    except IncompleteError as error:
+        raise SourceError(str(error)) from error
 
 
 #: archive.source in the configuration -> function

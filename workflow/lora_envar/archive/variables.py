@@ -3,18 +3,18 @@
 import xarray as xr
 
 from ..state import SURFACE, VARIABLES
-from .axes import standard_axes
+from .axes import standard_axes, with_coordinates
 
 GRAVITY = 9.80665  # m s-2, by which geopotential height becomes geopotential
 
-#: short name -> names in files beside the short and the long one: of ecCodes, CMIP, NCEP, MERRA-2
+#: short name -> names in files beside the short and the long one: of ecCodes, CMIP, NCEP, MERRA-2, NCAR
 ALIASES = {
-    "u10": ("10u", "uas", "U10M"),
-    "v10": ("10v", "vas", "V10M"),
-    "t2m": ("2t", "tas", "T2M"),
-    "msl": ("prmsl", "psl", "slp", "SLP"),
-    "z": ("gh", "geopotential_height", "zg", "hgt", "H"),
-    "q": ("hus", "shum", "QV"),
+    "u10": ("10u", "uas", "U10M", "VAR_10U"),
+    "v10": ("10v", "vas", "V10M", "VAR_10V"),
+    "t2m": ("2t", "tas", "T2M", "VAR_2T"),
+    "msl": ("prmsl", "psl", "slp", "SLP", "MSL", "PSL"),
+    "z": ("gh", "geopotential_height", "zg", "hgt", "H", "Z"),
+    "q": ("hus", "shum", "QV", "Q"),
     "u": ("ua", "uwnd", "U"),
     "v": ("va", "vwnd", "V"),
     "t": ("ta", "air", "T"),
@@ -36,17 +36,20 @@ _UNITS = {"m/s": "m s-1", "m2/s2": "m2 s-2", "kg/kg": "kg kg-1", "1": "kg kg-1",
 
 def fields_of_state(dataset, source, options, times, notes):
     """Pairs of short name and field on standard axes, in standard units, of a dataset."""
+    dataset = with_coordinates(dataset)
     for short, aliases in ALIASES.items():
         names = [name for name in (short, VARIABLES.get(short, (short,))[0], *aliases) if name in dataset.data_vars]
         by_standard_name = STANDARD_NAMES.get(short, ())
         names += [name for name, v in dataset.data_vars.items() if v.attrs.get("standard_name") in by_standard_name]
+        names += [name for name, v in dataset.data_vars.items() if v.attrs.get("short_name") in (short, *aliases[:1])]
         for name in dict.fromkeys(names):
             field = standard_axes(dataset[name], source, options, times, notes)
             if field is None or ("level" in field.dims) != (short not in SURFACE):
                 continue
             if name not in (short, VARIABLES.get(short, ("",))[0]):
                 notes.append(f"found: {name} as {short}")
-            yield short, _standard_units(field, short, name, source, notes)
+            origin = {key: field.attrs[key] for key in ("member", "expver")}
+            yield short, _standard_units(field, short, name, source, notes).assign_attrs(origin)
             break
 
 
@@ -64,5 +67,5 @@ def _standard_units(field: xr.DataArray, short: str, name: str, source: str, not
         notes.append("converted: r from a fraction to per cent")
         field, units = field * 100.0, expected
     if units != expected and _UNITS.get(units.lower(), units) != expected:
-        raise ValueError(f"{source}: {name} is in {units!r}, expected {expected!r}")
+        raise ValueError(f"{source}: {name} is in {units!r}, expected {expected!r}; convert it")
     return field.assign_attrs(units=expected)

@@ -19,6 +19,7 @@ import torch
 import xarray as xr
 
 from ..archive.layout import GAS_CONSTANT, surface_estimate
+from ..archive.opening import open_datasets
 from ..grid import Grid
 from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 
@@ -176,7 +177,7 @@ def _read_boundary(path, model) -> xr.Dataset:
     """The forcing variables of a netCDF file on the model's grid; land is given the nearest sea."""
     from dinosaur_torch.xarray_utils import ensure_ascending_latitude, fill_nan_with_nearest
 
-    with xr.open_dataset(path) as dataset:
+    with open_datasets(path)[0] as dataset:
         missing = [name for name in model.forcing_variables if name not in dataset]
         if missing:
             raise ValueError(f"{path} lacks {', '.join(missing)}")

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from ..archive.layout import GAS_CONSTANT, LAPSE_RATE
+from ..archive.opening import SourceError, open_datasets
 from ..grid import Grid
 from ..timeline import hours_since_1970
 from .mnemonics import GRAVITY
@@ -83,21 +83,27 @@ class Orography:
 
     @classmethod
     def read(cls, path) -> "Orography":
-        """From a netCDF file with a height (orog, orography, surface_altitude; m) or geopotential (z, m2 s-2) of it.
+        """From a netCDF or GRIB file with a height (orog, orography, surface_altitude; m) or geopotential (z, m2 s-2).
 
         Raises
         ------
         ValueError
-            If the file has none of these, or is not on a global grid.
+            If the file has none of these, is of another kind, or is not on a global grid.
         """
         try:
-            with xr.open_dataset(path) as dataset:
-                name = next(name for name in OROGRAPHY_NAMES if name in dataset)
-                field = dataset[name].squeeze(drop=True).load()
-        except (OSError, StopIteration, ValueError) as error:
+            datasets = open_datasets(path)
+        except SourceError as error:
+            raise ValueError(str(error)) from error
+        found = [dataset[name] for name in OROGRAPHY_NAMES for dataset in datasets if name in dataset]
+        if not found:
+            held = ", ".join(str(name) for dataset in datasets for name in dataset.data_vars)
             raise ValueError(
-                f"{path}: has no height of the surface that can be read; looked for {', '.join(OROGRAPHY_NAMES)}"
-            ) from error
+                f"{path}: has no height of the surface; looked for {', '.join(OROGRAPHY_NAMES)}, found "
+                f"{held or 'nothing'}"
+            )
+        name, field = found[0].name, found[0].squeeze(drop=True).load()
+        for dataset in datasets:
+            dataset.close()
         short = {"lat": "latitude", "lon": "longitude"}
         field = field.rename({axis: short[axis] for axis in field.dims if axis in short})
         field = field.assign_coords(longitude=field.longitude % 360.0).sortby("longitude")

@@ -1,0 +1,149 @@
+"""What a dataset of a reanalysis lacks: which channels, and at which times."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+
+from ..state import CHANNELS, LEVELS, NAMES, UPPER_AIR, VARIABLES
+from . import valid_times
+from .options import Options
+
+#: how many different gaps a message describes
+_GAPS_SHOWN = 4
+#: how many notes on what was left out a message repeats
+_NOTES_SHOWN = 4
+
+
+class IncompleteError(ValueError):
+    """The data lack something that the state needs."""
+
+
+def absences(standard: xr.Dataset, derive: tuple[str, ...] = (), times: np.ndarray | None = None) -> np.ndarray:
+    """Which channels a dataset lacks at which times: booleans of shape (69, times).
+
+    Parameters
+    ----------
+    standard : Dataset
+        Of `layout.standard_dataset`. One time of one variable is read after the other: all may be too many to hold.
+    derive : tuple of str
+        Surface variables that may be computed, which do not count where they are missing altogether.
+    times : array of datetime64, optional
+        Those that are wanted, in place of those that the dataset has.
+    """
+    held = standard.time.values if standard.data_vars else np.array([], "datetime64[ns]")
+    times = held if times is None else times
+    absent = np.ones((len(CHANNELS), len(times)), bool)
+    position = {time: index for index, time in enumerate(held)}
+    first = 0
+    for short in VARIABLES:
+        rows = slice(first, first + (len(LEVELS) if short in UPPER_AIR else 1))
+        first = rows.stop
+        if short not in standard:
+            absent[rows] = short not in derive
+            continue
+        for column, time in enumerate(times):
+            if time in position:
+                field = standard[short].isel(time=position[time])
+                absent[rows, column] = field.isnull().all(("latitude", "longitude")).values
+    return absent
+
+
+def missing_channels(absent: np.ndarray) -> list[str]:
+    """Channels that are missing at any time, given `absences`."""
+    gone = absent.any(axis=1) if absent.shape[1] else np.ones(len(CHANNELS), bool)
+    return _names(gone)
+
+
+def _names(gone: np.ndarray) -> list[str]:
+    """Names of channels that are marked: those of whole variables first, then those of levels."""
+    whole = {short for short in VARIABLES if all(gone[i] for i, c in enumerate(CHANNELS) if c.variable == short)}
+    return [NAMES[i] for i in sorted(np.flatnonzero(gone), key=lambda i: CHANNELS[i].variable not in whole)]
+
+
+def refuse_incomplete(
+    standard: xr.Dataset, source: str, options: Options, notes: Iterable[str] = (), times: np.ndarray | None = None
+):
+    """Raise an `IncompleteError` that names what a dataset lacks, and when, if it lacks anything.
+
+    Parameters
+    ----------
+    standard : Dataset
+        Of `layout.standard_dataset`.
+    source : str
+        For the message.
+    options : Options
+    notes : iterable of str
+        Of `layout.standard_dataset`; what was left out is said in the message.
+    times : array of datetime64, optional
+        Those that are wanted, in place of those that the dataset has.
+    """
+    absent = absences(standard, options.derive, times)
+    if absent.shape[1] and not absent.any():
+        return
+    times = times if times is not None else standard.time.values if standard.data_vars else np.array([])
+    has = ", ".join(map(str, standard.data_vars)) or "none of the state's variables"
+    left_out = [note for note in notes if note.startswith("left out")]
+    if len(left_out) > _NOTES_SHOWN:
+        left_out[_NOTES_SHOWN:] = [f"left out: {len(left_out) - _NOTES_SHOWN} more"]
+    always = absent.all(axis=1)
+    advice = "Add the missing fields"
+    if always.any() and not always.all():
+        advice += ", or name surface variables that may be derived in archive.derive"
+        if not options.interpolate_levels:
+            advice += ", or allow levels to be interpolated (interpolate_levels)"
+    raise IncompleteError(
+        f"{source}: lacks {gaps(absent, times, options.derive)}; it has {'; '.join([has, *left_out])}. {advice}"
+    )
+
+
+def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) -> str:
+    """What is missing and when, for a reader.
+
+    Parameters
+    ----------
+    absent : (69, times)
+        Of `absences`.
+    times : (times,)
+        datetime64.
+    derive : tuple of str
+        As of `absences`.
+
+    Returns
+    -------
+    str
+        As "t2m, q (all levels), z50; everything at 2022-01-01T06; z (all levels) at 2022-01-01T12".
+    """
+    always = absent.all(axis=1)
+    if not len(times):
+        return in_words(list(NAMES))
+    needed = np.array([channel.variable not in derive for channel in CHANNELS])
+    if always[needed].all():
+        return f"everything at {valid_times.in_words(times)}"
+    parts = [in_words(_names(always))] if always.any() else []
+    columns: dict[bytes, list[int]] = {}
+    for column in range(len(times)):
+        sometimes = absent[:, column] & ~always
+        if sometimes.any():
+            columns.setdefault(sometimes.tobytes(), []).append(column)
+    for same in list(columns.values())[:_GAPS_SHOWN]:
+        sometimes = absent[:, same[0]] & ~always
+        if absent[needed, same[0]].all():
+            words = "everything else" if always.any() else "everything"
+        else:
+            words = in_words(_names(sometimes))
+        parts.append(f"{words} at {valid_times.in_words(times[same])}")
+    if len(columns) > _GAPS_SHOWN:
+        parts.append(f"and other channels at {sum(map(len, list(columns.values())[_GAPS_SHOWN:]))} more times")
+    return "; ".join(parts)
+
+
+def in_words(channels: list[str]) -> str:
+    """Names of channels for a reader: a variable of which all levels are among them is named once."""
+    words = list(channels)
+    for short in UPPER_AIR:
+        names = [f"{short}{level}" for level in LEVELS]
+        if set(names) <= set(words):
+            words[words.index(names[0])] = f"{short} (all levels)"
+            words = [name for name in words if name not in names]
+    return ", ".join(words)
