@@ -30,6 +30,7 @@ include: "workflow/rules/verification.smk"
 include: "workflow/rules/tuning.smk"
 include: "workflow/rules/example.smk"
 include: "workflow/rules/storage.smk"
+include: "workflow/rules/brought.smk"
 
 
 rule all:

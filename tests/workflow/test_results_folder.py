@@ -26,7 +26,7 @@ ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observat
 #: changed key -> its new value, and the rules that must run again
 TABLE = {
     "archive.derive": (["msl"], ARCHIVE),
-    # all cycles reach into the block of the archive that becomes longer, the training period does not
+    # of the cycles those of the 27th lie in the block of the archive that becomes longer
     "archive.end": (
         "2009-03-13T00",
         {"download_era5", "prepare_archive", "simulate_observations", "first_guess", "reanalysis_forecast"}

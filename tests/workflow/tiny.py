@@ -32,10 +32,14 @@ class Run:
         with open(self.folder / log, "a") as output:
             return subprocess.Popen(**options, stdout=output, stderr=output, start_new_session=True)
 
-    def make(self, config):
-        """Run a configuration to its end."""
+    def write(self, config):
+        """Put a configuration into `tiny.yaml`."""
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
-        done = self.snakemake("--cores", 2, "--configfile", "tiny.yaml")
+
+    def make(self, config, *targets):
+        """Run a configuration to its end, or to some of its files."""
+        self.write(config)
+        done = self.snakemake(*targets, "--cores", 2, "--configfile", "tiny.yaml")
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
     def _process(self, arguments, **environment):

@@ -106,8 +106,8 @@ def _time(key: str, text: str) -> datetime:
 def _on_grid(key: str, time: datetime, origin: datetime, step: int, of: str):
     if (time - origin) % timedelta(hours=step):
         raise AlignmentError(
-            f"{key}: {time:%Y-%m-%dT%H} is not a multiple of {step} h after {of}, {origin:%Y-%m-%dT%H}; the archive has "
-            "no state then"
+            f"{key}: {time:%Y-%m-%dT%H} is not a multiple of {step} h after {of}, {origin:%Y-%m-%dT%H}; the archive "
+            "has no state then"
         )
 
 

@@ -52,7 +52,7 @@ def record(config: dict):
     contents = {
         "version": __version__,
         "configuration_digest": configuration_digest(config),
-        "files": {key: digest(path) for key, path in named_files(config).items()},
+        "files": {key: digest(path) for key, path in named_files(config)},
         "configuration": config,
     }
     text = json.loads(json.dumps(contents, default=str))  # plain mappings, as YAML wants them
@@ -84,15 +84,15 @@ def refuse_another(config: dict):
     other = {key for key in before.keys() & now.keys() if _within(key, IDENTITY) and before[key] != now[key]}
     if other:
         raise OtherExperimentError(
-            f"{where} belongs to another experiment: {_differences(sorted(other), before, now)}. Give this one a folder "
-            f"of its own (snakemake --directory FOLDER, with a link to resources/ in it), or remove results/; if the "
-            f"archive has only been moved, remove {RECORD} alone"
+            f"{where} belongs to another experiment: {_differences(sorted(other), before, now)}. Give this one a "
+            "folder of its own (snakemake --directory FOLDER, with a link to resources/ in it), or remove results/; if "
+            f"the archive has only been moved, remove {RECORD} alone"
         )
     if any(path.is_file() or (path.is_dir() and any(path.iterdir())) for path in METADATA):
         return
     changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     changed = [key for key in changed if not _within(key, WITHOUT_EFFECT) and not _is_new(key, before)]
-    for key, path in named_files(config).items():
+    for key, path in named_files(config):
         if key in files and digest(path) not in (None, files[key]):
             before[key], now[key] = "another file", path
             changed.append(key)

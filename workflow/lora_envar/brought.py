@@ -1,4 +1,6 @@
-"""Files that a configuration names and no rule makes: a user brings them. Which they are, which are missing, what is in them.
+"""Files that a configuration names and no rule makes: a user brings them.
+
+Which they are, which of them are missing, and what is in them.
 
 Pure Python and quick to import: Snakemake reads it whenever it starts.
 """
@@ -21,17 +23,17 @@ class MissingFileError(ValueError):
     """A file that must be brought is missing."""
 
 
-def named_files(config: dict) -> dict[str, str]:
-    """Paths of the files that a configuration names, by their keys.
+def named_files(config: dict) -> list[tuple[str, str]]:
+    """Keys and paths of the files that a configuration names.
 
     Folders of reanalysis files (`archive.path` with ``source: files``) are among them, the PrepBUFR files of single
     cycles are not.
     """
-    files = {}
+    files = []
 
     def add(key, path):
         if path:
-            files[key] = str(path)
+            files.append((key, str(path)))
 
     for key in ("", "training."):
         section = config.get("training", {}) if key else config
@@ -51,14 +53,19 @@ def named_files(config: dict) -> dict[str, str]:
     return files
 
 
-def missing_files(config: dict) -> dict[str, str]:
-    """The files of `named_files` that are not there, by their keys."""
-    return {key: path for key, path in named_files(config).items() if not os.path.exists(path)}
+def missing_files(files: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of pairs of key and path that are not there."""
+    return [(key, path) for key, path in files if not os.path.exists(path)]
 
 
-def missing_in_words(missing: dict[str, str]) -> list[str]:
-    """A line for every missing file."""
-    return [f"{key}: {path} is missing; bring the file, or name another" for key, path in missing.items()]
+def missing_in_words(missing: list[tuple[str, str]]) -> list[str]:
+    """A line for every missing file; of many with one key, the first and their number."""
+    lines = []
+    for key in dict.fromkeys(key for key, _ in missing):
+        paths = [path for other, path in missing if other == key]
+        more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+        lines.append(f"{key}: {paths[0]} is missing{more}; bring the file, or name another")
+    return lines
 
 
 @cache

@@ -51,7 +51,7 @@ def with_tuned_settings(config: dict):
 
 
 def _check_methods(config: dict):
-    """Every method in use has all its settings, from `methods` or from `tuned_settings`, and no experiment has others."""
+    """Every method in use has all its settings, from `methods` or `tuned_settings`, and no experiment has others."""
     for name, experiment in {**config["experiments"], **candidates(config)}.items():
         method, key = experiment["method"], f"experiments.{name}.settings"
         if method not in METHODS or not METHODS[method].error_model:

@@ -35,8 +35,8 @@ def _check_names(section, prefix: str):
         for key, value in section.items():
             if not isinstance(key, str):
                 raise ConfigurationError(
-                    f"{prefix}{key}: YAML reads this name as a {type(key).__name__}; put it in quotes, or begin it with "
-                    "a letter"
+                    f"{prefix}{key}: YAML reads this name as a {type(key).__name__}; put it in quotes, or begin it "
+                    "with a letter"
                 )
             _check_names(value, f"{prefix}{key}.")
 

@@ -6,7 +6,7 @@ sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
 
 from lora_envar.analysis import METHODS
 from lora_envar.belonging import OtherExperimentError, record, refuse_another
-from lora_envar.brought import digests, missing_files, missing_in_words
+from lora_envar.brought import digests, missing_files, missing_in_words, named_files
 from lora_envar.configuration import (
     ConfigurationError,
     check,
@@ -30,10 +30,9 @@ from lora_envar.timeline import (
 )
 
 
-def refuse(message):
-    """End with one line, the last."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    sys.exit(1)
+def refuse(*messages):
+    """End with a line each, the last that are seen."""
+    sys.exit("\n".join(f"error: {message}" for message in messages))
 
 
 try:
@@ -48,23 +47,6 @@ try:
     refuse_another(config)
 except OtherExperimentError as error:
     refuse(str(error))
-
-# what a user must bring: said at once, so that a dry run still shows the graph; what needs it is refused before it starts
-MISSING = missing_files(config)
-if MISSING and workflow.is_main_process:
-    for line in missing_in_words(MISSING):
-        print(line, file=sys.stderr)
-    print(
-        "(A dry run, -n, shows the graph all the same.)",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-onstart:
-    refuse_without_files(workflow.dag.needrun_jobs())
-    record(config)
-
 
 mend()
 prepare_environment(config.get("warm_start", True))
@@ -189,24 +171,6 @@ def present(*paths):
     """Files that are brought, less those that are missing; their contents count, not their times (`digests`)."""
     there = [path for path in paths if path and Path(path).exists()]
     return ancient(there[0] if len(paths) == 1 and there else there)
-
-
-def refuse_without_files(jobs):
-    """Refuse to start jobs that need a file which is missing."""
-    needed = {}
-    for job in jobs:
-        for path, found in (job.params.get("brought") or {}).items():
-            if found is None:
-                needed.setdefault(path, job.rule.name)
-    if needed:
-        keys = {path: key for key, path in MISSING.items()}
-        raise WorkflowError(
-            *(
-                f"{keys.get(path, 'the configuration')}: {path} is missing, and {rule} needs it; bring the file, or "
-                "name another"
-                for path, rule in needed.items()
-            )
-        )
 
 
 def kept(path):

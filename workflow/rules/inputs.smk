@@ -91,6 +91,16 @@ def prepbufr_file(wildcards):
     )
 
 
+def own_prepbufr_files():
+    """The user's own files of all cycles that are wanted, with the key that names them."""
+    return [
+        (f"observations.{network}.path", own_prepbufr_file(network, time))
+        for network in networks("prepbufr", "path")
+        for day in times_by_day()
+        for time in gdas_cycles_of(network, day)
+    ]
+
+
 def files_of_network(network, names):
     """Those of the files that a network names which it has, by name."""
     entry = config["observations"][network]
@@ -128,12 +138,14 @@ def decoded_digests(wildcards):
 
 def gdas_cycles(wildcards):
     """The cycles (every 6 h, with reports of 3 h before and after) that the windows of a day reach into."""
-    half = timedelta(
-        hours=config["observations"][wildcards.network]["half_window_hours"]
-    )
+    return gdas_cycles_of(wildcards.network, wildcards.day)
+
+
+def gdas_cycles_of(network, day):
+    half = timedelta(hours=config["observations"][network]["half_window_hours"])
     nominal = {
         (parse_time(time) + side).timestamp() + 3 * 3600
-        for time in day_times(wildcards.day)
+        for time in day_times(day)
         for side in (-half, half - timedelta(seconds=1))
     }
     starts = sorted({int(stamp) // 21600 * 6 for stamp in nominal})

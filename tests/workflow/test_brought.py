@@ -1,0 +1,103 @@
+"""What a user must bring is named before anything else, and a graph of months stays small."""
+
+import os
+import re
+
+import pytest
+from conftest import ROOT
+from tiny import Run, two_methods
+
+MEMORY_GB = 1.0
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def dry_run(run, *arguments):
+    """Exit status, output, and the largest memory of a dry run in GB."""
+    process = run.start(*arguments, "-n", "--quiet", "rules", log="dry.log")
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, (run.folder / "dry.log").read_text(), usage.ru_maxrss / 1e6
+
+
+def test_a_dry_run_of_era5_names_the_two_models_first_and_shows_the_graph(run):
+    month = [ROOT / "config" / name for name in ("era5.yaml", "gdas.yaml")]
+    status, output, memory = dry_run(run, "--configfile", *month)
+    first, second, third = output.splitlines()[:3]
+    assert first == (
+        "forecast_model.weights: resources/era5/forecast_model.safetensors is missing; bring the file, or name another"
+    )
+    assert second.startswith("training.forecast_model.weights: resources/era5/training_model.safetensors is missing")
+    assert "-n, shows the graph" in third
+    assert status == 0, output[-2000:]
+    assert re.search(r"^assimilate +868$", output, re.MULTILINE), "a month of seven experiments"
+    assert memory < MEMORY_GB
+
+
+def test_nothing_that_needs_a_missing_file_is_started(run):
+    config = ROOT / "config" / "config.yaml"
+    text = config.read_text().replace("resources/example/emulator.safetensors", "brought/model.safetensors")
+    (run.folder / "mine.yaml").write_text(text)
+    done = run.snakemake("--cores", 1, "--configfile", "mine.yaml")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: forecast_model.weights: brought/model.safetensors is missing, and ")
+    assert "Traceback" not in done.stderr
+    assert not (run.folder / "results").exists()
+
+
+def test_what_does_not_need_the_missing_file_is_made(run):
+    config = two_methods(run.folder)
+    config["forecast_model"]["weights"] = "brought/model.safetensors"
+    run.make(config, "results/archive/climatology.nc")
+    assert (run.folder / "results" / "archive" / "climatology.nc").exists()
+
+
+@pytest.mark.parametrize("time", ["20090425T18", "20090426T03", "20090506T00"])
+def test_what_is_no_cycle_is_refused_and_sought_no_further(run, time):
+    """From a time that is none of the cycles, the chain of backgrounds would lead back for ever."""
+    config = ROOT / "config" / "config.yaml"
+    status, output, memory = dry_run(run, f"results/vae_var/{time}/analysis.nc", "--configfile", config)
+    assert status == 1
+    assert f"results/vae_var/{time}: is no cycle of vae_var, which has 20090426T00 to 20090505T18, every 6 h" in output
+    assert memory < MEMORY_GB
+
+
+def test_a_cycle_of_reports_that_is_missing_is_named(run):
+    config = two_methods(run.folder)
+    network = {
+        "source": "prepbufr",
+        "path": "reports/%Y%m%d%H.prepbufr",
+        "categories": ["ADPUPA"],
+        "half_window_hours": 0.5,
+        "reported_errors": True,
+        "error_table": "resources/observation_errors.csv",
+        "orography": None,
+        "quality": {
+            "largest_quality_mark": 2,
+            "highest_station": 750,
+            "thinning_km": None,
+            "superobbing": False,
+            "withheld": 0.0,
+        },
+        "background_check": 5.0,
+        "buddy_check": 4.0,
+        "buddy_distance_km": 300,
+        "seed": 1,
+    }
+    config["observations"]["sparse"] = network
+    (run.folder / "reports").mkdir()
+    for hour in ("00", "06", "18"):
+        (run.folder / "reports" / f"20090226{hour}.prepbufr").touch()
+    run.write(config)
+    status, output, _ = dry_run(run, "--configfile", "tiny.yaml")
+    assert status == 0, output[-2000:]
+    assert output.splitlines()[0] == (
+        "observations.sparse.path: reports/2009022612.prepbufr is missing; bring the file, or name another"
+    )
+    done = run.snakemake("--cores", 1, "--configfile", "tiny.yaml")
+    assert done.returncode == 1
+    assert "reports/2009022612.prepbufr is missing, and decode_prepbufr needs it" in done.stderr.splitlines()[-1]
