@@ -13,6 +13,7 @@ that is virtual is made sensible by the humidity of its level; where there is no
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,15 @@ class Orography:
         return sum(w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True))
 
 
-def decode(path, categories, error_table, orography=None, reported_errors: bool = True, progress=print) -> Observations:
+def decode(
+    path,
+    categories,
+    error_table,
+    orography=None,
+    reported_errors: bool = True,
+    progress=print,
+    cycle: datetime | None = None,
+) -> Observations:
     """`to_observations` of a PrepBUFR file, with the tables read from theirs.
 
     Parameters
@@ -121,8 +130,15 @@ def decode(path, categories, error_table, orography=None, reported_errors: bool 
         orography may be None.
     categories : list of str
         Message categories to read (ADPUPA, ADPSFC, ...).
+    cycle : datetime, optional
+        The cycle that the file must be of, in UTC.
+
+    Raises
+    ------
+    PrepBufrError
+        If the file is not PrepBUFR, or is of another cycle.
     """
-    reports = read_prepbufr(path, categories, progress=progress)
+    reports = read_prepbufr(path, categories, progress=progress, cycle=cycle)
     heights = Orography.read(orography) if orography else None
     return to_observations(reports, ErrorTable(error_table), heights, reported_errors)
 
@@ -134,6 +150,8 @@ def to_observations(
     reported_errors: bool = True,
 ) -> Observations:
     """A table of the reports' data, valid at the cycle, `time_offset` after it; all that does not fit says why.
+
+    Where a cycle has minutes, `time` is its whole hour, and `time_offset` counts from there.
 
     Parameters
     ----------
@@ -181,13 +199,15 @@ def to_observations(
     fallback = error_table(variable, pressure)
     usable = np.isfinite(error) & (error > 0) & reported_errors
     kept = np.isfinite(value) & ~coordinate
+    hour = reports.cycle.replace(minute=0, second=0, microsecond=0)
+    minutes = (reports.cycle - hour).total_seconds() / 3600.0
     columns = {
         "variable": variable,
         "pressure": pressure,
         "latitude": reports.latitude,
         "longitude": reports.longitude,
-        "time": np.full(len(value), hours_since_1970(reports.cycle)),
-        "time_offset": reports.time_offset,
+        "time": np.full(len(value), hours_since_1970(hour)),
+        "time_offset": reports.time_offset + minutes,
         "elevation": reports.elevation,
         "value": value,
         "error": np.where(usable, error, fallback),
@@ -225,8 +245,10 @@ def _of_level(levels, values, rows, missing) -> np.ndarray:
 def at_times(table: Observations, times: list[int], half_window: float) -> Observations:
     """The data within `half_window` hours of each time (hours since 1970), with `time` and `time_offset` of it.
 
-    A datum between two windows that touch goes to the later one.
+    A datum between two windows that touch goes to the later one; `outside_of_windows` counts those of none.
     """
+    if not times:
+        return table.select(np.zeros(0, dtype=int))
     exact = table.time + table.time_offset.astype(float)
     parts = []
     for time in times:
@@ -236,3 +258,12 @@ def at_times(table: Observations, times: list[int], half_window: float) -> Obser
             part.with_columns(time=np.full(len(rows), time, dtype="i8"), time_offset=(exact[rows] - time).astype("f4"))
         )
     return concatenate(parts)
+
+
+def outside_of_windows(table: Observations, times: list[int], half_window: float) -> int:
+    """How many data `at_times` gives to none of the times."""
+    exact = table.time + table.time_offset.astype(float)
+    inside = np.zeros(len(table), dtype=bool)
+    for time in times:
+        inside |= (exact - time >= -half_window) & (exact - time < half_window)
+    return int((~inside).sum())

@@ -8,6 +8,8 @@ import numpy as np
 from ..files import whole
 from ..state import VARIABLES
 from ..state_file import provenance
+from .limits import implausible
+from .names import printable_names
 
 #: codes of the column `variable`, in the order of `VARIABLES`
 CODES = {name: code for code, name in enumerate(VARIABLES)}
@@ -120,7 +122,7 @@ def write_observations(path, table: Observations, attributes: dict | None = None
             if units:
                 variable.units = units
             column = getattr(table, name)
-            variable[:] = netCDF4.stringtochar(column) if text else column
+            variable[:] = netCDF4.stringtochar(printable_names(column)) if text else column
         for name, codes in (("variable", {code: name for name, code in CODES.items()}), ("rejection", REJECTIONS)):
             dataset[name].flag_values = np.array(list(codes), dtype="i1")
             dataset[name].flag_meanings = " ".join(codes.values())
@@ -148,6 +150,11 @@ def read_observations(path) -> Observations:
             raise ValueError(f"{path}: column {name} holds values that are not finite")
     if not (table.error > 0).all():
         raise ValueError(f"{path}: column error holds values that are not positive")
+    if not np.isin(table.rejection, list(REJECTIONS)).all():
+        raise ValueError(f"{path}: column rejection holds codes that are none of 0 to {max(REJECTIONS)}; remake it")
+    passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
+    if wrong := implausible(columns, passed):
+        raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
     return table
 
 
