@@ -150,7 +150,7 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
     list of (title, text, headers, rows)
     """
     # one that used no datum is in the table of rejections alone
-    experiments = list(dict.fromkeys([*fits.experiment, *rejections.experiment]))
+    experiments = list(dict.fromkeys([*rejections.experiment, *fits.experiment]))
     if not experiments:
         return []
     tables = []
@@ -165,7 +165,7 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
                 " / ".join(f"{_pooled(group, f'rms_{kind}') * factor:.3g}" for kind in ("background", "analysis"))
                 for group in groups.values()
             ]
-            first = groups[experiments[0]]
+            first = next(group for group in groups.values() if len(group))
             row = [f"{variable}{level or ''}, {units}", str(int(first["count"].sum())), *cells]
             if status == "withheld":
                 row.append(f"{_pooled(first, 'rms_interpolation', first.interpolated) * factor:.3g}")
