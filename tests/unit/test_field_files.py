@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from datetime import timedelta
 
+import netCDF4
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -144,13 +145,20 @@ def test_bufr_with_tables_elsewhere_is_named(file, tmp_path):
     ],
 )
 def test_fill_values_and_other_units_in_a_table_are_refused(file, tmp_path, column, value, said):
-    found = decode(file, ALL, ERRORS)
-    changed = getattr(found, column).copy()
-    changed[0] = value
-    write_observations(tmp_path / "table.nc", found.with_columns(**{column: changed}))
+    write_observations(tmp_path / "table.nc", decode(file, ALL, ERRORS))
+    with netCDF4.Dataset(tmp_path / "table.nc", "a") as dataset:
+        dataset[column][0] = value
     with pytest.raises(ValueError, match=said) as raised:
         read_observations(tmp_path / "table.nc")
     assert "table.nc" in str(raised.value)
+
+
+def test_a_table_whose_units_are_not_the_state_s_is_refused(file, tmp_path):
+    write_observations(tmp_path / "table.nc", decode(file, ALL, ERRORS))
+    with netCDF4.Dataset(tmp_path / "table.nc", "a") as dataset:
+        dataset["units"][0] = "degC"
+    with pytest.raises(ValueError, match="column units says 'degC' of t, which is in K here"):
+        read_observations(tmp_path / "table.nc")
 
 
 def test_values_of_rejected_data_may_be_impossible(file, tmp_path):

@@ -56,15 +56,30 @@ def ascent_numbers(table: Observations, rows: np.ndarray) -> np.ndarray:
     points = frame.groupby(point).first()
     points["highest"] = pressure.groupby(point).max()
     points["lowest"] = pressure.groupby(point).min()
-    points = points.sort_values(["time_offset", "highest"], ascending=[True, False], kind="stable")
+    points["launches"] = points.groupby(["station", "report_type", "time"], sort=False).ngroup()
+    order = ["launches", "time_offset", "highest"]
+    points = points.sort_values(order, ascending=[True, True, False], kind="stable")
+    columns = points[["time_offset", "latitude", "longitude", "highest", "lowest"]].to_numpy(float)
+    # nothing goes on after a pause; most of what is between pauses is one ascent from its first point to its last
+    pause = (np.diff(points.launches) != 0) | (np.diff(columns[:, 0]) > LONGEST_LEAP_HOURS)
+    starts = np.flatnonzero(np.append(True, pause))
+    leaps = np.append(False, ~pause & ~_continues(columns[:-1].T, columns[1:].T))
+    several = np.add.reduceat(leaps, starts) > 0
     of_point = np.empty(len(points), dtype=int)
     count = 0
-    for _, own in points.groupby(["station", "report_type", "time"], sort=False):
-        chains = _chains(own[["time_offset", "latitude", "longitude", "highest", "lowest"]].to_numpy(float))
-        of_point[own.index] = count + chains
+    for first, end, mixed in zip(starts, np.append(starts[1:], len(points)), several, strict=True):
+        chains = _chains(columns[first:end]) if mixed else np.zeros(end - first, dtype=int)
+        of_point[points.index[first:end]] = count + chains
         count += chains.max() + 1
     numbers[frame.index] = of_point[point]
     return numbers
+
+
+def _continues(before, after):
+    """Whether a balloon may go from one point to the next: columns time, latitude, longitude, highest and lowest p."""
+    east = (after[2] - before[2] + 180.0) % 360.0 - 180.0
+    distance = np.hypot(after[1] - before[1], east * np.cos(np.radians(after[1])))
+    return (distance <= LONGEST_LEAP_DEGREES) & (after[3] <= before[4])
 
 
 def _chains(points) -> np.ndarray:
@@ -73,21 +88,15 @@ def _chains(points) -> np.ndarray:
     chosen = []
     for point in points:
         last = {number: before for number, before in last.items() if point[0] - before[0] <= LONGEST_LEAP_HOURS}
-        misfits = {number: _misfit(before, point) for number, before in last.items()}
-        best = min(misfits, key=misfits.get, default=None)
-        if best is None or not np.isfinite(misfits[best]):
-            best = max(chosen, default=-1) + 1
+        misfits = {number: _misfit(before, point) for number, before in last.items() if _continues(before, point)}
+        best = min(misfits, key=misfits.get, default=max(chosen, default=-1) + 1)
         last[best] = point
         chosen.append(best)
     return np.array(chosen)
 
 
 def _misfit(before, after) -> float:
-    """How far the step of ln p is from what a balloon rises in the time; infinite if it cannot be the same one."""
-    east = (after[2] - before[2] + 180.0) % 360.0 - 180.0
-    distance = np.hypot(after[1] - before[1], east * np.cos(np.radians(after[1])))
-    if distance > LONGEST_LEAP_DEGREES or after[3] > before[4]:
-        return np.inf
+    """How far the step of ln p from one point to the next is from what a balloon rises in the time."""
     if not np.isfinite(before[4]):
         return 0.0
     return abs(float(np.log(before[4] / after[3])) - RISE * (after[0] - before[0]))
