@@ -68,7 +68,10 @@ def write_states(
         If the shape does not fit, or a channel holds values that are not finite.
     """
     states = _checked(path, states, (len(times),), grid)
-    title = "States of the atmosphere" if start is None else f"Forecast that starts at {start:%Y-%m-%dT%H} UTC"
+    title = "States of the atmosphere"
+    if start is not None:
+        what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
+        title = f"{what} that starts at {start:%Y-%m-%dT%H} UTC"
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         _begin(dataset, grid, title, attributes)
         coordinate(dataset, "time", [hours_since_1970(time) for time in times], **_TIME)
@@ -118,12 +121,14 @@ def write_forecast(
     dimensions = ("time", LEAD_AXIS)
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         _begin(dataset, grid, f"Forecast that starts at {start:%Y-%m-%dT%H} UTC", attributes)
-        coordinate(dataset, "time", [hours_since_1970(start)], **_START)
+        # CF expects of a variable of this name that it says so of itself; what it is is said by another
+        coordinate(dataset, "time", [hours_since_1970(start)], **{**_START, "standard_name": "time"})
+        auxiliary_coordinate(dataset, "forecast_reference_time", ("time",), [hours_since_1970(start)], **_START)
         # the attribute dtype lets xarray read it as what it is, a difference of times
         coordinate(dataset, LEAD_AXIS, leads, **_LEAD, dtype="timedelta64[ns]")
         valid = [[hours_since_1970(start) + lead for lead in leads]]
         auxiliary_coordinate(dataset, "valid_time", dimensions, valid, **_TIME)
-        _fields(dataset, states[None], dimensions, grid, ["valid_time"], compressed=False)
+        _fields(dataset, states[None], dimensions, grid, ["forecast_reference_time", "valid_time"], compressed=False)
 
 
 def _checked(path, states, leading, grid) -> np.ndarray:

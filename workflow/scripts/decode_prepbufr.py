@@ -16,4 +16,5 @@ with step(snakemake):
         network["reported_errors"],
         cycle=parse(snakemake.wildcards.time),
     )
-    write_observations(snakemake.output[0], table)
+    about = {"title": f"Reports of the PrepBUFR file of {snakemake.wildcards.time}"}
+    write_observations(snakemake.output[0], table, about)

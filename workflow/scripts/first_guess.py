@@ -17,4 +17,6 @@ with step(snakemake):
         torch.as_tensor(archive.read(before), device=device())[None] if getattr(model, "history", 1) == 2 else None
     )
     last = forecast(model, state[None], lead, previous, [parse(start)])[-1]
-    write_states(snakemake.output[0], last.cpu().numpy(), [parse(shift(start, lead))], archive.grid)
+    valid = parse(shift(start, lead))
+    about = {"title": f"First background, of {valid:%Y-%m-%dT%H} UTC, a forecast from the reanalysis"}
+    write_states(snakemake.output[0], last.cpu().numpy(), [valid], archive.grid, about, start=parse(start))

@@ -15,4 +15,5 @@ with step(snakemake):
     table = at_times(decoded, times, network["half_window_hours"])
     table = select(table, QualitySettings(seed=network["seed"], **network["quality"]))
     print(summary(table, outside), flush=True)
-    write_observations(snakemake.output[0], table)
+    about = {"title": f"Checked reports of {snakemake.wildcards.day}", "seed": network["seed"]}
+    write_observations(snakemake.output[0], table, about)
