@@ -72,7 +72,12 @@ def complaints(path) -> tuple[list[str], dict]:
     return found, faults
 
 
-@pytest.mark.parametrize("kind", [name for name in WRITERS if name != "packed"])
+LACKING = pytest.mark.xfail(reason="archive/packed.py gives its variables no names and its time no standard_name")
+KINDS = [pytest.param(kind, marks=LACKING) if kind == "packed" else kind for kind in WRITERS]
+
+
+@pytest.mark.filterwarnings("ignore:The ioos_sos checker is deprecated")
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_checker_finds_nothing_of_high_priority(kind, offline, tmp_path):
     WRITERS[kind](tmp_path / "file.nc")
     found, faults = complaints(tmp_path / "file.nc")
@@ -81,6 +86,7 @@ def test_the_checker_finds_nothing_of_high_priority(kind, offline, tmp_path):
     assert set(faults) == ({"check_domain_variables"} if kind == "observations" else set())
 
 
+@pytest.mark.filterwarnings("ignore:The ioos_sos checker is deprecated")
 def test_the_checker_would_find_something(offline, tmp_path):
     WRITERS["states"](tmp_path / "file.nc")
     with netCDF4.Dataset(tmp_path / "file.nc", "a") as dataset:

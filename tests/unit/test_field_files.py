@@ -13,8 +13,9 @@ from conftest import ROOT
 from lora_envar.observations.names import printable_names
 from lora_envar.observations.prepbufr import VARIABLES, PrepBufrError, read_prepbufr
 from lora_envar.observations.prepbufr_writer import write_prepbufr
+from lora_envar.observations.quality import QualitySettings, select
 from lora_envar.observations.reports import at_times, decode, outside_of_windows
-from lora_envar.observations.table import read_observations, write_observations
+from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
 from lora_envar.timeline import from_hours, hours_since_1970, name, parse
 from test_prepbufr import CYCLE, T, messages, table
 
@@ -52,6 +53,15 @@ def test_names_are_made_printable_wherever_they_come_from(tmp_path, file):
     foreign = found.with_columns(station=np.array([b"\xe9"] * len(found), "S8"))
     write_observations(tmp_path / "table.nc", foreign)
     assert set(read_observations(tmp_path / "table.nc").station.tolist()) == {b"?"}
+
+
+def test_a_blacklist_names_stations_as_reports_do(tmp_path):
+    write_prepbufr(tmp_path / "file", CYCLE, table([{"station": b"K\xd6LN"}, {"station": b"12345678"}]))
+    found = decode(tmp_path / "file", ALL, ERRORS)
+    chosen = select(found, QualitySettings(withheld=0.0, blacklist=("KÖLN",)))
+    assert chosen.rejection.tolist() == [REASONS["blacklist"], 0]
+    with pytest.raises(ValueError, match="eight characters at most; 123456789"):
+        select(found, QualitySettings(withheld=0.0, blacklist=("123456789",)))
 
 
 # --- cycles and times -------------------------------------------------------------------------------------------------
@@ -159,6 +169,16 @@ def test_a_table_whose_units_are_not_the_state_s_is_refused(file, tmp_path):
         dataset["units"][0] = "degC"
     with pytest.raises(ValueError, match="column units says 'degC' of t, which is in K here"):
         read_observations(tmp_path / "table.nc")
+
+
+def test_an_impossible_temperature_reduces_no_pressure(tmp_path):
+    surface = {"category": b"ADPSFC", "report_type": 181, "level_category": 0, "pressure": 950.0, "elevation": 500.0}
+    rows = [{"variable": VARIABLES.index("p"), "value": 95000.0}, {"value": 80.0}]
+    write_prepbufr(tmp_path / "file", CYCLE, table([surface | row for row in rows]))
+    found = decode(tmp_path / "file", ALL, ERRORS)
+    msl = found.value[found.variable == CODES["msl"]]
+    standard = 288.15 - 0.0065 * 500.0
+    assert msl == pytest.approx(95000.0 * (1 + 0.0065 * 500.0 / standard) ** (9.80665 / (287.05 * 0.0065)), rel=1e-6)
 
 
 def test_values_of_rejected_data_may_be_impossible(file, tmp_path):

@@ -210,9 +210,11 @@ class StateFile:
                 self.grid = Grid(kind, nlat, nlon)
                 hours = dataset["time"][:]
                 # of a forecast this is the start, and leads follow
-                self._by_lead = LEAD_AXIS in dataset.variables
-                if self._by_lead:
-                    hours = (hours[:, None] + dataset[LEAD_AXIS][:]).ravel()
+                self._shape = hours.shape
+                if LEAD_AXIS in dataset.variables:
+                    hours = hours[:, None] + dataset[LEAD_AXIS][:]
+                    self._shape = hours.shape
+                    hours = hours.ravel()
                 self.times = [from_hours(hour) for hour in hours]
             if keep_open:
                 self._opened = netCDF4.Dataset(self.path)
@@ -236,7 +238,7 @@ class StateFile:
             dataset.set_auto_mask(False)
             for short, (long, *_) in VARIABLES.items():
                 try:
-                    field = dataset[long][0, index] if self._by_lead else dataset[long][index]
+                    field = dataset[long][np.unravel_index(index, self._shape)]
                 except (IndexError, RuntimeError, OSError) as error:
                     raise ValueError(f"{self.path}: variable {long} cannot be read ({error}); remake it") from error
                 if not np.isfinite(field).all():

@@ -6,6 +6,20 @@ import numpy as np
 REPLACEMENT = ord("?")
 
 
+def as_names(texts) -> np.ndarray:
+    """Names that a user wrote, as those of reports are: (names,) array of S8.
+
+    Raises
+    ------
+    ValueError
+        If a name has more than eight characters: what is left of it could be another station's.
+    """
+    long = [text for text in texts if len(text) > 8]
+    if long:
+        raise ValueError(f"names of stations have eight characters at most; {', '.join(long)} has more")
+    return printable_names(np.array([text.encode("ascii", "replace") for text in texts], dtype="S8"))
+
+
 def printable_names(names: np.ndarray) -> np.ndarray:
     """Names with a question mark for every byte that is not printable ASCII, and without trailing blanks.
 

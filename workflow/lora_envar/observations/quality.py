@@ -19,6 +19,7 @@ from ..state import LEVELS, SURFACE
 from .ascents import ascent_numbers, inconsistent_in_the_vertical, is_ascent
 from .duplicates import duplicates
 from .limits import outside_of_limits
+from .names import as_names
 from .operator import outside_of_levels
 from .table import CODES, REASONS, Observations
 
@@ -68,7 +69,7 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
     reject(outside_of_levels(table), "outside_of_levels")
     reject((table.quality < 0) | (table.quality > settings.largest_quality_mark), "quality_mark")
     reject(outside_of_limits(table.variable, table.value, table.pressure), "gross_limits")
-    reject(np.isin(table.station, np.array(settings.blacklist, dtype="S8")), "blacklist")
+    reject(np.isin(table.station, as_names(settings.blacklist)), "blacklist")
     surface = table.variable < len(SURFACE)
     reject(surface & (np.nan_to_num(table.elevation) > settings.highest_station), "station_height")
     reject(duplicates(table, rejection == 0), "duplicate")

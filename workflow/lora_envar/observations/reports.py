@@ -3,7 +3,7 @@
 Rules, for reports at the surface (level category 0, and all of surface stations, ships and scatterometers):
 
 * Pressure p at height h becomes that at the sea, msl = p (1 + L h / T)^(g / (R L)), with the standard lapse rate L, the
-  reported temperature T, or that of the standard atmosphere at h where there is none.
+  reported temperature T, or that of the standard atmosphere at h where there is none that is possible.
 * Temperature and winds are t2m, u10 and v10. With an orography of the model, temperature is brought to its height by
   the standard lapse rate, and stations that differ from it by more than 200 m are not used; without, they stand as they
   are.
@@ -22,6 +22,7 @@ import xarray as xr
 from ..archive.layout import GAS_CONSTANT, LAPSE_RATE
 from ..grid import Grid
 from ..timeline import hours_since_1970
+from .limits import GROSS_LIMITS
 from .mnemonics import GRAVITY
 from .operator import horizontal_weights
 from .prepbufr import VARIABLES, Reports, read_prepbufr
@@ -185,7 +186,8 @@ def to_observations(
     rejection[(variable == CODES["msl"]) & ~reduced & (rejection == 0)] = REASONS["station_height"]
     temperature = _of_level(levels, value, observed == "t", np.nan)
     standard = STANDARD_TEMPERATURE - LAPSE_RATE * height
-    temperature = np.where(np.isfinite(temperature), temperature, standard)
+    coldest, warmest = GROSS_LIMITS["t2m"]
+    temperature = np.where((temperature >= coldest) & (temperature <= warmest), temperature, standard)
     exponent = GRAVITY / (GAS_CONSTANT * LAPSE_RATE)
     value[reduced] *= (1.0 + LAPSE_RATE * height[reduced] / temperature[reduced]) ** exponent
     if orography is not None:
