@@ -136,7 +136,7 @@ def test_experiments_with_and_without_data_stand_side_by_side():
     sections = shown(pd.concat(fits), pd.concat(counts))
     assert sections[0][2] == ["", "data", "a", "b", "interpolation"]
     assert sections[0][3][0][1] == "2", "of the first experiment that has any"
-    assert sections[0][3][0][2:4] == ["nan / nan", "3.54 / 1.58"]
+    assert sections[0][3][0][2:4] == ["no data", "3.54 / 1.58"]
 
 
 def test_interpolation_between_data_on_one_parallel_says_nothing():

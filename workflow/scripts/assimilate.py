@@ -3,7 +3,6 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
-    import numpy as np
     from lora_envar.analysis.assimilate import assimilate
     from lora_envar.analysis.error_models import load
     from lora_envar.analysis.variational import MinimiserSettings
@@ -30,16 +29,14 @@ with step(snakemake):
         model = load_model(**wanted["model"], device=device())
         model_error = read_model_error(files["model_error"], *slots).to(device())
         window = Window(start, *slots, model, model_error, wanted["checkpoint"])
-    checks = snakemake.params.checks
-    if checks:
+    if checks := snakemake.params.checks:
         background_error = read_per_channel(files["background_error"], "standard_deviation")
         checks = DepartureChecks(background_error=background_error, **checks)
-    inside = np.isin(table.time, window.hours if window else [start])
     result = assimilate(
         background.read(time),
         background.grid,
         error_grid,
-        table.select(inside),
+        table.at(window.hours if window else [start]),
         load(snakemake.params.method, files, settings, error_grid, members, device()),
         settings.get("background_weight", 1.0),
         MinimiserSettings(**snakemake.params.minimiser),

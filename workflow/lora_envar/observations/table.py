@@ -128,6 +128,10 @@ class Observations:
     def select(self, rows: np.ndarray) -> "Observations":
         return Observations(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
+    def at(self, times: list[int]) -> "Observations":
+        """The rows that are used at any of the times, in hours since 1970."""
+        return self.select(np.isin(self.time, times))
+
     def with_columns(self, **columns) -> "Observations":
         return replace(self, **columns)
 

@@ -163,6 +163,8 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
             groups = {name: chosen[chosen.experiment == name] for name in experiments}
             cells = [
                 " / ".join(f"{_pooled(group, f'rms_{kind}') * factor:.3g}" for kind in ("background", "analysis"))
+                if len(group)
+                else "no data"
                 for group in groups.values()
             ]
             first = next(group for group in groups.values() if len(group))
