@@ -147,6 +147,18 @@ def test_forecasts_are_read_by_weatherbench_and_by_us(tmp_path):
         file.read(TIME)
 
 
+def test_forecasts_of_several_starts_are_read_by_valid_time(tmp_path):
+    """As `xarray` joins them."""
+    for day in (0, 1):
+        write_forecast(tmp_path / f"{day}.nc", STATES + day, TIME + timedelta(days=day), [6, 12], GRID)
+    parts = [xr.load_dataset(tmp_path / f"{day}.nc") for day in (0, 1)]
+    both = xr.concat(parts, "time", data_vars="all", combine_attrs="override")
+    both.to_netcdf(tmp_path / "both.nc", encoding={"time": {"units": "hours since 1970-01-01", "dtype": "i8"}})
+    file = StateFile(tmp_path / "both.nc")
+    assert file.times == [*LATER, *(time + timedelta(days=1) for time in LATER)]
+    np.testing.assert_array_equal(file.read(LATER[1] + timedelta(days=1)), STATES[1] + 1)
+
+
 def test_forecasts_are_checked_as_states_are(tmp_path):
     with pytest.raises(ValueError, match=r"expected states of shape \(3, 69"):
         write_forecast(tmp_path / "forecast.nc", STATES, TIME, [6, 12, 18], GRID)

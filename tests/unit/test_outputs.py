@@ -88,6 +88,25 @@ def test_an_output_that_is_forgotten_is_asked_for(folder, capsys, command):
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--thinning-km", "-5"], "'-5' is not above zero"),
+        (["--half-window", "nan"], "'nan' is not above zero"),
+        (["--half-window", "x"], "'x' is no number"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(folder, capsys, option, said):
+    with pytest.raises(SystemExit):
+        run(folder, "decode", "{f}/prepbufr", "-o", "{f}/out.nc", *option)
+    assert said in capsys.readouterr().err
+
+
+def test_a_grid_that_is_none_is_refused(folder, capsys):
+    assert run(folder, "state", "{f}/states.nc", "-o", "{f}/out.nc", "--grid", "gaussian", "x", "64") == 1
+    assert "--grid: x and 64 are no numbers of points" in capsys.readouterr().err
+
+
 def test_outputs_of_the_same_kind_are_replaced(folder):
     for _ in range(2):
         assert run(folder, "decode", "{f}/prepbufr", "-o", "{f}/table.nc") == 0

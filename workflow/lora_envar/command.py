@@ -32,9 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("file", metavar="FILE", help="PrepBUFR file")
     decode.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
     decode.add_argument("--categories", nargs="+", metavar="NAME", help="message categories to read (ADPUPA, ...); all")
-    decode.add_argument("--half-window", type=float, default=3.0, metavar="HOURS", help="around the cycle; 3")
+    decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help="around the cycle; 3")
     decode.add_argument("--largest-quality-mark", type=int, default=2, metavar="MARK", help="NCEP's; 2")
-    decode.add_argument("--thinning-km", type=float, metavar="KM", help="one datum a cell of this size; all")
+    decode.add_argument("--thinning-km", type=_positive, metavar="KM", help="one datum a cell of this size; all")
     decode.add_argument("--orography", metavar="FILE", help="netCDF with the height of the model's surface; none")
     decode.add_argument("--error-table", default=RESOURCES / "observation_errors.csv", metavar="FILE", help="CSV")
     decode.set_defaults(run=_decode)
@@ -55,6 +55,26 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--time", metavar="TIME", help="of states, as 2022-01-31T18; the first")
     show.set_defaults(run=_show)
     return parser
+
+
+def _positive(text: str) -> float:
+    """A number above zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
+    return number
+
+
+def _grid(kind: str, latitudes: str, longitudes: str):
+    """A grid as three words say it."""
+    from .grid import Grid
+
+    if not (latitudes.isdecimal() and longitudes.isdecimal()):
+        raise ValueError(f"--grid: {latitudes} and {longitudes} are no numbers of points; write it as gaussian 32 64")
+    return Grid(kind, int(latitudes), int(longitudes))
 
 
 def _decode(options):
@@ -88,11 +108,10 @@ def _decode(options):
 def _state(options):
     from .archive.layout import Options, in_words
     from .archive.prepare import read_states
-    from .grid import Grid
     from .state_file import write_states
 
     check_output(options.out, options.files, "states")
-    grid = options.grid and Grid(options.grid[0], int(options.grid[1]), int(options.grid[2]))
+    grid = options.grid and _grid(*options.grid)
     wanted = Options(tuple(options.derive), options.member, options.interpolate_levels)
     found = read_states(options.files, grid, wanted, partial=True)
     print("\n".join(found.report))
