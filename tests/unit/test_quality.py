@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from lora_envar.observations.limits import standard_geopotential
 from lora_envar.observations.quality import (
     DepartureChecks,
     QualitySettings,
     check_departures,
     select,
-    standard_geopotential,
     summary,
 )
 from lora_envar.observations.table import CODES, REASONS, REJECTIONS, Observations

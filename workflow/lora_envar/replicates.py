@@ -38,6 +38,14 @@ def group(name: str) -> str:
     return name.partition(MARK)[0]
 
 
+def described(name: str | None) -> dict:
+    """What the attributes of a file say of the experiment that made it: its name, and the seed of a replicate."""
+    if name is None:
+        return {}
+    _, _, seed = name.partition(MARK)
+    return {"experiment": name, **({"seed": int(seed)} if seed else {})}
+
+
 def grouped(scores: "pd.DataFrame") -> "pd.DataFrame":
     """Scores with replicates named by their group, and a column `seed` (0 where there are no replicates)."""
     parts = scores.experiment.str.partition(MARK)

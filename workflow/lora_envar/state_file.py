@@ -1,21 +1,29 @@
 """States in netCDF-4: one variable per field, pressure levels as a coordinate, CF metadata, provenance.
 
-Variables are named as in WeatherBench (geopotential, temperature, ...), so that its tools read the files.
+Variables are named as in WeatherBench (geopotential, temperature, ...), so that its tools read the files. `time` is the
+valid time, but of forecasts by lead, as there: they have the start for `time`, and the lead as `prediction_timedelta`.
 """
 
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 
-from . import __version__
 from .files import whole
 from .grid import Grid
-from .state import CHANNELS, LEVELS, NAMES, SURFACE, UPPER_AIR, VARIABLES
+from .netcdf import (
+    CHANNEL_NAMES,
+    auxiliary_coordinate,
+    coordinate,
+    provenance,
+    write_channel_names,
+    write_horizontal,
+)
+from .state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .timeline import from_hours, hours_since_1970
 
 #: of files that are to be small: a third less, for some 15 times the processor's time to write (see
@@ -23,9 +31,13 @@ from .timeline import from_hours, hours_since_1970
 _COMPRESSION = {"compression": "zlib", "complevel": 1, "shuffle": True}
 
 
-def provenance(**attributes) -> dict:
-    """Global attributes that say what made a file. No date, so that the same step gives the same bytes."""
-    return {"Conventions": "CF-1.11", "source": f"lora-envar {__version__}", **attributes}
+#: name of the lead of forecasts in WeatherBench
+LEAD_AXIS = "prediction_timedelta"
+
+_CLOCK = {"kind": "i8", "units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"}
+_TIME = {**_CLOCK, "standard_name": "time", "long_name": "valid time"}
+_START = {**_CLOCK, "standard_name": "forecast_reference_time", "long_name": "start of the forecast"}
+_LEAD = {"kind": "i4", "units": "hours", "standard_name": "forecast_period", "long_name": "lead of the forecast"}
 
 
 def write_states(
@@ -36,48 +48,130 @@ def write_states(
     attributes: dict | None = None,
     per_channel: dict[str, np.ndarray] | None = None,
     compressed: bool = False,
+    start: datetime | None = None,
 ):
     """Write states of shape (time, 69, lat, lon) valid at `times`, and values per channel, (69,), by name.
 
     Compression costs more time than moving fewer bytes saves: it is for archives, not for the files of a cycle.
+
+    Parameters
+    ----------
+    attributes : dict, optional
+        Global attributes beside those of `provenance`; a `title` replaces the general one.
+    start : datetime, optional
+        Of the one forecast that all states are of: with it come the coordinates `forecast_reference_time` and
+        `forecast_period`, in hours, of each state.
 
     Raises
     ------
     ValueError
         If the shape does not fit, or a channel holds values that are not finite.
     """
+    states = _checked(path, states, (len(times),), grid)
+    title = "States of the atmosphere"
+    if start is not None:
+        what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
+        title = f"{what} that starts at {start:%Y-%m-%dT%H} UTC"
+    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        _begin(dataset, grid, title, attributes)
+        coordinate(dataset, "time", [hours_since_1970(time) for time in times], **_TIME)
+        auxiliary = []
+        if start is not None:
+            auxiliary = ["forecast_reference_time", "forecast_period"]
+            auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **_START)
+            auxiliary_coordinate(dataset, auxiliary[1], ("time",), [_hours(time - start) for time in times], **_LEAD)
+        _fields(dataset, states, ("time",), grid, auxiliary, compressed)
+        if per_channel:
+            dataset.createDimension("channel", len(CHANNELS))
+            write_channel_names(dataset)
+        for name, values in (per_channel or {}).items():
+            variable = dataset.createVariable(name, "f4", ("channel",))
+            variable.long_name = f"{name.replace('_', ' ')} of each channel, in the units of its variable"
+            variable.coordinates = CHANNEL_NAMES
+            variable[:] = values
+
+
+def write_forecast(
+    path,
+    states: np.ndarray,
+    start: datetime,
+    leads: Sequence[int],
+    grid: Grid,
+    attributes: dict | None = None,
+):
+    """Write one forecast as WeatherBench does: `time` is its start, `prediction_timedelta` the lead.
+
+    `StateFile` reads it by valid time, like any other file of states.
+
+    Parameters
+    ----------
+    states : (lead, 69, lat, lon)
+        In the units of the state.
+    leads : sequence of int
+        Hours after `start`.
+    attributes : dict, optional
+        As of `write_states`.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or a channel holds values that are not finite.
+    """
+    states = _checked(path, states, (len(leads),), grid)
+    dimensions = ("time", LEAD_AXIS)
+    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        _begin(dataset, grid, f"Forecast that starts at {start:%Y-%m-%dT%H} UTC", attributes)
+        # CF expects of a variable of this name that it says so of itself; what it is is said by another
+        coordinate(dataset, "time", [hours_since_1970(start)], **{**_START, "standard_name": "time"})
+        auxiliary_coordinate(dataset, "forecast_reference_time", ("time",), [hours_since_1970(start)], **_START)
+        # the attribute dtype lets xarray read it as what it is, a difference of times
+        coordinate(dataset, LEAD_AXIS, leads, **_LEAD, dtype="timedelta64[ns]")
+        valid = [[hours_since_1970(start) + lead for lead in leads]]
+        auxiliary_coordinate(dataset, "valid_time", dimensions, valid, **_TIME)
+        _fields(dataset, states[None], dimensions, grid, ["forecast_reference_time", "valid_time"], compressed=False)
+
+
+def _checked(path, states, leading, grid) -> np.ndarray:
+    """States as float32, if their shape fits and all their values are finite."""
     states = np.asarray(states, dtype=np.float32)
-    expected = (len(times), len(CHANNELS), *grid.shape)
+    expected = (*leading, len(CHANNELS), *grid.shape)
     if states.shape != expected:
         raise ValueError(f"{path}: expected states of shape {expected}, got {states.shape}")
     finite = np.isfinite(states).all(axis=(0, 2, 3))
     if not finite.all():
         bad = CHANNELS[int(np.flatnonzero(~finite)[0])].name
         raise ValueError(f"{path}: {bad} would be written with values that are not finite")
-    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **(attributes or {})))
-        _coordinate(dataset, "time", [hours_since_1970(time) for time in times], "i8", "hours since 1970-01-01", "time")
-        dataset["time"].calendar = "proleptic_gregorian"
-        _coordinate(dataset, "level", LEVELS, "i4", "hPa", "air_pressure")
-        dataset["level"].positive = "down"
-        _coordinate(dataset, "latitude", grid.latitude, "f8", "degrees_north", "latitude")
-        _coordinate(dataset, "longitude", grid.longitude, "f8", "degrees_east", "longitude")
-        position, compression = 0, _COMPRESSION if compressed else {}
-        for short, (long, standard, units) in VARIABLES.items():
-            upper = short in UPPER_AIR
-            dimensions = ("time", "level", "latitude", "longitude") if upper else ("time", "latitude", "longitude")
-            chunks = _chunks(dimensions, grid)
-            variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **compression)
-            variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
-            count = len(LEVELS) if upper else 1
-            block = states[:, position : position + count]
-            variable[:] = block if upper else block[:, 0]
-            position += count
-        if per_channel:
-            dataset.createDimension("channel", len(CHANNELS))
-            dataset.createVariable("channel", str, ("channel",))[:] = np.array(NAMES, dtype=object)
-        for name, values in (per_channel or {}).items():
-            dataset.createVariable(name, "f4", ("channel",))[:] = values
+    return states
+
+
+def _hours(difference: timedelta) -> int:
+    return int(difference.total_seconds()) // 3600
+
+
+def _begin(dataset, grid, title, attributes):
+    """Global attributes, and what all files of states have for coordinates."""
+    given = {"title": title, **(attributes or {})}
+    dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
+    coordinate(dataset, "level", LEVELS, "i4", units="hPa", standard_name="air_pressure", positive="down")
+    write_horizontal(dataset, grid)
+
+
+def _fields(dataset, states, leading, grid, auxiliary, compressed):
+    """The nine variables of states of shape (*leading, 69, lat, lon)."""
+    position = 0
+    compression = _COMPRESSION if compressed else {}
+    for short, (long, standard, units) in VARIABLES.items():
+        upper = short in UPPER_AIR
+        dimensions = (*leading, *(("level",) if upper else ()), "latitude", "longitude")
+        chunks = _chunks(dimensions, grid)
+        variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **compression)
+        variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
+        if auxiliary:
+            variable.coordinates = " ".join(auxiliary)
+        count = len(LEVELS) if upper else 1
+        block = states[..., position : position + count, :, :]
+        variable[:] = block if upper else block[..., 0, :, :]
+        position += count
 
 
 def _chunks(dimensions, grid):
@@ -85,15 +179,14 @@ def _chunks(dimensions, grid):
     return (1,) * (len(dimensions) - 2) + grid.shape
 
 
-def _coordinate(dataset, name, values, kind, units, standard_name):
-    dataset.createDimension(name, len(values))
-    variable = dataset.createVariable(name, kind, (name,))
-    variable.setncatts({"units": units, "standard_name": standard_name})
-    variable[:] = np.asarray(values)
-
-
 class StateFile:
-    """Reads states from a file of `write_states`, with checks that name the file and the variable.
+    """Reads states from a file of `write_states` or `write_forecast`, with checks that name the file and the variable.
+
+    Attributes
+    ----------
+    grid : Grid
+    times : list of datetime
+        Valid times of the states, in the order of the file.
 
     Parameters
     ----------
@@ -115,7 +208,14 @@ class StateFile:
                 dataset.set_auto_mask(False)
                 kind, nlat, nlon = json.loads(dataset.grid)
                 self.grid = Grid(kind, nlat, nlon)
-                self.times = [from_hours(hour) for hour in dataset["time"][:]]
+                hours = dataset["time"][:]
+                # of a forecast this is the start, and leads follow
+                self._shape = hours.shape
+                if LEAD_AXIS in dataset.variables:
+                    hours = hours[:, None] + dataset[LEAD_AXIS][:]
+                    self._shape = hours.shape
+                    hours = hours.ravel()
+                self.times = [from_hours(hour) for hour in hours]
             if keep_open:
                 self._opened = netCDF4.Dataset(self.path)
         except FileNotFoundError:
@@ -138,7 +238,7 @@ class StateFile:
             dataset.set_auto_mask(False)
             for short, (long, *_) in VARIABLES.items():
                 try:
-                    field = dataset[long][index]
+                    field = dataset[long][np.unravel_index(index, self._shape)]
                 except (IndexError, RuntimeError, OSError) as error:
                     raise ValueError(f"{self.path}: variable {long} cannot be read ({error}); remake it") from error
                 if not np.isfinite(field).all():

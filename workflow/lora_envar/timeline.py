@@ -16,7 +16,14 @@ def parse(text: str) -> datetime:
 
 
 def name(time: datetime) -> str:
-    """The time as it stands in paths."""
+    """The time as it stands in paths.
+
+    Raises
+    ------
+    ValueError
+        If the time is not a whole hour: minutes would be lost.
+    """
+    hours_since_1970(time)
     return time.strftime(FORMAT)
 
 
@@ -39,7 +46,17 @@ def times(start: datetime, end: datetime, step_hours: int) -> list[datetime]:
 
 
 def hours_since_1970(time: datetime) -> int:
-    return int(time.timestamp()) // 3600
+    """Whole hours from 1970-01-01 00 UTC to a time.
+
+    Raises
+    ------
+    ValueError
+        If the time is not a whole hour: minutes would be lost.
+    """
+    hours, rest = divmod(time.timestamp(), 3600)
+    if rest:
+        raise ValueError(f"{time:%Y-%m-%dT%H:%M:%S} is not a whole hour; states and cycles are valid at whole hours")
+    return int(hours)
 
 
 def from_hours(hours: int) -> datetime:

@@ -3,7 +3,6 @@
 from lora_envar.script import device, step
 
 with step(snakemake):
-    import numpy as np
     from lora_envar.analysis.assimilate import assimilate
     from lora_envar.analysis.error_models import load
     from lora_envar.analysis.variational import MinimiserSettings
@@ -13,6 +12,7 @@ with step(snakemake):
     from lora_envar.observations.quality import DepartureChecks
     from lora_envar.observations.table import read_observations, write_observations
     from lora_envar.observations.window import Window, read_model_error
+    from lora_envar.replicates import described
     from lora_envar.state_file import StateFile, read_per_channel, write_states
     from lora_envar.timeline import hours_since_1970, parse
 
@@ -29,16 +29,14 @@ with step(snakemake):
         model = load_model(**wanted["model"], device=device())
         model_error = read_model_error(files["model_error"], *slots).to(device())
         window = Window(start, *slots, model, model_error, wanted["checkpoint"])
-    checks = snakemake.params.checks
-    if checks:
+    if checks := snakemake.params.checks:
         background_error = read_per_channel(files["background_error"], "standard_deviation")
         checks = DepartureChecks(background_error=background_error, **checks)
-    inside = np.isin(table.time, window.hours if window else [start])
     result = assimilate(
         background.read(time),
         background.grid,
         error_grid,
-        table.select(inside),
+        table.at(window.hours if window else [start]),
         load(snakemake.params.method, files, settings, error_grid, members, device()),
         settings.get("background_weight", 1.0),
         MinimiserSettings(**snakemake.params.minimiser),
@@ -46,5 +44,7 @@ with step(snakemake):
         device=device(),
         checks=checks,
     )
-    write_states(snakemake.output.analysis, result.state[None], [time], background.grid)
-    write_observations(snakemake.output.observations, result.observations, result.attributes())
+    about = described(snakemake.wildcards.experiment)
+    title = {"title": f"Analysis of {time:%Y-%m-%dT%H} UTC"}
+    write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)
+    write_observations(snakemake.output.observations, result.observations, about | result.attributes())

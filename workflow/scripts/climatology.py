@@ -15,6 +15,6 @@ with step(snakemake):
         result.mean[None],
         times[:1],
         archive.grid,
-        {"title": f"climatology of {len(times)} states, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"},
+        {"title": f"Climatology of {len(times)} states, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"},
         {"anomaly_standard_deviation": result.deviation},
     )

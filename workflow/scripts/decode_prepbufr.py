@@ -5,6 +5,7 @@ from lora_envar.script import step
 with step(snakemake):
     from lora_envar.observations.reports import decode
     from lora_envar.observations.table import write_observations
+    from lora_envar.timeline import parse
 
     files, network = dict(snakemake.input.items()), snakemake.params.network
     table = decode(
@@ -13,5 +14,7 @@ with step(snakemake):
         files["error_table"],
         files.get("orography"),
         network["reported_errors"],
+        cycle=parse(snakemake.wildcards.time),
     )
-    write_observations(snakemake.output[0], table)
+    about = {"title": f"Reports of the PrepBUFR file of {snakemake.wildcards.time}"}
+    write_observations(snakemake.output[0], table, about)

@@ -7,6 +7,7 @@ with step(snakemake):
     from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import forecast, load_model
     from lora_envar.grid import Grid, regridder
+    from lora_envar.replicates import described
     from lora_envar.state_file import StateFile, write_states
     from lora_envar.timeline import parse, shift
 
@@ -20,9 +21,12 @@ with step(snakemake):
     states = forecast(model, state, hours * count, previous, [parse(start)])
     states = torch.cat(states[hours // model.step_hours - 1 :: hours // model.step_hours])
     valid = [parse(shift(start, hours * (lag + 1))) for lag in range(count)]
+    # forecasts from the reanalysis are of no experiment
+    about = described(snakemake.wildcards.get("experiment"))
     if "background" in snakemake.output.keys():
-        write_states(snakemake.output.background, states[:1].cpu().numpy(), valid[:1], analysis.grid)
+        background = states[:1].cpu().numpy()
+        write_states(snakemake.output.background, background, valid[:1], analysis.grid, about, start=parse(start))
     if "members" in snakemake.output.keys():
         error_grid = Grid.from_settings(snakemake.params.error_grid)
         members = regridder(analysis.grid, error_grid, device=device())(states)
-        write_states(snakemake.output.members, members.cpu().numpy(), valid, error_grid)
+        write_states(snakemake.output.members, members.cpu().numpy(), valid, error_grid, about, start=parse(start))

@@ -5,6 +5,7 @@ from lora_envar.script import device, step
 with step(snakemake):
     import torch
     from lora_envar.forecast import forecast, load_model
+    from lora_envar.replicates import described
     from lora_envar.state_file import Archive, write_states
     from lora_envar.timeline import parse, shift
 
@@ -17,4 +18,7 @@ with step(snakemake):
         torch.as_tensor(archive.read(before), device=device())[None] if getattr(model, "history", 1) == 2 else None
     )
     last = forecast(model, state[None], lead, previous, [parse(start)])[-1]
-    write_states(snakemake.output[0], last.cpu().numpy(), [parse(shift(start, lead))], archive.grid)
+    valid = parse(shift(start, lead))
+    title = f"First background, of {valid:%Y-%m-%dT%H} UTC, a forecast from the reanalysis"
+    about = {"title": title, **described(snakemake.wildcards.first.split("/")[0])}
+    write_states(snakemake.output[0], last.cpu().numpy(), [valid], archive.grid, about, start=parse(start))

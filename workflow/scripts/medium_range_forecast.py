@@ -6,7 +6,8 @@ with step(snakemake):
     import torch
     from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.state_file import StateFile, write_states
+    from lora_envar.replicates import described
+    from lora_envar.state_file import StateFile, write_forecast
     from lora_envar.timeline import name, parse, shift
 
     analysis = StateFile(snakemake.input.analysis)
@@ -17,5 +18,5 @@ with step(snakemake):
     previous = read_members(snakemake.input.before, before, [], device())
     states = forecast(model, state, leads[-1], previous, analysis.times)
     chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
-    valid = [parse(shift(name(analysis.times[0]), lead)) for lead in leads]
-    write_states(snakemake.output[0], chosen.cpu().numpy(), valid, analysis.grid)
+    about = described(snakemake.wildcards.experiment)
+    write_forecast(snakemake.output[0], chosen.cpu().numpy(), analysis.times[0], leads, analysis.grid, about)

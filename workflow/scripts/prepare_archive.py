@@ -11,4 +11,5 @@ with step(snakemake):
     times, states = prepare(
         snakemake.input[0], grid, snakemake.params.grid.get("truncation"), tuple(snakemake.params.derive)
     )
-    write_states(snakemake.output[0], states, times, grid, compressed=True)
+    about = {"title": f"Archive of states, block {snakemake.wildcards.block}"}
+    write_states(snakemake.output[0], states, times, grid, about, compressed=True)

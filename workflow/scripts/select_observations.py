@@ -4,14 +4,16 @@ from lora_envar.script import step
 
 with step(snakemake):
     from lora_envar.observations.quality import QualitySettings, select, summary
-    from lora_envar.observations.reports import at_times
+    from lora_envar.observations.reports import at_times, outside_of_windows
     from lora_envar.observations.table import concatenate, read_observations, write_observations
     from lora_envar.timeline import hours_since_1970, parse
 
     network = snakemake.params.network
     decoded = concatenate([read_observations(path) for path in snakemake.input])
     times = [hours_since_1970(parse(time)) for time in snakemake.params.times]
+    outside = outside_of_windows(decoded, times, network["half_window_hours"])
     table = at_times(decoded, times, network["half_window_hours"])
     table = select(table, QualitySettings(seed=network["seed"], **network["quality"]))
-    print(summary(table), flush=True)
-    write_observations(snakemake.output[0], table)
+    print(summary(table, outside), flush=True)
+    about = {"title": f"Checked reports of {snakemake.wildcards.day}", "seed": network["seed"]}
+    write_observations(snakemake.output[0], table, about)

@@ -21,4 +21,5 @@ with step(snakemake):
         network["noise"],
         network["seed"],
     )
-    write_observations(snakemake.output[0], table)
+    about = {"title": f"Simulated observations of {snakemake.wildcards.day}", "seed": network["seed"]}
+    write_observations(snakemake.output[0], table, about)

@@ -8,11 +8,16 @@ with step(snakemake):
     from lora_envar.archive.packed import read_coefficients
     from lora_envar.files import whole
     from lora_envar.grid import SphericalHarmonics
+    from lora_envar.netcdf import provenance
 
     coefficients = read_coefficients(snakemake.input[0])[1][::10]
     height = surface_height(SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION).synthesise(coefficients).numpy())
     attributes = {"standard_name": "surface_altitude", "units": "m"}
-    coordinates = {"latitude": NATURE_GRID.latitude, "longitude": NATURE_GRID.longitude}
+    coordinates = {
+        "latitude": ("latitude", NATURE_GRID.latitude, {"standard_name": "latitude", "units": "degrees_north"}),
+        "longitude": ("longitude", NATURE_GRID.longitude, {"standard_name": "longitude", "units": "degrees_east"}),
+    }
     field = xr.DataArray(height.astype("f4"), coordinates, ("latitude", "longitude"), attrs=attributes)
+    dataset = field.to_dataset(name="orography").assign_attrs(provenance(title="Height of the surface"))
     with whole(snakemake.output[0]) as temporary:
-        field.to_dataset(name="orography").to_netcdf(temporary, engine="netcdf4")
+        dataset.to_netcdf(temporary, engine="netcdf4")

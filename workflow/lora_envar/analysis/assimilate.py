@@ -24,13 +24,17 @@ class Analysis:
     minimum: Minimum | None
 
     def attributes(self) -> dict:
-        """What the table's file says of the minimisation."""
-        attributes = {"used": int((self.observations.rejection == 0).sum())}
+        """What the table's file says of the minimisation; without data the cost function is zero at the background."""
+        used = int((self.observations.rejection == REASONS["used"]).sum())
         if self.minimum:
-            attributes["cost_at_background"] = self.minimum.cost_start
-            attributes["cost_at_analysis"] = self.minimum.cost_end
-            attributes["evaluations"] = self.minimum.evaluations
-        return attributes
+            return {
+                "used": used,
+                "cost_at_background": self.minimum.cost_start,
+                "cost_at_analysis": self.minimum.cost_end,
+                "evaluations": self.minimum.evaluations,
+            }
+        without_data = {} if used else {"cost_at_background": 0.0, "cost_at_analysis": 0.0}
+        return {"used": used, **without_data, "evaluations": 0}
 
 
 def assimilate(
@@ -93,8 +97,11 @@ def assimilate(
     values, errors = (torch.as_tensor(column, device=device) for column in (usable.value, usable.error))
     if window is not None:
         errors = torch.hypot(errors, operator.model_error())
-    minimum, analysed = None, state
-    if error_model is not None and len(usable):
+    minimum = None
+    analysed = state
+    if not len(usable):
+        progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
+    elif error_model is not None:
         cost = CostFunction(
             error_model,
             background_weight,

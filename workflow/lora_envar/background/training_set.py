@@ -9,18 +9,20 @@ import torch
 
 from ..files import whole
 from ..grid import Grid
+from ..netcdf import CHANNEL_NAMES, provenance, write_channel_names, write_horizontal
 from ..seeds import generator
-from ..state import CHANNELS, NAMES
-from ..state_file import provenance
+from ..state import CHANNELS
 
 
-def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Grid):
+def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Grid, attributes: dict | None = None):
     """Write blocks of samples, and the standard deviation per channel over time and area.
 
     Parameters
     ----------
     blocks : iterable of (hours, array)
         Start times in hours since 1970 and samples of shape (time, 69, lat, lon), in the units of the state.
+    attributes : dict, optional
+        Global attributes beside those of `provenance`.
 
     Raises
     ------
@@ -29,17 +31,16 @@ def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Gr
     """
     square, count = np.zeros(len(CHANNELS)), 0
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        dataset.setncatts(provenance(title="NMC forecast errors", grid=json.dumps([grid.kind, grid.nlat, grid.nlon])))
-        for name, size in (
-            ("sample", None),
-            ("channel", len(CHANNELS)),
-            ("latitude", grid.nlat),
-            ("longitude", grid.nlon),
-        ):
-            dataset.createDimension(name, size)
-        dataset.createVariable("channel", str, ("channel",))[:] = np.array(NAMES, dtype=object)
-        dataset.createVariable("start", "i8", ("sample",)).units = "hours since 1970-01-01"
-        dataset.createVariable(
+        given = {"title": "Forecast errors by the NMC method", **(attributes or {})}
+        dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
+        dataset.createDimension("sample", None)
+        dataset.createDimension("channel", len(CHANNELS))
+        write_horizontal(dataset, grid)
+        write_channel_names(dataset)
+        start = dataset.createVariable("start", "i8", ("sample",))
+        start.setncatts({"units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"})
+        start.setncatts({"standard_name": "forecast_reference_time", "long_name": "start of the longer forecast"})
+        error = dataset.createVariable(
             "error",
             "f4",
             ("sample", "channel", "latitude", "longitude"),
@@ -48,6 +49,8 @@ def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Gr
             complevel=1,
             shuffle=True,
         )
+        error.long_name = "difference of two forecasts valid at the same time, in the units of the channel's variable"
+        error.coordinates = f"start {CHANNEL_NAMES}"
         for hours, samples in blocks:
             if not np.isfinite(samples).all():
                 bad = CHANNELS[int(np.flatnonzero(~np.isfinite(samples).all(axis=(0, 2, 3)))[0])].name
@@ -62,6 +65,7 @@ def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Gr
             raise ValueError(f"{path}: forecast errors of {', '.join(constant)} have no variance")
         variable = dataset.createVariable("standard_deviation", "f4", ("channel",))
         variable.long_name = "standard deviation of the forecast errors over time and area, in the units of the state"
+        variable.coordinates = CHANNEL_NAMES
         variable[:] = deviation
 
 

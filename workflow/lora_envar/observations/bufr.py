@@ -25,6 +25,7 @@ from pybufrkit.descriptors import (
 )
 from pybufrkit.tables import TableGroupCacheManager
 
+from ..file_kinds import UNKNOWN, kind_of
 from .mnemonics import HEADER, WANTED
 
 # it warns of every table message that it takes the default of the centre's own tables
@@ -71,8 +72,8 @@ def all_messages(path, data) -> Iterator[Message]:
     position, size = 0, len(data)
     while True:
         start = data.find(b"BUFR", position)
-        if start < 0 and position == 0:
-            raise PrepBufrError(f"{path}: is not BUFR: begins with {data[:8]!r} and holds no message; check the path")
+        if position == 0:
+            _check_kind(path, data, start)
         if (size if start < 0 else start) - position > LARGEST_GAP:
             raise PrepBufrError(f"{path}: is damaged: what stands at byte {position} is not BUFR; get it again")
         if start < 0:
@@ -98,11 +99,27 @@ def all_messages(path, data) -> Iterator[Message]:
         position = end
 
 
+def _check_kind(path, data, start):
+    """Refuse a file whose first bytes say that it is something else, or that holds no message at all."""
+    kind, mend = kind_of(path)
+    if mend:
+        raise PrepBufrError(f"{path}: is {kind}, not BUFR; {mend}")
+    if start < 0:
+        raise PrepBufrError(
+            f"{path}: is not BUFR: begins with {data[:8]!r} (the file is {kind}) and holds no message; check the path"
+        )
+    if start > LARGEST_GAP and kind != UNKNOWN:
+        raise PrepBufrError(f"{path}: is {kind}, not BUFR; check the path")
+
+
 def _header(path, data, start, end) -> Message:
     """Sections 0, 1 and 3 of a message of edition 2 or 3."""
     edition = data[start + 7]
     if edition not in (2, 3):
-        raise PrepBufrError(f"{path}: the message at byte {start} is of BUFR edition {edition}; PrepBUFR is of 3")
+        raise PrepBufrError(
+            f"{path}: is BUFR, but not PrepBUFR: the message at byte {start} is of edition {edition}, PrepBUFR is "
+            "of 3; give a file that NCEP names prepbufr"
+        )
     section = start + 8
     category, (year, month, day, hour, minute) = data[section + 8], data[section + 12 : section + 17]
     century = data[section + 17] or (20 if year > 40 else 21)
@@ -112,7 +129,10 @@ def _header(path, data, start, end) -> Message:
         section += int.from_bytes(data[section : section + 3], "big")
     length = int.from_bytes(data[section : section + 3], "big")
     if data[section + 6] & 0x40:
-        raise PrepBufrError(f"{path}: the message at byte {start} is compressed, which PrepBUFR is not; check the path")
+        raise PrepBufrError(
+            f"{path}: is BUFR, but not PrepBUFR: the message at byte {start} is compressed, PrepBUFR never is; give a "
+            "file that NCEP names prepbufr"
+        )
     packed = np.frombuffer(data[section + 7 : section + 7 + (length - 7) // 2 * 2], dtype=">u2").astype(int)
     descriptors = (packed >> 14) * 100000 + (packed >> 8 & 63) * 1000 + (packed & 255)
     cycle = None
@@ -170,6 +190,11 @@ class Tables:
     def category(self, message: Message) -> str:
         """Name of the message's type."""
         names = [self._sequences[f"{number:06d}"][0] for number in message.descriptors if self._defines(number)]
+        if not names and not self.count:
+            raise PrepBufrError(
+                f"{self.path}: is BUFR, but has no tables of its own, by which PrepBUFR is read: nothing defines the "
+                f"message at byte {message.start}; give a file with its tables in front, as NCEP's prepbufr files are"
+            )
         if not names:
             raise PrepBufrError(
                 f"{self.path}: is BUFR, but not PrepBUFR: no tables define the message at byte {message.start}; give a "

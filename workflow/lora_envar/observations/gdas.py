@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from ..file_kinds import kind_of
 from .prepbufr import PrepBufrError
 
 ATTEMPTS = 5
@@ -75,5 +76,7 @@ def _check(partial: Path):
         file.seek(max(0, size - 64))
         ends = file.read()
     if b"BUFR" not in begins or b"7777" not in ends:
+        kind, mend = kind_of(partial)
         partial.unlink()
-        raise PrepBufrError(f"what arrived, {size} bytes, is not a whole BUFR file")
+        what = f" but {kind} ({mend})" if mend else ""
+        raise PrepBufrError(f"what arrived, {size} bytes, is not a whole BUFR file{what}")

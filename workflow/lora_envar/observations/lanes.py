@@ -9,6 +9,7 @@ import numpy as np
 
 from .bufr import Repeat
 from .mnemonics import HEADER, VIRTMP
+from .names import printable_names
 
 
 class Lanes:
@@ -93,7 +94,7 @@ class Lanes:
         self.virtual[rows] |= by_virtmp
 
     def _text(self, position) -> np.ndarray:
-        """Eight characters without trailing blanks; empty if missing."""
+        """Eight characters of ASCII without trailing blanks; empty if missing."""
         characters = np.stack([self.bits(position + 8 * index, 8) for index in range(8)], axis=-1).astype(np.uint8)
         characters[(characters == 255).all(axis=-1)] = 0
-        return np.char.rstrip(characters.view("S8").ravel())
+        return printable_names(characters.view("S8").ravel())

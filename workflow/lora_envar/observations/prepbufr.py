@@ -104,10 +104,11 @@ def read_prepbufr(
     window_hours: float | None = None,
     progress: Callable[[str], None] = print,
     sensible: bool = False,
+    cycle: datetime | None = None,
 ) -> Reports:
     """All data of a file; see `iterate_prepbufr` for the parameters and errors."""
     parts, counts = {name: [] for name in COLUMNS}, {}
-    for piece in iterate_prepbufr(path, categories, window_hours, progress, sensible):
+    for piece in iterate_prepbufr(path, categories, window_hours, progress, sensible, cycle):
         for name in COLUMNS:
             parts[name].append(getattr(piece, name))
         for name, count in piece.counts.items():
@@ -123,6 +124,7 @@ def iterate_prepbufr(
     window_hours: float | None = None,
     progress: Callable[[str], None] = print,
     sensible: bool = False,
+    cycle: datetime | None = None,
 ) -> Iterator[Reports]:
     """Data of a file in pieces of bounded size, of one category each.
 
@@ -141,18 +143,21 @@ def iterate_prepbufr(
     sensible : bool
         In place of a virtual temperature give the newest of the events before VIRTMP, where there is one. The quality
         mark stays that of the newest event, for later checks apply to both.
+    cycle : datetime, optional
+        The cycle that the file must be of, in UTC; None takes any.
 
     Raises
     ------
     PrepBufrError
-        If the file is missing, truncated, damaged, or not PrepBUFR.
+        If the file is missing, truncated, damaged, not PrepBUFR, or of another cycle.
     """
     unknown = sorted(set(categories) - set(ALL))
     if unknown:
         raise ValueError(f"message types {', '.join(unknown)} are unknown; known are {', '.join(ALL)}")
     data = open_file(path)
     tables, read = Tables(path), _Pieces(path, data, window_hours, sensible)
-    cycle, empty, last = None, True, clock.monotonic()
+    wanted, cycle = cycle, None
+    empty, last = True, clock.monotonic()
     for message in all_messages(path, data):
         if message.category == TABLES_CATEGORY:
             if message.subsets:
@@ -161,7 +166,12 @@ def iterate_prepbufr(
             continue
         if cycle is not None and message.cycle != cycle:
             raise PrepBufrError(
-                f"{path}: holds the cycles {cycle:%Y-%m-%d %H} and {message.cycle:%Y-%m-%d %H}; give one file a cycle"
+                f"{path}: holds the cycles {_in_words(cycle)} and {_in_words(message.cycle)}; give one file a cycle"
+            )
+        if wanted is not None and message.cycle != wanted:
+            raise PrepBufrError(
+                f"{path}: is of the cycle {_in_words(message.cycle)}, wanted is {_in_words(wanted)}; put the file of "
+                "that cycle in its place, or mend observations.*.path or url"
             )
         cycle = message.cycle
         if tables.category(message) in categories and message.subsets:
@@ -178,6 +188,10 @@ def iterate_prepbufr(
         raise PrepBufrError(f"{path}: holds {tables.count} messages of tables, but none of reports; get it again")
     if empty:
         yield _rows(cycle, "", Lanes(np.zeros(8, np.uint8), np.zeros(0, np.int64)), {}, window_hours, sensible)
+
+
+def _in_words(cycle: datetime) -> str:
+    return f"{cycle:%Y-%m-%d %H:%M}" if cycle.minute else f"{cycle:%Y-%m-%d %H}"
 
 
 class _Pieces:

@@ -15,33 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from ..archive.layout import GAS_CONSTANT
 from ..state import LEVELS, SURFACE
+from .ascents import ascent_numbers, inconsistent_in_the_vertical, is_ascent
+from .duplicates import duplicates
+from .limits import outside_of_limits
+from .names import as_names
 from .operator import outside_of_levels
 from .table import CODES, REASONS, Observations
 
 EARTH_RADIUS_KM = 6371.0
-KAPPA = 0.2857  # R / cp of dry air
-
-#: smallest and largest value that is possible, in the units of the state; z less that of the standard atmosphere
-GROSS_LIMITS = {
-    "u10": (-80.0, 80.0),
-    "v10": (-80.0, 80.0),
-    "t2m": (180.0, 335.0),
-    "msl": (8.7e4, 1.09e5),
-    "z": (-1.2e4, 1.2e4),
-    "q": (0.0, 0.04),
-    "u": (-150.0, 150.0),
-    "v": (-150.0, 150.0),
-    "t": (150.0, 335.0),
-}
-
-#: beside so many standard deviations of the errors of two neighbours, the mean temperature of a layer may differ by
-#: this from what its heights say, and a temperature be colder by this than dry adiabatic ascent from the level below
-DEVIATIONS = 3.0
-LAYER_TEMPERATURE = 5.0  # K
-SUPERADIABATIC = 1.0  # K
-
 #: report types of satellite winds: their "station" is a satellite, so a box of 5 degrees takes its place
 SATELLITE_WINDS = ((240, 260), (290, 290))
 
@@ -85,13 +67,13 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
         rejection[rows & (rejection == 0)] = REASONS[reason]
 
     reject(outside_of_levels(table), "outside_of_levels")
-    reject(table.quality > settings.largest_quality_mark, "quality_mark")
-    reject(_outside_of_limits(table), "gross_limits")
-    reject(np.isin(table.station, np.array(settings.blacklist, dtype="S8")), "blacklist")
+    reject((table.quality < 0) | (table.quality > settings.largest_quality_mark), "quality_mark")
+    reject(outside_of_limits(table.variable, table.value, table.pressure), "gross_limits")
+    reject(np.isin(table.station, as_names(settings.blacklist)), "blacklist")
     surface = table.variable < len(SURFACE)
     reject(surface & (np.nan_to_num(table.elevation) > settings.highest_station), "station_height")
-    reject(_duplicates(table, rejection == 0), "duplicate")
-    reject(_inconsistent_in_the_vertical(table, rejection == 0), "vertical_consistency")
+    reject(duplicates(table, rejection == 0), "duplicate")
+    reject(inconsistent_in_the_vertical(table, rejection == 0), "vertical_consistency")
     withheld = _withheld(table, settings) & (rejection == 0)
     if settings.thinning_km:
         kept, table = _thin(table, (rejection == 0) & ~withheld, settings)
@@ -100,8 +82,19 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
     return table.with_columns(rejection=rejection)
 
 
-def summary(table: Observations) -> str:
-    """Counts by variable and reason, as text."""
+def summary(table: Observations, outside: int = 0) -> str:
+    """Counts by variable and reason, as text.
+
+    Parameters
+    ----------
+    outside : int
+        Number of data that are not in the table because they lie outside of all windows.
+    """
+    if outside:
+        lines = f"{outside} of {outside + len(table)} data lie outside of the window and are left out"
+        return f"{lines}\n{summary(table)}"
+    if not len(table):
+        return "there are no data"
     variables, reasons = np.array(list(CODES))[table.variable], np.array(list(REASONS))[table.rejection]
     return pd.crosstab(variables, reasons, rownames=["variable"], colnames=[""], margins=True).to_string()
 
@@ -196,99 +189,9 @@ def _log_pressure(table) -> np.ndarray:
     return np.log(np.where(np.isfinite(table.pressure), table.pressure, 1000.0).astype(float))
 
 
-def standard_geopotential(pressure: np.ndarray) -> np.ndarray:
-    """Geopotential of the ICAO standard atmosphere, m2 s-2, of pressure in hPa; isothermal above 226 hPa."""
-    height = 44330.8 * (1.0 - (np.maximum(pressure, 226.32) / 1013.25) ** 0.190263)
-    return 9.80665 * (height + 6341.6 * np.log(226.32 / np.minimum(pressure, 226.32)))
-
-
-def _outside_of_limits(table) -> np.ndarray:
-    names = list(CODES)
-    lower, upper = (np.array([GROSS_LIMITS[name][side] for name in names])[table.variable] for side in (0, 1))
-    value = table.value.astype(float)
-    heights = table.variable == CODES["z"]
-    value[heights] -= standard_geopotential(table.pressure[heights].astype(float))
-    return (value < lower) | (value > upper)
-
-
 def _frame(table, rows) -> pd.DataFrame:
     names = ("variable", "pressure", "latitude", "longitude", "time", "time_offset", "station", "report_type")
     return pd.DataFrame({name: getattr(table, name)[rows] for name in names}, index=np.flatnonzero(rows))
-
-
-def _duplicates(table, candidates) -> np.ndarray:
-    """Rows of the same place, level, variable, type and station as one nearer to the valid time."""
-    frame = _frame(table, candidates)
-    frame = frame.assign(
-        pressure=frame.pressure.round(1).fillna(-1),
-        latitude=frame.latitude.round(1),
-        longitude=frame.longitude.round(1),
-    )
-    ordered = frame.iloc[np.argsort(np.abs(frame.time_offset.to_numpy()), kind="stable")]
-    repeated = ordered.duplicated(
-        ["station", "report_type", "variable", "time", "pressure", "latitude", "longitude"], keep="first"
-    )
-    result = np.zeros(len(table), dtype=bool)
-    result[repeated.index[repeated]] = True
-    return result
-
-
-def _inconsistent_in_the_vertical(table, candidates) -> np.ndarray:
-    """Heights and temperatures of ascents (report types 120 to 122) that contradict each other, or dry convection."""
-    result = np.zeros(len(table), dtype=bool)
-    ascents = candidates & (table.report_type >= 120) & (table.report_type <= 122)
-    ascents &= np.isin(table.variable, (CODES["t"], CODES["z"], CODES["q"]))
-    frame = _frame(table, ascents)
-    for _, profile in frame.groupby(["station", "time"], sort=False):
-        rows = {name: _profile(profile, name) for name in ("t", "z", "q")}
-        temperature = rows["t"]
-        if len(temperature) < 2:
-            continue
-        depth, kelvin = -np.log(table.pressure[temperature].astype(float)), table.value[temperature].astype(float)
-        adiabatic = kelvin[:-1] * np.exp(-KAPPA * np.diff(depth))
-        allowed = SUPERADIABATIC + _of_pairs(table.error[temperature].astype(float))
-        result[temperature[1:][kelvin[1:] < adiabatic - allowed]] = True
-        result[_not_hydrostatic(table, temperature, rows["z"], rows["q"], depth, kelvin)] = True
-    return result
-
-
-def _of_pairs(error):
-    """What the errors of neighbours allow as a difference."""
-    return DEVIATIONS * np.hypot(error[1:], error[:-1])
-
-
-def _profile(profile, name):
-    """Rows of a variable, from the ground up."""
-    rows = profile.index[profile.variable == CODES[name]].to_numpy()
-    return rows[np.argsort(-profile.pressure[rows].to_numpy(), kind="stable")]
-
-
-def _not_hydrostatic(table, temperature, heights, humidity, depth, kelvin):
-    """Rows of an ascent to be rejected: a height or temperature that makes both layers around it wrong, else the
-    temperatures within a layer."""
-    if len(heights) < 2:
-        return []
-    moist = np.zeros_like(kelvin)
-    if len(humidity):
-        moist = np.interp(depth, -np.log(table.pressure[humidity].astype(float)), table.value[humidity].astype(float))
-    virtual = kelvin * (1.0 + 0.608 * moist)
-    integral = np.concatenate([[0.0], np.cumsum((virtual[1:] + virtual[:-1]) / 2 * np.diff(depth))]) * GAS_CONSTANT
-    level = -np.log(table.pressure[heights].astype(float))
-    inside = (level >= depth[0]) & (level <= depth[-1])
-    heights, level = heights[inside], level[inside]
-    if len(heights) < 2:
-        return []
-    residual = np.diff(table.value[heights].astype(float)) - np.diff(np.interp(level, depth, integral))
-    error = table.error[heights].astype(float)
-    bad = np.abs(residual) > GAS_CONSTANT * LAYER_TEMPERATURE * np.diff(level) + _of_pairs(error)
-    bad_level = np.append(True, bad) & np.append(bad, True)
-    unexplained = bad & ~bad_level[:-1] & ~bad_level[1:]
-    # a wrong height makes one layer too thick and the next too thin, a wrong temperature both alike
-    alike = np.append(0.0, residual) * np.append(residual, 0.0) > 0
-    layer = np.clip(np.searchsorted(level, depth, side="right") - 1, 0, len(bad) - 1)
-    wrong = unexplained[layer] & (depth > level[layer]) & (depth < level[layer + 1])
-    wrong |= np.isin(depth, level[bad_level & alike])
-    return np.concatenate([heights[bad_level & ~alike], temperature[wrong]])
 
 
 def _withheld(table, settings) -> np.ndarray:
@@ -311,9 +214,20 @@ def _uniform(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
 
 
+def _distance_in_time(table, candidates) -> np.ndarray:
+    """Hours from each row to the valid time; an ascent's are all those of its nearest level, so that it stays whole."""
+    distance = np.abs(table.time_offset.astype(float))
+    rows = candidates & is_ascent(table)
+    numbers = ascent_numbers(table, rows)[rows]
+    nearest = np.full(numbers.max(initial=-1) + 1, np.inf)
+    np.minimum.at(nearest, numbers, distance[rows])
+    distance[rows] = nearest[numbers]
+    return distance
+
+
 def _thin(table, candidates, settings) -> tuple[np.ndarray, Observations]:
     """Which rows stay, one of each variable, layer and cell; and the table, with means there if superobbing."""
-    frame = _frame(table, candidates)
+    frame = _frame(table, candidates).assign(distance=_distance_in_time(table, candidates)[candidates])
     band_height = np.degrees(settings.thinning_km / EARTH_RADIUS_KM)
     band = ((frame.latitude.to_numpy(float) + 90.0) // band_height).astype(int)
     centre = np.radians((band + 0.5) * band_height - 90.0)
@@ -322,7 +236,7 @@ def _thin(table, candidates, settings) -> tuple[np.ndarray, Observations]:
     edges = (np.log(LEVELS[1:]) + np.log(LEVELS[:-1])) / 2
     layer = np.searchsorted(edges, np.log(frame.pressure.fillna(1000.0).to_numpy(float)))
     # mass and wind of one place are different reports, and so are ascents and single levels: variables keep apart
-    frame = frame.assign(band=band, column=column, layer=layer, distance=np.abs(frame.time_offset))
+    frame = frame.assign(band=band, column=column, layer=layer)
     cell = ["time", "variable", "layer", "band", "column"]
     ordered = frame.sort_values([*cell, "distance", "station"], kind="stable")
     first = ~ordered.duplicated(cell)

@@ -3,7 +3,7 @@
 Rules, for reports at the surface (level category 0, and all of surface stations, ships and scatterometers):
 
 * Pressure p at height h becomes that at the sea, msl = p (1 + L h / T)^(g / (R L)), with the standard lapse rate L, the
-  reported temperature T, or that of the standard atmosphere at h where there is none.
+  reported temperature T, or that of the standard atmosphere at h where there is none that is possible.
 * Temperature and winds are t2m, u10 and v10. With an orography of the model, temperature is brought to its height by
   the standard lapse rate, and stations that differ from it by more than 200 m are not used; without, they stand as they
   are.
@@ -13,6 +13,7 @@ that is virtual is made sensible by the humidity of its level; where there is no
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from ..archive.layout import GAS_CONSTANT, LAPSE_RATE
 from ..archive.opening import SourceError, open_datasets
 from ..grid import Grid
 from ..timeline import hours_since_1970
+from .limits import GROSS_LIMITS
 from .mnemonics import GRAVITY
 from .operator import horizontal_weights
 from .prepbufr import VARIABLES, Reports, read_prepbufr
@@ -118,7 +120,15 @@ class Orography:
         return sum(w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True))
 
 
-def decode(path, categories, error_table, orography=None, reported_errors: bool = True, progress=print) -> Observations:
+def decode(
+    path,
+    categories,
+    error_table,
+    orography=None,
+    reported_errors: bool = True,
+    progress=print,
+    cycle: datetime | None = None,
+) -> Observations:
     """`to_observations` of a PrepBUFR file, with the tables read from theirs.
 
     Parameters
@@ -127,8 +137,15 @@ def decode(path, categories, error_table, orography=None, reported_errors: bool 
         orography may be None.
     categories : list of str
         Message categories to read (ADPUPA, ADPSFC, ...).
+    cycle : datetime, optional
+        The cycle that the file must be of, in UTC.
+
+    Raises
+    ------
+    PrepBufrError
+        If the file is not PrepBUFR, or is of another cycle.
     """
-    reports = read_prepbufr(path, categories, progress=progress)
+    reports = read_prepbufr(path, categories, progress=progress, cycle=cycle)
     heights = Orography.read(orography) if orography else None
     return to_observations(reports, ErrorTable(error_table), heights, reported_errors)
 
@@ -140,6 +157,8 @@ def to_observations(
     reported_errors: bool = True,
 ) -> Observations:
     """A table of the reports' data, valid at the cycle, `time_offset` after it; all that does not fit says why.
+
+    Where a cycle has minutes, `time` is its whole hour, and `time_offset` counts from there.
 
     Parameters
     ----------
@@ -173,7 +192,8 @@ def to_observations(
     rejection[(variable == CODES["msl"]) & ~reduced & (rejection == 0)] = REASONS["station_height"]
     temperature = _of_level(levels, value, observed == "t", np.nan)
     standard = STANDARD_TEMPERATURE - LAPSE_RATE * height
-    temperature = np.where(np.isfinite(temperature), temperature, standard)
+    coldest, warmest = GROSS_LIMITS["t2m"]
+    temperature = np.where((temperature >= coldest) & (temperature <= warmest), temperature, standard)
     exponent = GRAVITY / (GAS_CONSTANT * LAPSE_RATE)
     value[reduced] *= (1.0 + LAPSE_RATE * height[reduced] / temperature[reduced]) ** exponent
     if orography is not None:
@@ -187,13 +207,15 @@ def to_observations(
     fallback = error_table(variable, pressure)
     usable = np.isfinite(error) & (error > 0) & reported_errors
     kept = np.isfinite(value) & ~coordinate
+    hour = reports.cycle.replace(minute=0, second=0, microsecond=0)
+    minutes = (reports.cycle - hour).total_seconds() / 3600.0
     columns = {
         "variable": variable,
         "pressure": pressure,
         "latitude": reports.latitude,
         "longitude": reports.longitude,
-        "time": np.full(len(value), hours_since_1970(reports.cycle)),
-        "time_offset": reports.time_offset,
+        "time": np.full(len(value), hours_since_1970(hour)),
+        "time_offset": reports.time_offset + minutes,
         "elevation": reports.elevation,
         "value": value,
         "error": np.where(usable, error, fallback),
@@ -231,8 +253,10 @@ def _of_level(levels, values, rows, missing) -> np.ndarray:
 def at_times(table: Observations, times: list[int], half_window: float) -> Observations:
     """The data within `half_window` hours of each time (hours since 1970), with `time` and `time_offset` of it.
 
-    A datum between two windows that touch goes to the later one.
+    A datum between two windows that touch goes to the later one; `outside_of_windows` counts those of none.
     """
+    if not times:
+        return table.select(np.zeros(0, dtype=int))
     exact = table.time + table.time_offset.astype(float)
     parts = []
     for time in times:
@@ -242,3 +266,12 @@ def at_times(table: Observations, times: list[int], half_window: float) -> Obser
             part.with_columns(time=np.full(len(rows), time, dtype="i8"), time_offset=(exact[rows] - time).astype("f4"))
         )
     return concatenate(parts)
+
+
+def outside_of_windows(table: Observations, times: list[int], half_window: float) -> int:
+    """How many data `at_times` gives to none of the times."""
+    exact = table.time + table.time_offset.astype(float)
+    inside = np.zeros(len(table), dtype=bool)
+    for time in times:
+        inside |= (exact - time >= -half_window) & (exact - time < half_window)
+    return int((~inside).sum())

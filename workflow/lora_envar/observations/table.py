@@ -6,8 +6,10 @@ import netCDF4
 import numpy as np
 
 from ..files import whole
+from ..netcdf import provenance
 from ..state import VARIABLES
-from ..state_file import provenance
+from .limits import implausible
+from .names import printable_names
 
 #: codes of the column `variable`, in the order of `VARIABLES`
 CODES = {name: code for code, name in enumerate(VARIABLES)}
@@ -35,24 +37,60 @@ REJECTIONS = dict(
 )
 REASONS = {name: code for code, name in REJECTIONS.items()}
 
-#: column -> (netCDF type, long name, units)
-_COLUMNS = {
-    "variable": ("i1", "observed variable", None),
-    "pressure": ("f4", "pressure, missing at the surface", "hPa"),
-    "latitude": ("f4", "latitude", "degrees_north"),
-    "longitude": ("f4", "longitude", "degrees_east"),
-    "time": ("i8", "valid time at which the datum is used", "hours since 1970-01-01"),
-    "time_offset": ("f4", "time of the report less valid time", "hours"),
-    "elevation": ("f4", "height of the station above the sea, missing where not known", "m"),
-    "value": ("f4", "observed value, in the units of the state", None),
-    "error": ("f4", "standard deviation of the observation error, in the units of the state", None),
-    "station": ("S8", "identifier of the station", None),
-    "report_type": ("i2", "report type, 0 for simulated", None),
-    "quality": ("i1", "quality mark of the report, 0 for simulated", None),
-    "observation_minus_background": ("f4", "O - B", None),
-    "observation_minus_analysis": ("f4", "O - A", None),
-    "rejection": ("i1", "why the datum was not used", None),
+_REPORT_TYPES = "https://www.emc.ncep.noaa.gov/mmb/data_processing/prepbufr.doc/"
+
+#: NCEP's quality marks, the codes of the column `quality`
+QUALITY_MARKS = {
+    0: "kept_by_hand",
+    1: "good",
+    2: "not_checked",
+    3: "suspect",
+    **{mark: f"rejected_{mark}" for mark in range(4, 16)},
+    31: "missing",
 }
+
+#: column -> (netCDF type, attributes)
+_COLUMNS = {
+    "variable": ("i1", {"long_name": "observed variable"}),
+    "pressure": (
+        "f4",
+        {"long_name": "pressure, missing at the surface", "units": "hPa", "standard_name": "air_pressure"},
+    ),
+    "latitude": ("f4", {"long_name": "latitude", "units": "degrees_north", "standard_name": "latitude"}),
+    "longitude": ("f4", {"long_name": "longitude", "units": "degrees_east", "standard_name": "longitude"}),
+    "time": (
+        "i8",
+        {
+            "long_name": "valid time at which the datum is used; it was measured `time_offset` later",
+            "units": "hours since 1970-01-01",
+            "calendar": "proleptic_gregorian",
+            "standard_name": "time",
+        },
+    ),
+    "time_offset": ("f4", {"long_name": "time of the report less valid time", "units": "hours"}),
+    "elevation": (
+        "f4",
+        {"long_name": "height of the station above the sea, missing where not known", "units": "m"},
+    ),
+    "value": ("f4", {"long_name": "observed value, in the units of the state"}),
+    "error": ("f4", {"long_name": "standard deviation of the observation error, in the units of the state"}),
+    "station": ("S8", {"long_name": "identifier of the station", "standard_name": "platform_id"}),
+    "report_type": ("i2", {"long_name": "report type, NCEP's code, 0 for simulated", "references": _REPORT_TYPES}),
+    "quality": ("i1", {"long_name": "quality mark of the report, NCEP's code, 0 for simulated"}),
+    "observation_minus_background": ("f4", {"long_name": "O - B, in the units of the state"}),
+    "observation_minus_analysis": ("f4", {"long_name": "O - A, in the units of the state"}),
+    "rejection": ("i1", {"long_name": "why the datum was not used"}),
+}
+#: columns of mixed units, which the column `units` says
+_MIXED = ("value", "error", "observation_minus_background", "observation_minus_analysis")
+_COORDINATES = ("time", "latitude", "longitude", "pressure", "elevation", "station")
+_CODES_OF = {
+    "variable": {code: name for name, code in CODES.items()},
+    "rejection": REJECTIONS,
+    "quality": QUALITY_MARKS,
+}
+#: units of each variable, eight characters as names of stations are
+_UNITS = np.array([units for *_, units in VARIABLES.values()], dtype="S8")
 
 
 @dataclass(frozen=True)
@@ -79,7 +117,7 @@ class Observations:
     def build(cls, **columns) -> "Observations":
         """A table of the given columns; departures and codes that are not given are missing, or zero."""
         size = len(columns["value"])
-        for name, (kind, *_) in _COLUMNS.items():
+        for name, (kind, _) in _COLUMNS.items():
             default = np.nan if name.startswith("observation_minus") or name == "elevation" else 0
             columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
         return cls(**columns)
@@ -89,6 +127,10 @@ class Observations:
 
     def select(self, rows: np.ndarray) -> "Observations":
         return Observations(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def at(self, times: list[int]) -> "Observations":
+        """The rows that are used at any of the times, in hours since 1970."""
+        return self.select(np.isin(self.time, times))
 
     def with_columns(self, **columns) -> "Observations":
         return replace(self, **columns)
@@ -100,30 +142,50 @@ def concatenate(tables: list[Observations]) -> Observations:
 
 
 def write_observations(path, table: Observations, attributes: dict | None = None):
-    """Write a table whole or not at all."""
+    """Write a table whole or not at all.
+
+    Parameters
+    ----------
+    attributes : dict, optional
+        Global attributes beside those of `provenance`; a `title` replaces the general one.
+    """
+    general = {"title": "Observations, and what became of them", "featureType": "point"}
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        dataset.setncatts(provenance(featureType="point", **(attributes or {})))
+        dataset.setncatts(provenance(**{**general, **(attributes or {})}))
         dataset.createDimension("observation", len(table))
         dataset.createDimension("character", 8)
-        for name, (kind, long_name, units) in _COLUMNS.items():
-            text = kind == "S8"
-            variable = dataset.createVariable(
-                name,
-                "S1" if text else kind,
-                ("observation", "character") if text else ("observation",),
-                compression="zlib",
-                complevel=1,
-                shuffle=True,
-                fill_value=False,
-            )
-            variable.long_name = long_name
-            if units:
-                variable.units = units
+        for name, (kind, described) in _COLUMNS.items():
             column = getattr(table, name)
-            variable[:] = netCDF4.stringtochar(column) if text else column
-        for name, codes in (("variable", {code: name for name, code in CODES.items()}), ("rejection", REJECTIONS)):
+            variable = _column(dataset, name, kind, printable_names(column) if kind == "S8" else column)
+            variable.setncatts(described)
+            if name not in _COORDINATES:
+                variable.coordinates = " ".join(_COORDINATES)
+            if name in _MIXED:
+                variable.ancillary_variables = "units"
+        for name, codes in _CODES_OF.items():
             dataset[name].flag_values = np.array(list(codes), dtype="i1")
             dataset[name].flag_meanings = " ".join(codes.values())
+        units = _column(dataset, "units", "S8", _UNITS[table.variable])
+        units.long_name = "units of value, error, O - B and O - A"
+        units.coordinates = " ".join(_COORDINATES)
+
+
+def _column(dataset, name, kind, values) -> netCDF4.Variable:
+    """A column of a table; texts as characters, numbers that may be missing with what says so."""
+    text = kind == "S8"
+    variable = dataset.createVariable(
+        name,
+        "S1" if text else kind,
+        ("observation", "character") if text else ("observation",),
+        compression="zlib",
+        complevel=1,
+        shuffle=True,
+        fill_value=np.float32(np.nan) if kind == "f4" else False,
+    )
+    variable[:] = netCDF4.stringtochar(values) if text else values
+    if text:
+        variable._Encoding = "ascii"  # by which xarray reads it as text
+    return variable
 
 
 def read_observations(path) -> Observations:
@@ -139,7 +201,8 @@ def read_observations(path) -> Observations:
             dataset.set_auto_mask(False)
             dataset.set_auto_chartostring(False)
             columns = {name: dataset[name][:] for name in _COLUMNS}
-            columns["station"] = np.ascontiguousarray(columns["station"]).view("S8").ravel()
+            columns["station"] = _texts(columns["station"])
+            units = _texts(dataset["units"][:]) if "units" in dataset.variables else None
             table = Observations(**columns)
     except (OSError, IndexError, RuntimeError) as error:
         raise ValueError(f"{path}: not a whole table of observations ({error}); remake it") from error
@@ -148,7 +211,24 @@ def read_observations(path) -> Observations:
             raise ValueError(f"{path}: column {name} holds values that are not finite")
     if not (table.error > 0).all():
         raise ValueError(f"{path}: column error holds values that are not positive")
+    if not np.isin(table.rejection, list(REJECTIONS)).all():
+        raise ValueError(f"{path}: column rejection holds codes that are none of 0 to {max(REJECTIONS)}; remake it")
+    passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
+    if wrong := implausible(columns, passed):
+        raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
+    if units is not None and (foreign := units != _UNITS[table.variable]).any():
+        row = np.flatnonzero(foreign)[0]
+        name = list(CODES)[table.variable[row]]
+        raise ValueError(
+            f"{path}: column units says {units[row].decode('ascii', 'replace')!r} of {name}, which is in "
+            f"{_UNITS[table.variable[row]].decode()} here; convert its values"
+        )
     return table
+
+
+def _texts(characters: np.ndarray) -> np.ndarray:
+    """Characters of shape (rows, 8) as texts, shape (rows,)."""
+    return np.ascontiguousarray(characters).view("S8").ravel()
 
 
 def attribute(path, name: str) -> float:

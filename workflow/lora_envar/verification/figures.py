@@ -25,7 +25,7 @@ PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#5
 
 def _save(figure, path):
     with whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": "lora-envar"})
     plt.close(figure)
 
 

@@ -192,6 +192,23 @@ def error_model_gates(models: dict[str, ErrorModel], vae: VAE, samples: Training
     return gates
 
 
+def consistency(observation_files: list) -> float:
+    """Mean of 2 J / p at the minima of analyses, over those that used data; not a number if none did.
+
+    Parameters
+    ----------
+    observation_files : list of paths
+        Tables of the analyses of one experiment.
+    """
+    with_data = [path for path in observation_files if attribute(path, "used") > 0]
+    if len(with_data) < len(observation_files):
+        count = len(observation_files) - len(with_data)
+        print(f"warning: {count} of {len(observation_files)} analyses used no data, and say nothing of 2 J / p")
+    if not with_data:
+        return float("nan")
+    return float(np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in with_data]))
+
+
 def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], observation_files: list[str]):
     """Analyses are better than backgrounds, do not drift, the VAE keeps up with 3D-Var, and 2 J / p is near 1.
 
@@ -224,8 +241,7 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
         own = [
             path for path in observation_files if f"/{name}/" in str(path) and str(path).split("/")[-2] >= first[name]
         ]
-        fit = np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in own])
-        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", fit, 0.5, 2.0)
+        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", consistency(own), 0.5, 2.0)
     controls = [name for name in assimilating if methods[name] == "3dvar"]
     for name in [name for name in assimilating if methods[name] == "vae_var"]:
         for control in controls[:1]:

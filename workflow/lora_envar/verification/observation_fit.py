@@ -100,6 +100,8 @@ def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
         longitude = np.concatenate([table.longitude[sources] + turn for turn in (-360.0, 0.0, 360.0)])
         points = np.column_stack([np.tile(table.latitude[sources], 3), longitude])
         values = np.tile(table.value[sources].astype(float), 3)
+        if np.ptp(table.latitude[sources]) == 0:  # all on one line: there is no triangle between them
+            continue
         at = np.column_stack([table.latitude[targets], table.longitude[targets]])
         result[targets] = LinearNDInterpolator(points, values)(at)
     return result
@@ -147,7 +149,10 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
     -------
     list of (title, text, headers, rows)
     """
-    experiments = list(dict.fromkeys(fits.experiment))
+    # one that used no datum is in the table of rejections alone
+    experiments = list(dict.fromkeys([*rejections.experiment, *fits.experiment]))
+    if not experiments:
+        return []
     tables = []
     for status in ("withheld", "used"):
         rows = []
@@ -158,9 +163,11 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
             groups = {name: chosen[chosen.experiment == name] for name in experiments}
             cells = [
                 " / ".join(f"{_pooled(group, f'rms_{kind}') * factor:.3g}" for kind in ("background", "analysis"))
+                if len(group)
+                else "no data"
                 for group in groups.values()
             ]
-            first = groups[experiments[0]]
+            first = next(group for group in groups.values() if len(group))
             row = [f"{variable}{level or ''}, {units}", str(int(first["count"].sum())), *cells]
             if status == "withheld":
                 row.append(f"{_pooled(first, 'rms_interpolation', first.interpolated) * factor:.3g}")
@@ -172,7 +179,7 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
             headers.append("interpolation")
         tables.append((f"Fit to {status} observations", about, headers, rows))
     counts = rejections.pivot_table(index="reason", columns="experiment", values="count", aggfunc="sum", fill_value=0)
-    counts = counts[experiments].sort_values(experiments[0], ascending=False)
+    counts = counts.reindex(columns=experiments, fill_value=0).sort_values(experiments[0], ascending=False)
     rows = [[name, *(str(int(value)) for value in row)] for name, row in counts.iterrows()]
     tables.append(("Data by what became of them", "After the spin-up.", ["", *experiments], rows))
     return tables

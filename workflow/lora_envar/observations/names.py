@@ -1,0 +1,41 @@
+"""Names of stations: eight bytes that every program reads as text."""
+
+import numpy as np
+
+#: stands for a byte that is no printable character of ASCII
+REPLACEMENT = ord("?")
+
+
+def as_names(texts) -> np.ndarray:
+    """Names that a user wrote, as those of reports are: (names,) array of S8.
+
+    Raises
+    ------
+    ValueError
+        If a name has more than eight characters: what is left of it could be another station's.
+    """
+    long = [text for text in texts if len(text) > 8]
+    if long:
+        raise ValueError(f"names of stations have eight characters at most; {', '.join(long)} has more")
+    return printable_names(np.array([text.encode("ascii", "replace") for text in texts], dtype="S8"))
+
+
+def printable_names(names: np.ndarray) -> np.ndarray:
+    """Names with a question mark for every byte that is not printable ASCII, and without trailing blanks.
+
+    One byte that is damaged, or of another alphabet, must not cost the data of its station.
+
+    Parameters
+    ----------
+    names : (rows,) array of S8
+
+    Returns
+    -------
+    (rows,) array of S8
+    """
+    names = np.ascontiguousarray(names, dtype="S8")
+    codes = names.view(np.uint8).reshape(len(names), 8).copy()
+    # zeros behind a name fill it up; one within it is replaced
+    filling = np.cumsum(codes[:, ::-1], axis=1, dtype=int)[:, ::-1] == 0
+    codes[((codes < 32) | (codes > 126)) & ~filling] = REPLACEMENT
+    return np.char.rstrip(codes.view("S8").ravel())
