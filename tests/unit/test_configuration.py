@@ -6,8 +6,17 @@ import pytest
 import yaml
 from conftest import ROOT
 from lora_envar.alignment import step_of
+from lora_envar.analysis import METHODS
+from lora_envar.archive.sources import SOURCES
+from lora_envar.background.ensemble import NORMALISATIONS
+from lora_envar.background.hybrid import COVARIANCES
+from lora_envar.background.lora import TARGETS
+from lora_envar.background.vae import FORMS
 from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
-from lora_envar.schema import SCHEMA, check_schema
+from lora_envar.forecast import MODELS
+from lora_envar.grid import Grid
+from lora_envar.observations.simulate import ARRANGEMENTS
+from lora_envar.schema import SCHEMA, check_schema, check_settings
 from snakemake.utils import update_config
 
 
@@ -75,10 +84,10 @@ def test_the_schema_names_the_key(config, path, value, named):
         ("verification.forecast.lead_hours", [24, 7], r"forecast\.lead_hours: 7 h is not a multiple of archive"),
         ("verification.forecast.every_hours", 9, r"forecast\.every_hours: 9 h is not a multiple of cycling\.step"),
         ("experiments.3dvar.period.0", "2009-04-26T03", r"3dvar\.period\[0\]: 2009-04-26T03 is not a multiple of 6 h"),
-        ("experiments.3dvar.period.0", "2009-04-26T06:15", r"3dvar\.period\[0\]: .*T06:15 is no whole hour"),
+        ("experiments.3dvar.period.0", "2009-04-26T06:15", r"3dvar\.period\[0\]: .*T06:15 is not a whole hour"),
         ("tuning.period.0", "2009-04-12T03", r"tuning\.period\[0\]: 2009-04-12T03 is not a multiple of 6 h after"),
         ("archive.end", "2009-05-21T03", r"archive\.end: 2009-05-21T03 is not a multiple of 6 h after archive\.start"),
-        ("archive.start", "2009-02-10T06:30", r"archive\.start: 2009-02-10T06:30 is no whole hour"),
+        ("archive.start", "2009-02-10T06:30", r"archive\.start: 2009-02-10T06:30 is not a whole hour"),
         ("nmc.start", "2009-02-11T01", r"nmc\.start: 2009-02-11T01 is not a multiple of 6 h"),
         ("nmc.tau_hours", 20, r"nmc\.tau_hours: 20 h is not a multiple"),
         ("nmc.every_hours", 8, r"nmc\.every_hours: 8 h is not a multiple"),
@@ -235,3 +244,39 @@ def test_the_step_of_a_model_that_is_missing_is_not_guessed(tmp_path):
     assert step_of({"name": "emulator", "weights": str(tmp_path / "none.safetensors")}) is None
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
     assert step_of({"name": "emulator", "weights": str(tmp_path / "cut.safetensors")}) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("experiments.hybrid.settings", {"ensemble_covariance": "localized"}, "known: genbe, localised"),
+        ("experiments.lora_envar.settings", {"normalisation": "spred"}, "known: member, amplitude, spread"),
+        ("experiments.vae_var.settings", {"background_weight": -1.0}, "background_weight: -1.0 is less than"),
+        ("tuning.search.vae_var", {"background_weight": [2.0, "two"]}, "background_weight: 'two' is not of type"),
+    ],
+)
+def test_settings_of_experiments_and_candidates_fit_the_schema_too(config, path, value, message):
+    check_settings(config)
+    with pytest.raises(ConfigurationError) as refused:
+        check_settings(change(config, path, value))
+    assert message in str(refused.value)
+
+
+def test_every_enumeration_is_that_of_its_registry():
+    """A value that the schema accepts has an effect, and what exists can be chosen."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+    properties, definitions = schema["properties"], schema["$defs"]
+    methods = properties["methods"]["properties"]
+    assert set(methods) == {name for name, method in METHODS.items() if method.error_model}
+    for name, entry in methods.items():
+        assert tuple(entry["properties"]) and set(entry["properties"]) == set(METHODS[name].settings)
+    lora = methods["lora_envar"]["properties"]
+    assert set(lora["targets"]["enum"]) == set(TARGETS)
+    assert set(definitions["tuning"]["normalisation"]["enum"]) == set(NORMALISATIONS)
+    assert set(methods["hybrid"]["properties"]["ensemble_covariance"]["enum"]) == set(COVARIANCES)
+    assert set(properties["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
+    assert set(definitions["model"]["properties"]["name"]["enum"]) == set(MODELS)
+    assert set(definitions["archive"]["properties"]["source"]["enum"]) == set(SOURCES)
+    assert set(definitions["simulated_network"]["properties"]["arrangement"]["enum"]) == set(ARRANGEMENTS)
+    for kind in definitions["grid"]["properties"]["kind"]["enum"]:
+        assert Grid(kind, 16, 32).latitude.shape == (16,)

@@ -99,7 +99,7 @@ def _time(key: str, text: str) -> datetime:
     except ValueError as error:
         raise AlignmentError(f"{key}: {error}") from None
     if time.minute:
-        raise AlignmentError(f"{key}: {time:%Y-%m-%dT%H:%M} is no whole hour")
+        raise AlignmentError(f"{key}: {time:%Y-%m-%dT%H:%M} is not a whole hour; the archive has states at these")
     return time
 
 

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from .configuration import ConfigurationError
+from .tuning import candidates
 
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
@@ -27,6 +28,28 @@ def check_schema(config: dict):
     error = best_match(Draft202012Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config), key=_relevance)
     if error is not None:
         raise ConfigurationError(_in_words(error))
+
+
+def check_settings(config: dict):
+    """Refuse values of settings that the schema of their method does not allow, wherever they come from.
+
+    Settings of experiments, of candidates of a search, and of `tuned_settings` replace those of `methods` and pass by
+    the schema.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming experiment and setting, what was found, and what may stand there.
+    """
+    methods = yaml.safe_load(SCHEMA.read_text())
+    methods["properties"] = methods["properties"]["methods"]["properties"]
+    methods = {key: methods[key] for key in ("$schema", "$defs", "properties")}
+    for name, experiment in {**config["experiments"], **candidates(config)}.items():
+        method = experiment["method"]
+        merged = {**config["methods"].get(method, {}), **experiment.get("settings", {})}
+        error = best_match(Draft202012Validator(methods).iter_errors({method: merged}), key=_relevance)
+        if error is not None:
+            raise ConfigurationError(f"experiments.{name}, with its settings: methods.{_in_words(error)}")
 
 
 def _check_names(section, prefix: str):

@@ -15,7 +15,7 @@ from lora_envar.configuration import (
     with_tuned_settings,
 )
 from lora_envar.forecast import TWO_FRAMES, model_files
-from lora_envar.schema import check_schema
+from lora_envar.schema import check_schema, check_settings
 from lora_envar.replicates import expand as expand_replicates
 from lora_envar.script import prepare_environment
 from lora_envar.snakemake_9 import mend
@@ -40,6 +40,7 @@ try:
     with_tuned_settings(config)
     expand_replicates(config)
     check(config)
+    check_settings(config)
 except ConfigurationError as error:
     refuse(f"the configuration cannot be run. {error}")
 

@@ -99,7 +99,9 @@ rule compare:
 
 rule model_gates:
     input:
-        archive=archive_files(FIRST_CYCLE, archive_end(FIRST_CYCLE)),
+        archive=archive_files(
+            FIRST_CYCLE - timedelta(hours=FRAME_HOURS), archive_end(FIRST_CYCLE)
+        ),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
         genbe="results/background/genbe.safetensors",
@@ -196,7 +198,11 @@ rule write_report:
         maps="results/figures/maps.png",
         fits=FITS,
     output:
-        html="results/report.html",
+        html=report(
+            "results/report.html",
+            caption="../report/report.rst",
+            category="Report",
+        ),
         curves=report(
             "results/figures/error_curves.png",
             caption="../report/error_curves.rst",

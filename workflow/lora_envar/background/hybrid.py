@@ -123,6 +123,10 @@ class Hybrid(ErrorModel):
         ) * self.ensemble.increment(ensemble)
 
 
+#: what the members' covariance is made of: GEN_BE fitted to them, as in the paper, or the members, localised
+COVARIANCES = ("genbe", "localised")
+
+
 def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Grid) -> ErrorModel:
     """The hybrid of the configuration's section `methods.hybrid`; the static part alone while members are too few.
 
@@ -138,7 +142,12 @@ def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Gr
         count = len(members)
         perturbations = amplitude * math.sqrt(count / (count - 1)) * (members - members.mean(0))
         ensemble = fit_genbe([perturbations.cpu()], grid, static.truncation, static.balance).to(members)
-    else:
+    elif settings["ensemble_covariance"] == "localised":
         lengths = settings["horizontal_localisation"], settings["vertical_localisation"]
         ensemble = LocalisedEnsemble(members, grid, static.truncation, *lengths, amplitude)
+    else:
+        raise ValueError(
+            f"methods.hybrid.ensemble_covariance: {settings['ensemble_covariance']!r} is unknown; known: "
+            f"{', '.join(COVARIANCES)}"
+        )
     return Hybrid(static, ensemble, settings["alpha"])

@@ -56,6 +56,26 @@ class Gates:
         return pd.DataFrame(self.rows, columns=["part", "gate", "quantity", "value", "low", "high", "passed"])
 
 
+def _device_of(model: ForecastModel):
+    return next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
+
+
+def _time_before(model: ForecastModel, time):
+    return from_hours(hours_since_1970(time) - model.step_hours)
+
+
+def _has_frames(model: ForecastModel, archive: Archive, time) -> bool:
+    """Whether the archive has what a forecast from a time starts from: for models of two frames the one before, too."""
+    return getattr(model, "history", 1) == 1 or _time_before(model, time) in archive.times
+
+
+def _frame_before(model: ForecastModel, archive: Archive, time) -> torch.Tensor | None:
+    """The state one step before a time, (1, 69, lat, lon), for models of two frames."""
+    if getattr(model, "history", 1) == 1:
+        return None
+    return torch.as_tensor(archive.read(_time_before(model, time)), device=_device_of(model))[None]
+
+
 def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: np.ndarray, count: int = 12):
     """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive from a time on.
 
@@ -71,7 +91,9 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
         lead_hours, variable (channel), model, persistence, climatology; in the units of the state.
     """
     last = hours_since_1970(archive.times[-1]) - LEADS[-1]
-    available = [t for t in archive.times if t >= first and hours_since_1970(t) <= last]
+    available = [
+        t for t in archive.times if t >= first and hours_since_1970(t) <= last and _has_frames(model, archive, t)
+    ]
     starts = available[:: max(1, len(available) // count)][:count]
     if not starts:
         raise ValueError(f"the archive has no start of a {LEADS[-1]} h forecast from the first cycle on (archive.end)")
@@ -79,8 +101,9 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
     square = np.zeros((3, len(LEADS), len(CHANNELS)))
     for start in starts:
         initial = archive.read(start)
-        device = next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
-        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1], valid=[start])
+        device = _device_of(model)
+        previous = _frame_before(model, archive, start)
+        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1], previous, [start])
         for index, lead in enumerate(LEADS):
             truth = archive.read(from_hours(hours_since_1970(start) + lead))
             predicted = states[lead // model.step_hours - 1][0].cpu().numpy()
@@ -117,15 +140,17 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
         quantity = f"{row.variable} at {row.lead_hours} h, model / persistence"
         gates.add("forecast model", "beats persistence", quantity, row.model / row.persistence, high=1.0)
     last = hours_since_1970(archive.times[-1]) - ROLLOUT_HOURS
-    start = max(time for time in archive.times if hours_since_1970(time) <= last)
+    starts = [t for t in archive.times if hours_since_1970(t) <= last and _has_frames(model, archive, t)]
+    start = max(starts)
     state = torch.from_numpy(archive.read(start))[None]
-    device = next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
-    clean = forecast(model, state.to(device), ROLLOUT_HOURS, valid=[start])
+    device = _device_of(model)
+    previous = _frame_before(model, archive, start)
+    clean = forecast(model, state.to(device), ROLLOUT_HOURS, previous, [start])
     truncation = getattr(model, "truncation", None) or finest_truncation(archive.grid)
     harmonics = SphericalHarmonics(archive.grid, truncation)
     white = torch.randn(len(CHANNELS), harmonics.size, generator=generator(seed, "white noise")) * harmonics.size**-0.5
     noise = 0.1 * torch.from_numpy(deviation)[:, None, None] * harmonics.synthesise(white)
-    disturbed = forecast(model, (state + noise).to(device), 48, valid=[start])
+    disturbed = forecast(model, (state + noise).to(device), 48, previous, [start])
     scale = torch.from_numpy(deviation)[:, None, None]
     for lead in (6, 24, 48):
         difference = (disturbed[lead // model.step_hours - 1] - clean[lead // model.step_hours - 1])[0].cpu() / scale
