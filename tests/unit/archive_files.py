@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import xarray as xr
-from lora_envar.archive.layout import states_from_dataset
+from lora_envar.archive.layout import Options, own_grid, refuse_incomplete, stack, standard_dataset, utc_times
 from lora_envar.grid import Grid
 from lora_envar.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 
@@ -42,6 +42,14 @@ def dataset(names="long", stamps=STAMPS):
         values = mean + spread * random.normal(size=shape)
         variables[long if names == "long" else short] = (dimensions, values, {"units": units})
     return xr.Dataset(variables, coordinates)
+
+
+def states_from_dataset(dataset, source, derive=()):
+    """Times, grid, and states of a dataset, as the rules make them of their files."""
+    options = Options(tuple(derive))
+    standard, notes = standard_dataset([(source, dataset)], options)
+    refuse_incomplete(standard, source, options, notes)
+    return utc_times(standard, source), own_grid(standard, source), stack(standard, source, options.derive)
 
 
 def reference(stamps=STAMPS):

@@ -10,13 +10,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import xarray as xr
-from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, write_grib
+from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, states_from_dataset, write_grib
 from lora_envar.archive.layout import (
     IncompleteError,
     Options,
     saturation_pressure,
     specific_humidity,
-    states_from_dataset,
 )
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_example, fetch_files

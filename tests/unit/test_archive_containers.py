@@ -15,7 +15,7 @@ import pytest
 import torch
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
 from conftest import ROOT
-from lora_envar.archive.folder import folder_files, kind_of
+from lora_envar.archive.folder import kind_of, sorted_out
 from lora_envar.archive.opening import open_datasets
 from lora_envar.archive.packed import read_coefficients, write_coefficients
 from lora_envar.archive.prepare import prepare, read_states
@@ -103,7 +103,7 @@ def test_other_files_of_a_folder_are_left_out_and_said_to_be(tmp_path, capsys):
     (folder / "error.nc").write_text("\n<!DOCTYPE html><html>404")
     (folder / "c.zip").write_bytes(zipped(b"something"))
     settings = {"path": str(folder)}
-    assert folder_files(settings) == [str(folder / "a.data"), str(folder / "b.nc")]
+    assert sorted_out(settings)[0] == [str(folder / "a.data"), str(folder / "b.nc")]
     fetch_files(settings, TIMES, tmp_path / "raw.nc")
     said = capsys.readouterr().out
     for line in (

@@ -6,8 +6,8 @@ import types
 import numpy as np
 import pytest
 import xarray as xr
-from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
-from lora_envar.archive.layout import IncompleteError, states_from_dataset
+from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, states_from_dataset, write_grib
+from lora_envar.archive.layout import IncompleteError
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_files
 from lora_envar.state import LEVELS, SURFACE, UPPER_AIR

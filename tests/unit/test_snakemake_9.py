@@ -5,8 +5,10 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from lora_envar import snakemake_9
 from lora_envar.snakemake_9 import early, groups, polling, reevaluation, termination
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 
 class Group:
@@ -67,3 +69,19 @@ def test_the_time_between_status_checks_is_bounded_by_its_option():
     for wanted, kept in ((10, 10), (30, 20), (None, None)):
         polling._bounded(executor, wanted)
         assert executor._next_seconds_between_status_checks == kept
+
+
+def test_a_part_that_has_gone_is_named_and_the_others_are_replaced(monkeypatch, caplog):
+    monkeypatch.delattr(JobScheduler, "_schedule_reevalutation")
+    with caplog.at_level("WARNING", logger="snakemake.logging"):
+        snakemake_9.mend()
+    assert [record.getMessage() for record in caplog.records if "lora_envar" in record.getMessage()] == [
+        "Snakemake has changed what lora_envar.snakemake_9.reevaluation replaces; it is left as it is: the scheduler "
+        "may look for jobs more often than it needs to. Everything else works"
+    ]
+    assert not hasattr(JobScheduler, "_schedule_reevalutation")
+
+
+def test_every_part_is_there_in_the_snakemake_that_is_installed():
+    for replace in snakemake_9.PARTS:
+        assert replace(), f"{replace.__name__}: Snakemake has changed; see whether it has mended this itself"

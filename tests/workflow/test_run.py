@@ -146,6 +146,16 @@ def test_files_say_what_they_are(finished):
         assert json.loads(dataset.grid) == ["gaussian", 16, 32]
 
 
+def test_snakemake_s_own_report_says_what_the_run_was(finished):
+    done = finished.snakemake("--report", "snakemake_report.html", "--configfile", "tiny.yaml")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    page = (finished.folder / "snakemake_report.html").read_text()
+    assert "a hybrid ensemble-variational data assimilation system" in page
+    assert "lora_envar (lora_envar, 2009-02-26T00 to 2009-02-27T06)" in page
+    for name in ("scores.csv", "comparison.csv", "maps.png", "error_curves.png", "report.html"):
+        assert name in page
+
+
 def test_a_rerun_step_gives_the_same_bytes(finished):
     before = digests(finished.folder)
     target = "results/vae_var/20090226T06/analysis.nc"

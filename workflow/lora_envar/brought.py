@@ -19,10 +19,6 @@ DIGESTS = Path(".snakemake/lora_envar/digests.json")
 CHUNK = 1 << 22
 
 
-class MissingFileError(ValueError):
-    """A file that must be brought is missing."""
-
-
 def named_files(config: dict) -> list[tuple[str, str]]:
     """Keys and paths of the files that a configuration names.
 

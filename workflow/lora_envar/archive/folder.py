@@ -108,8 +108,3 @@ def sorted_out(settings: dict) -> tuple[list[str], list[str]]:
         else:
             files.append(str(path))
     return files, left_out
-
-
-def folder_files(settings: dict) -> list[str]:
-    """The GRIB and netCDF files of the folder `archive.path`, sorted; see `sorted_out`."""
-    return sorted_out(settings)[0]

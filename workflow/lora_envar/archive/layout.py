@@ -1,8 +1,8 @@
 """Any GRIB or netCDF dataset of a reanalysis into the 69 channels, by names, units and axes; what lacks is named.
 
 Two steps: `standard_dataset` finds the fields of the state in datasets as they come, and puts them on standard axes and
-levels, in the units of the state; `states_from_dataset` makes states of them, or says what is missing. Names and units
-are understood in `variables`, axes and levels in `axes`.
+levels, in the units of the state; `utc_times`, `own_grid` and `stack` make states of them, once `refuse_incomplete` has
+found nothing missing. Names and units are understood in `variables`, axes and levels in `axes`.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,6 @@ from ..state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .axes import on_levels
 from .completeness import IncompleteError as IncompleteError
 from .completeness import in_words as in_words
-from .completeness import refuse_incomplete
 from .experiments import FINAL, PRELIMINARY, final_over_preliminary
 from .options import AS_THEY_COME, Options
 from .plausibility import refuse_fraction, refuse_implausible
@@ -27,32 +26,6 @@ from .variables import GRAVITY, fields_of_state
 GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air
 VAPOUR_GAS_CONSTANT = 461.52  # J kg-1 K-1
 LAPSE_RATE = 6.5e-3  # K m-1
-
-
-def states_from_dataset(
-    dataset: xr.Dataset, source: str, derive: tuple[str, ...] = ()
-) -> tuple[list[datetime], Grid, np.ndarray]:
-    """Times, grid, and states of shape (time, 69, lat, lon) of a dataset.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-    source : str
-        Where it comes from, for messages.
-    derive : tuple of str
-        See `Options`.
-
-    Raises
-    ------
-    IncompleteError
-        If variables or levels are missing; all of them are named.
-    ValueError
-        If axes or units cannot be understood, or values are not finite or not the atmosphere's.
-    """
-    options = Options(tuple(derive))
-    standard, notes = standard_dataset([(source, dataset)], options)
-    refuse_incomplete(standard, source, options, notes)
-    return utc_times(standard, source), own_grid(standard, source), stack(standard, source, options.derive)
 
 
 def standard_dataset(

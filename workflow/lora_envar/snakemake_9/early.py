@@ -12,10 +12,12 @@ _write = getattr(PythonScript, "write_script", None)
 _FIRST = "import sys; sys.path.append({!r}); from lora_envar import warm; warm.hand_over()\n"
 
 
-def hand_over_early():
-    """Let the scripts that this process starts hand themselves over in their first line."""
-    if _write:
-        PythonScript.write_script = _write_script
+def hand_over_early() -> bool:
+    """Let the scripts that this process starts hand themselves over in their first line; whether that could be done."""
+    if _write is None:
+        return False
+    PythonScript.write_script = _write_script
+    return True
 
 
 def _write_script(script, preamble, file):

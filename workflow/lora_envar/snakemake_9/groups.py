@@ -11,10 +11,13 @@ from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 
 
-def check_groups_in_linear_time():
-    """Replace the check, in this process."""
-    if hasattr(DAG, "_check_groups") and hasattr(DAG, "validate_group"):
-        DAG._check_groups, DAG.validate_group = _check_groups, lambda _dag, _group: None
+def check_groups_in_linear_time() -> bool:
+    """Replace the check, in this process; whether that could be done."""
+    if not (hasattr(DAG, "_check_groups") and hasattr(DAG, "validate_group")):
+        return False
+    DAG._check_groups = _check_groups
+    DAG.validate_group = lambda _dag, _group: None
+    return True
 
 
 def _check_groups(dag):

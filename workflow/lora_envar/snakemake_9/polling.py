@@ -10,10 +10,12 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 _plain = getattr(RemoteExecutor, "next_seconds_between_status_checks", None)
 
 
-def poll_as_often_as_asked():
-    """Bound the time between checks, in this process."""
-    if isinstance(_plain, property):
-        RemoteExecutor.next_seconds_between_status_checks = property(_plain.fget, _bounded)
+def poll_as_often_as_asked() -> bool:
+    """Bound the time between checks, in this process; whether that could be done."""
+    if not isinstance(_plain, property):
+        return False
+    RemoteExecutor.next_seconds_between_status_checks = property(_plain.fget, _bounded)
+    return True
 
 
 def _bounded(executor, seconds):

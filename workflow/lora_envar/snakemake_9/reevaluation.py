@@ -12,10 +12,12 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 _waiting = set()
 
 
-def look_again_once():
-    """Let a timer replace all others of its delay, in this process."""
-    if hasattr(JobScheduler, "_schedule_reevalutation"):
-        JobScheduler._schedule_reevalutation = _look_again
+def look_again_once() -> bool:
+    """Let a timer replace all others of its delay, in this process; whether that could be done."""
+    if not hasattr(JobScheduler, "_schedule_reevalutation"):
+        return False
+    JobScheduler._schedule_reevalutation = _look_again
+    return True
 
 
 def _look_again(scheduler, delay):

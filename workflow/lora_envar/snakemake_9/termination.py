@@ -12,10 +12,12 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 _take_note = getattr(JobScheduler, "exit_gracefully", None)
 
 
-def terminate_without_hanging():
-    """Let the handler's work wait for the lock in a thread of its own, in this process."""
-    if _take_note:
-        JobScheduler.exit_gracefully = _in_a_thread
+def terminate_without_hanging() -> bool:
+    """Let the handler's work wait for the lock in a thread of its own, in this process; whether that could be done."""
+    if _take_note is None:
+        return False
+    JobScheduler.exit_gracefully = _in_a_thread
+    return True
 
 
 def _in_a_thread(scheduler, *arguments):

@@ -64,9 +64,12 @@ def _time_before(model: ForecastModel, time):
     return from_hours(hours_since_1970(time) - model.step_hours)
 
 
-def _has_frames(model: ForecastModel, archive: Archive, time) -> bool:
-    """Whether the archive has what a forecast from a time starts from: for models of two frames the one before, too."""
-    return getattr(model, "history", 1) == 1 or _time_before(model, time) in archive.times
+def _starts(model: ForecastModel, archive: Archive, last: int) -> list:
+    """Times up to the hour `last` from which forecasts can start; models of two frames need the one before, too."""
+    available = [time for time in archive.times if hours_since_1970(time) <= last]
+    if getattr(model, "history", 1) == 1:
+        return available
+    return [time for time in available if _time_before(model, time) in archive.times]
 
 
 def _frame_before(model: ForecastModel, archive: Archive, time) -> torch.Tensor | None:
@@ -91,9 +94,7 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
         lead_hours, variable (channel), model, persistence, climatology; in the units of the state.
     """
     last = hours_since_1970(archive.times[-1]) - LEADS[-1]
-    available = [
-        t for t in archive.times if t >= first and hours_since_1970(t) <= last and _has_frames(model, archive, t)
-    ]
+    available = [time for time in _starts(model, archive, last) if time >= first]
     starts = available[:: max(1, len(available) // count)][:count]
     if not starts:
         raise ValueError(f"the archive has no start of a {LEADS[-1]} h forecast from the first cycle on (archive.end)")
@@ -140,8 +141,7 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
         quantity = f"{row.variable} at {row.lead_hours} h, model / persistence"
         gates.add("forecast model", "beats persistence", quantity, row.model / row.persistence, high=1.0)
     last = hours_since_1970(archive.times[-1]) - ROLLOUT_HOURS
-    starts = [t for t in archive.times if hours_since_1970(t) <= last and _has_frames(model, archive, t)]
-    start = max(starts)
+    start = max(_starts(model, archive, last))
     state = torch.from_numpy(archive.read(start))[None]
     device = _device_of(model)
     previous = _frame_before(model, archive, start)
