@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import xarray as xr
-from lora_envar.archive.layout import Options, own_grid, refuse_incomplete, stack, standard_dataset, utc_times
+from lora_envar.archive.completeness import refuse_incomplete
+from lora_envar.archive.layout import Options, own_grid, stack, standard_dataset, utc_times
 from lora_envar.grid import Grid
 from lora_envar.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 

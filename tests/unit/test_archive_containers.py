@@ -121,7 +121,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     for name, words in (("none", "is not there"), ("file", "is a file, not a folder")):
         with pytest.raises(ValueError, match=rf"{name}: {words} \(archive\.path\)"):
-            folder_files({"path": str(tmp_path / name)})
+            sorted_out({"path": str(tmp_path / name)})
         with pytest.raises(SourceError, match=rf"{name}: {words}"):
             fetch_files({"path": str(tmp_path / name)}, TIMES, tmp_path / "raw.nc")
 
