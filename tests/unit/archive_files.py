@@ -107,3 +107,13 @@ def write_grib(target, whole, names, append=False, **keys):
                     eccodes.codes_set_values(handle, field.values.ravel())
                     eccodes.codes_write(handle, file)
                     eccodes.codes_release(handle)
+
+
+def plausible_states(shape):
+    """States, (..., 69, lat, lon) of a shape, whose values the atmosphere may have."""
+    means = []
+    for channel in CHANNELS:
+        mean = VALUES[channel.variable][0]
+        means.append(9.80665 * 7000 * np.log(1013.25 / channel.level) if mean is None else mean)
+    noise = np.random.default_rng(5).standard_normal(shape)
+    return (np.array(means)[:, None, None] + SPREAD * noise).astype(np.float32)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
+from archive_files import plausible_states
 from lora_envar import __version__
 from lora_envar.archive.packed import write_coefficients
 from lora_envar.background.training_set import write_samples
@@ -18,7 +19,7 @@ from test_reports import reports
 
 TIME = datetime(2022, 1, 1, 6, tzinfo=UTC)
 GRID = Grid("gaussian", 16, 32)
-STATES = np.random.default_rng(1).normal(size=(1, 69, *GRID.shape)).astype("f4")
+STATES = plausible_states((1, 69, *GRID.shape))
 
 
 @pytest.fixture
