@@ -11,6 +11,7 @@ from lora_envar.configuration import check
 from lora_envar.replicates import expand, group
 from lora_envar.state import HEADLINE
 from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
+from lora_envar.verification.means import Means
 from lora_envar.verification.results import cost, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import compare
@@ -71,7 +72,6 @@ def test_pairs_are_of_the_same_seed():
         ),
         ["b"],
         200,
-        4,
         1,
     ).set_index("experiment")
     assert table.mean_difference["a"] == pytest.approx(-1.0)
@@ -104,18 +104,22 @@ def test_the_page_says_what_the_tables_say(tmp_path):
             "level": pd.array([level for _, level in names], dtype="Int64"),
             "mean_difference": -2.0,
             "percent": -4.0,
-            "ci_low": -3.0,
-            "ci_high": -1.0,
-            "p_value": [0.001] * 5 + [0.5] * 5,
+            "percent_low": -6.0,
+            "percent_high": -2.0,
+            "p_adjusted": [0.049] * 5 + [0.051] * 5,
             "n": 20,
+            "block_cycles": 4,
+            "blocks": 5.0,
             "seeds": 2,
         }
     )
     known = pd.DataFrame([[8, 0.91, 0.2, 0.1]], index=["a"], columns=ENSEMBLE_COLUMNS[2:])
     errors = pd.DataFrame({"a": 1.25, "b": 2.5}, index=list(HEADLINE))
-    text = page("Results", errors, pd.Series({"a": 20, "b": 30}), comparison, costs, ["About."], known)
+    means = Means(errors, 20, "2009-01-01T00", "2009-01-05T18")
+    text = page("Results", [means], comparison, costs, ["About."], known)
     assert text.count("**-4.0** (-6.0 to -2.0)") == 5 and text.count("| -4.0 (-6.0 to -2.0)") == 5
-    assert "| cycles | 20 | 30 |" in text
+    assert "Means over the 20 cycles that all columns have, 2009-01-01T00 to 2009-01-05T18." in text
+    assert "| 20 | 5 to 5 |" in text
     assert "| z500, m2 s-2 | 1.25 | 2.5 |" in text
     assert "| a | 0.0 | 3.0 | 0.0 | 3.0 | 20 |" in text
     assert "| a | 8 | 0.910 | 0.200 | 0.100 |" in text

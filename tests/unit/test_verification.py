@@ -9,7 +9,6 @@ from lora_envar.grid import Grid
 from lora_envar.state import channel_index
 from lora_envar.verification.gates import Gates
 from lora_envar.verification.score import COLUMNS, after_spin_up, channel_of, read_scores, score_all
-from lora_envar.verification.significance import block_means, compare
 
 GRID = Grid("gaussian", 16, 32)
 TIME = datetime(2009, 1, 1, tzinfo=UTC)
@@ -62,28 +61,6 @@ def test_scores_of_blocks_are_joined_by_experiment_kind_and_time(tmp_path):
         for block in range(2)
     ]
     assert list(keys.itertuples(index=False, name=None)) == expected
-
-
-def test_a_real_difference_is_found_with_sign_and_size():
-    result = compare(scores(-0.5), ["base"], 2000, 4, 1).iloc[0]
-    assert result.mean_difference == pytest.approx(-0.5, abs=0.05)
-    assert result.percent == pytest.approx(-5, abs=0.5)
-    assert result.ci_low < -0.5 < result.ci_high < 0, "the true difference lies in the interval"
-    assert (result.p_value < 0.002, result.n) == (True, 60)
-
-
-def test_no_difference_is_rejected_at_about_the_nominal_rate():
-    """Autocorrelated series (AR(1), 0.5) of no difference: a test that took them for independent rejects a quarter."""
-    random = np.random.default_rng(2)
-    rejected = 0
-    for _ in range(200):
-        noise = random.normal(size=121)
-        series = np.zeros(121)
-        for i in range(1, 121):
-            series[i] = 0.5 * series[i - 1] + noise[i]
-        means = block_means(series[1:], 8, 400, random)
-        rejected += (np.abs(means - series[1:].mean()) >= abs(series[1:].mean())).mean() < 0.05
-    assert rejected <= 24  # 5 % nominal; with 200 trials 12 % is beyond 4 standard deviations of it
 
 
 def test_the_spin_up_is_left_out_by_experiment():

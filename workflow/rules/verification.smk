@@ -252,6 +252,7 @@ rule write_results:
         title=config["verification"].get("title", "Results"),
         benchmarks="benchmarks",
         logs="logs",
+        references=config["verification"]["references"],
         experiments=[e for e in COMPARED if method_of(e).error_model],
         spin_up=spin_up_ends(),
     script:

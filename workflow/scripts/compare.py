@@ -13,7 +13,6 @@ with step(snakemake):
         after_spin_up(scores, snakemake.params.spin_up),
         snakemake.params.references,
         bootstrap["samples"],
-        bootstrap["block_cycles"],
         bootstrap["seed"],
     )
     with whole(snakemake.output[0]) as temporary:

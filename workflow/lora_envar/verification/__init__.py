@@ -1,4 +1,15 @@
 """Verification: scores, significance, gates, figures and the report."""
 
+#: level of significance of every table, for p-values adjusted for their number
+SIGNIFICANCE = 0.05
+
+#: in words, for every page with such a table
+SIGNIFICANCE_IN_WORDS = (
+    "Differences are those of mean RMSE over the cycles that both experiments have, in percent of the reference's, with "
+    "95 % intervals of the ratio of both means, resampled in circular blocks whose length is found from the data; they "
+    f"stand out where p, adjusted for the number of comparisons with that reference (Benjamini and Hochberg), is below "
+    f"{SIGNIFICANCE}."
+)
+
 #: length of the forecast that must keep its mean and variance, in hours
 ROLLOUT_HOURS = 240

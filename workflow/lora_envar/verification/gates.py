@@ -271,6 +271,7 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
     for name in [name for name in assimilating if methods[name] == "vae_var"]:
         for control in controls[:1]:
             for channel in GATED:
-                ratio = mean.loc[name, channel].analysis / mean.loc[control, channel].analysis
+                pair = table.loc[[(name, channel), (control, channel)], "analysis"].dropna(axis=1).mean(axis=1)
+                ratio = pair.iloc[0] / pair.iloc[1]
                 gates.add(name, f"close to {control}", f"{channel}, analysis RMSE ratio", ratio, high=1.1)
     return gates

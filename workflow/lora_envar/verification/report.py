@@ -10,13 +10,15 @@ import yaml
 from .. import __version__
 from ..files import whole
 from ..replicates import group, grouped
-from ..state import CHANNELS, HEADLINE
+from ..state import HEADLINE
 from ..tables import read_table
 from ..timeline import parse
-from . import costs
+from . import SIGNIFICANCE, SIGNIFICANCE_IN_WORDS, costs
 from .figures import error_curves
+from .means import forecast_errors, mean_errors, units_of
 from .observation_fit import shown
-from .score import after_spin_up, channel_of
+from .results import nothing_to_compare
+from .score import channel_of
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,6 @@ class Tables:
         return cls(first={group(name): time for name, time in first.items()}, fits=fits, **tables)
 
 
-def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> pd.DataFrame:
-    """Mean analysis RMSE of the headline channels by experiment, after the spin-up; replicates together."""
-    rows = grouped(after_spin_up(scores, first))
-    first = list(dict.fromkeys(map(group, first)))
-    rows = rows[(rows.kind == "analysis") & (rows.region == "global") & (rows.metric == "rmse")]
-    rows = rows.assign(channel=channel_of(rows))
-    wide = rows.pivot_table(index="channel", columns="experiment", values="value").reindex(HEADLINE)
-    wide = wide[[name for name in first if name in wide]]
-    units = {channel.name: channel.units for channel in CHANNELS}
-    wide.insert(0, "unit", [units[name] for name in wide.index])
-    return wide
-
-
 def _comparisons(tables: Tables) -> list[dict]:
     """Per pair of experiment and reference: one cell a headline channel."""
     table = tables.comparison.assign(channel=channel_of(tables.comparison))
@@ -64,31 +53,26 @@ def _comparisons(tables: Tables) -> list[dict]:
         cells = []
         for name in HEADLINE:
             row = by_channel.loc[name]
-            scale = row.percent / row.mean_difference if row.mean_difference else 0.0
-            significant = row.p_value < 0.05
-            verdict = ("better" if row.mean_difference < 0 else "worse") if significant else "equal"
+            verdict = ("better" if row.percent < 0 else "worse") if row.p_adjusted < SIGNIFICANCE else "equal"
             cells.append(
                 {
                     "percent": f"{row.percent:+.1f}",
-                    "interval": f"{row.ci_low * scale:+.1f} to {row.ci_high * scale:+.1f}",
-                    "p": f"{row.p_value:.3g}",
+                    "interval": f"{row.percent_low:+.1f} to {row.percent_high:+.1f}",
+                    "p": f"{row.p_adjusted:.3g}",
                     "verdict": verdict,
                 }
             )
-        pairs.append({"experiment": experiment, "reference": reference, "cells": cells, "n": int(rows.n.iloc[0])})
+        headline = by_channel.loc[list(HEADLINE)]
+        pairs.append(
+            {
+                "experiment": experiment,
+                "reference": reference,
+                "cells": cells,
+                "n": int(rows.n.iloc[0]),
+                "blocks": f"{headline.blocks.min():.0f} to {headline.blocks.max():.0f}",
+            }
+        )
     return pairs
-
-
-def _forecast_scores(tables: Tables) -> pd.DataFrame | None:
-    rows = tables.scores[
-        (tables.scores.kind == "forecast") & (tables.scores.region == "global") & (tables.scores.metric == "rmse")
-    ]
-    if rows.empty:
-        return None
-    rows = rows.assign(channel=channel_of(rows))
-    rows = rows[rows.channel.isin(["z500", "t850", "u500"])]
-    wide = rows.pivot_table(index=["channel", "lead_hours"], columns="experiment", values="value")
-    return wide[[name for name in tables.first if name in wide]].reset_index()
 
 
 def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[str, str], run_costs: pd.DataFrame):
@@ -108,9 +92,14 @@ def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[s
     html = _template().render(
         version=__version__,
         headline=HEADLINE,
-        errors=mean_errors(tables.scores, tables.first),
+        errors=[
+            (means, dict(zip(means.errors.index, units_of(means.errors.index), strict=True)))
+            for means in mean_errors(tables.scores, tables.first)
+        ],
+        about_comparisons=SIGNIFICANCE_IN_WORDS,
+        nothing=nothing_to_compare(config["verification"]["references"]),
         comparisons=_comparisons(tables),
-        forecasts=_forecast_scores(tables),
+        forecasts=forecast_errors(tables.scores, list(tables.first), ["z500", "t850", "u500"]),
         forecast_model=tables.forecast.pivot(index="variable", columns="lead_hours").reindex(HEADLINE),
         leads=sorted(tables.forecast.lead_hours.unique()),
         gates=gates,

@@ -6,9 +6,11 @@ import pandas as pd
 
 from ..observations.table import attribute
 from ..replicates import group, grouped
-from ..state import CHANNELS, HEADLINE
+from ..state import HEADLINE
 from ..tables import read_table
+from . import SIGNIFICANCE
 from .costs import job_seconds
+from .means import Means, common_times, units_of
 from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
@@ -44,17 +46,21 @@ def cost(experiments: list[str], observation_files: list[str], benchmarks: Path)
 
 
 def ensembles(files: list[str], spin_up: dict[str, str]) -> pd.DataFrame:
-    """Means over the cycles after the spin-up of tables of `ensemble.diagnose`, a row a group of experiments."""
+    """Means of tables of `ensemble.diagnose` over the common cycles after the spin-up, a row a group of experiments.
+
+    Experiments without a cycle in common with the first are left out.
+    """
     if not files:
         return pd.DataFrame()
-    table = after_spin_up(pd.concat(map(read_table, files), ignore_index=True), spin_up)
-    return grouped(table).groupby("experiment", sort=False).mean(numeric_only=True).drop(columns="seed")
+    table = grouped(after_spin_up(pd.concat(map(read_table, files), ignore_index=True), spin_up))
+    names, times = common_times(table)[0]
+    table = table[table.experiment.isin(names) & table.valid_time.isin(times)]
+    return table.groupby("experiment", sort=False).mean(numeric_only=True).drop(columns="seed")
 
 
 def page(
     title: str,
-    errors: pd.DataFrame,
-    cycles: pd.Series,
+    errors: list[Means],
     comparison: pd.DataFrame,
     costs: pd.DataFrame,
     about: list[str],
@@ -64,10 +70,8 @@ def page(
 
     Parameters
     ----------
-    errors : DataFrame
-        Analysis RMSE, a row per headline channel and a column per group of experiments.
-    cycles : Series
-        How many cycles these are the means of, by group.
+    errors : list of Means
+        Analysis RMSE, see `means.mean_errors`.
     comparison : DataFrame
         As of `significance.compare`.
     costs : DataFrame
@@ -77,20 +81,27 @@ def page(
     diagnosed : DataFrame
         As of `ensembles`; empty where there are none.
     """
-    units = {channel.name: channel.units for channel in CHANNELS}
-    parts = [f"# {title}", " ".join(about), "## Analysis RMSE"]
-    columns = list(errors)
-    rows = [[f"{name}, {units[name]}", *(f"{errors.loc[name, column]:.3g}" for column in columns)] for name in HEADLINE]
-    rows.append(["cycles", *(str(cycles[column]) for column in columns)])
-    parts.append(_table(["", *columns], rows))
+    parts = [f"# {title}", " ".join(about)]
+    for means in errors:
+        parts.append("## Analysis RMSE")
+        parts.append(f"Means over the {means.cycles} cycles that all columns have, {means.first} to {means.last}.")
+        columns = list(means.errors)
+        units = units_of(HEADLINE)
+        rows = [
+            [f"{name}, {unit}", *(f"{means.errors.loc[name, column]:.3g}" for column in columns)]
+            for name, unit in zip(HEADLINE, units, strict=True)
+        ]
+        parts.append(_table(["", *columns], rows))
     table = comparison.assign(channel=channel_of(comparison))
     for reference, pairs in table.groupby("reference", sort=False):
         parts.append(f"## Against {reference}, %")
         rows = []
         for experiment, cells in pairs.groupby("experiment", sort=False):
-            by_channel = cells.set_index("channel")
-            rows.append([experiment, *(_cell(by_channel.loc[name]) for name in HEADLINE), str(int(cells.n.iloc[0]))])
-        parts.append(_table(["", *HEADLINE, "cycles"], rows))
+            by_channel = cells.set_index("channel").loc[list(HEADLINE)]
+            blocks = f"{by_channel.blocks.min():.0f} to {by_channel.blocks.max():.0f}"
+            values = [_cell(by_channel.loc[name]) for name in HEADLINE]
+            rows.append([experiment, *values, str(int(cells.n.iloc[0])), blocks])
+        parts.append(_table(["", *HEADLINE, "cycles", "blocks"], rows))
     parts.append("## Cost of a cycle")
     names = {"tuning": "tuning, s", "analysis": "analysis, s", "forecast": "forecasts, s"}
     rows = [
@@ -117,12 +128,18 @@ def table_sections(tables: list[tuple[str, str, list[str], list[list[str]]]]) ->
     return "".join(f"\n## {title}\n\n{about}\n\n{_table(headers, rows)}\n" for title, about, headers, rows in tables)
 
 
+def nothing_to_compare(references: list[str]) -> str:
+    """Why a table of comparisons may be empty, for pages that have none."""
+    if not references:
+        return "Nothing is compared: verification.references is empty."
+    return f"Nothing is compared: no experiment has two scored cycles in common with {', '.join(references)}."
+
+
 def _cell(row) -> str:
-    """Percent with its 95 % interval; bold where p < 0.01."""
-    scale = row.percent / row.mean_difference if row.mean_difference else 0.0
-    low, high = row.ci_low * scale, row.ci_high * scale
+    """Percent with its 95 % interval, bold where it is significant."""
     percent = f"{row.percent:+.1f}"
-    return f"{f'**{percent}**' if row.p_value < 0.01 else percent} ({low:+.1f} to {high:+.1f})"
+    shown = f"**{percent}**" if row.p_adjusted < SIGNIFICANCE else percent
+    return f"{shown} ({row.percent_low:+.1f} to {row.percent_high:+.1f})"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

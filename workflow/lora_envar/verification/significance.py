@@ -1,42 +1,107 @@
-"""Whether one experiment is better than another: paired differences of scores, with a moving-block bootstrap.
+"""Whether one experiment is better than another: ratios of mean scores over common cycles, with their uncertainty.
 
-Scores of neighbouring cycles are correlated, so blocks of consecutive cycles are drawn, on a circle (Politis and Romano
-1992). p is two-sided, from the bootstrap distribution moved to a zero mean, as (1 + count) / (1 + samples).
+The ratio of both means is resampled, numerator and denominator together (see `resampling`), and its logarithm is what
+intervals and p-values are of: an error cannot fall by more than 100 %. p is two-sided, (1 + count) / (1 + samples).
+Where many are looked at, some are small by chance: p-values of a table are adjusted for their number (Benjamini and
+Hochberg 1995).
 """
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from ..replicates import grouped
+from ..state import HEADLINE
+from .resampling import blocks_for, resampling_weights
 from .score import channel_of
 
+COLUMNS = (
+    "experiment",
+    "reference",
+    "variable",
+    "level",
+    "metric",
+    "mean_difference",
+    "ci_low",
+    "ci_high",
+    "percent",
+    "percent_low",
+    "percent_high",
+    "p_value",
+    "p_adjusted",
+    "n",
+    "block_cycles",
+    "blocks",
+    "seeds",
+)
 
-def block_means(differences: np.ndarray, block: int, samples: int, random: np.random.Generator) -> np.ndarray:
-    """Means of resampled series, shape (samples, ...), of differences of shape (times, ...)."""
-    size = len(differences)
-    block = min(block, size)
-    starts = random.integers(size, size=(samples, -(-size // block)))
-    rows = (starts[..., None] + np.arange(block)).reshape(samples, -1)[:, :size] % size
-    return np.stack([differences[row].mean(axis=0) for row in rows])
+
+def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: int) -> pd.DataFrame:
+    """Compare the means of paired series of positive scores.
+
+    Parameters
+    ----------
+    first, second : (cycles, series) arrays
+        Scores of the same cycles, in order.
+    samples : int
+        Of the bootstrap.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        A row a series: mean_difference with ci_low and ci_high, percent (100 times the ratio of means less 1) with
+        percent_low and percent_high, both 95 %, p_value, n, block_cycles, and blocks, how many of these n holds.
+    """
+    size = len(first)
+    means = first.mean(axis=0), second.mean(axis=0)
+    ratio = np.log(means[0] / means[1])
+    blocks = blocks_for(first / means[0] - second / means[1])
+    ratios = np.empty((samples, first.shape[1]))
+    differences = np.empty_like(ratios)
+    for length in np.unique(blocks.length):
+        weights = resampling_weights(size, length, samples, np.random.default_rng([seed, size, length]))
+        chosen = blocks.length == length
+        drawn = weights @ first[:, chosen], weights @ second[:, chosen]
+        ratios[:, chosen] = np.log(drawn[0] / drawn[1])
+        differences[:, chosen] = drawn[0] - drawn[1]
+    ratios = blocks.widening * (ratios - ratio)
+    difference = means[0] - means[1]
+    spread = np.quantile(blocks.widening * (differences - difference), [0.025, 0.975], axis=0)
+    low, high = np.quantile(ratios, [0.025, 0.975], axis=0)
+    beyond = (np.abs(ratios) >= np.abs(ratio)).sum(axis=0)
+    return pd.DataFrame(
+        {
+            "mean_difference": difference,
+            "ci_low": difference + spread[0],
+            "ci_high": difference + spread[1],
+            "percent": 100.0 * np.expm1(ratio),
+            "percent_low": 100.0 * np.expm1(ratio + low),
+            "percent_high": 100.0 * np.expm1(ratio + high),
+            "p_value": (1 + beyond) / (1 + samples),
+            "n": size,
+            "block_cycles": blocks.length,
+            "blocks": size / blocks.length,
+        }
+    )
 
 
-def compare(scores: pd.DataFrame, references: list[str], samples: int, block: int, seed: int) -> pd.DataFrame:
-    """Compare the analysis RMSE of every experiment with that of every reference.
+def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int) -> pd.DataFrame:
+    """Compare the analysis RMSE of every experiment with that of every reference, over the cycles that both have.
 
-    Replicates are paired by their seed, and their differences averaged cycle by cycle: what is resampled is time.
+    Replicates are paired by their seed, and averaged cycle by cycle: what is resampled is time.
 
     Parameters
     ----------
     scores : DataFrame
         With the columns of `score.COLUMNS`; only cycles to be compared, global RMSE of analyses is used.
-    block : int
-        Length of the blocks in cycles.
 
     Returns
     -------
     DataFrame
-        experiment, reference, variable, level, metric, mean_difference (experiment minus reference), percent (of the
-        reference's mean), ci_low and ci_high (95 % of the mean difference), p_value, n (cycles), seeds.
+        With the columns `COLUMNS`, see `compare_series`. p_adjusted is over all experiments and the headline channels
+        against one reference, and apart from these over all other channels. There are no rows where no pair has two
+        common cycles.
     """
     chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
     chosen = grouped(chosen).assign(channel=channel_of(chosen))
@@ -48,34 +113,21 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, block: in
             if reference == experiment or reference not in wide:
                 continue
             pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
-            if pair.empty:
-                continue
             seeds = pair.index.unique("seed").size
             pair = pair.groupby("valid_time").mean()
-            first, second = pair["a"][channels.index].to_numpy(), pair["b"][channels.index].to_numpy()
-            difference = first - second
-            mean = difference.mean(axis=0)
-            resampled = block_means(difference, block, samples, np.random.default_rng([seed, len(difference)]))
-            low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-            beyond = (np.abs(resampled - mean) >= np.abs(mean)).sum(axis=0)
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "experiment": experiment,
-                        "reference": reference,
-                        "variable": channels.variable.values,
-                        "level": channels.level.values,
-                        "metric": "rmse",
-                        "mean_difference": mean,
-                        "percent": 100.0 * mean / second.mean(axis=0),
-                        "ci_low": low,
-                        "ci_high": high,
-                        "p_value": (1 + beyond) / (1 + samples),
-                        "n": len(difference),
-                        "seeds": seeds,
-                    }
-                )
-            )
+            if len(pair) < 2:
+                continue
+            first, second = (pair[side][channels.index].to_numpy() for side in "ab")
+            table = compare_series(first, second, samples, seed)
+            about = {"experiment": experiment, "reference": reference, "metric": "rmse", "seeds": seeds}
+            tables.append(table.assign(**about, variable=channels.variable.values, level=channels.level.values))
     if not tables:
-        raise ValueError("there is no pair of experiment and reference with common cycles (verification.references)")
-    return pd.concat(tables, ignore_index=True)
+        return pd.DataFrame(columns=COLUMNS)
+    return _adjusted(pd.concat(tables, ignore_index=True))[list(COLUMNS)]
+
+
+def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """With the column p_adjusted."""
+    family = [table.reference, channel_of(table).isin(HEADLINE)]
+    adjusted = table.groupby(family, sort=False).p_value.transform(lambda p: false_discovery_control(p, method="bh"))
+    return table.assign(p_adjusted=adjusted)
