@@ -72,12 +72,8 @@ def complaints(path) -> tuple[list[str], dict]:
     return found, faults
 
 
-LACKING = pytest.mark.xfail(reason="archive/packed.py gives its variables no names and its time no standard_name")
-KINDS = [pytest.param(kind, marks=LACKING) if kind == "packed" else kind for kind in WRITERS]
-
-
 @pytest.mark.filterwarnings("ignore:The ioos_sos checker is deprecated")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", list(WRITERS))
 def test_the_checker_finds_nothing_of_high_priority(kind, offline, tmp_path):
     WRITERS[kind](tmp_path / "file.nc")
     found, faults = complaints(tmp_path / "file.nc")

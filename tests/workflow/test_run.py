@@ -144,6 +144,15 @@ def test_files_say_what_they_are(finished):
         assert dataset["geopotential"].units == "m2 s-2"
         assert dataset["level"].units == "hPa"
         assert json.loads(dataset.grid) == ["gaussian", 16, 32]
+        assert dataset.experiment == "3dvar"
+    files = sorted((finished.folder / "results").rglob("*.nc"))
+    assert len(files) > 100
+    for path in files:
+        with netCDF4.Dataset(path) as dataset:
+            said = dataset.ncattrs()
+            assert {"title", "Conventions", "source", "configuration_digest"} <= set(said), path
+            assert "history" not in said
+            assert len(dataset.configuration_digest) == 12
 
 
 def test_snakemake_s_own_report_says_what_the_run_was(finished):

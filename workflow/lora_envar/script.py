@@ -110,6 +110,29 @@ def _clocked_imports():
         builtins.__import__ = plain
 
 
+def described(job) -> dict:
+    """What the attributes of a step's files say of how they came about: experiment, seed, digest of the configuration.
+
+    The digest is that of all that the step gets of the configuration, so that a changed key changes the files that
+    depend on it and no others. The seed is that of a replicate, or of a network; an experiment's own seed stands where
+    it has an influence, in the adapters.
+
+    Parameters
+    ----------
+    job : snakemake.script.Snakemake
+        The object that Snakemake gives to scripts.
+    """
+    import hashlib
+    import json
+
+    from . import replicates
+
+    settings = json.dumps(dict(job.params.items()), sort_keys=True, default=str)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:12]
+    name = job.wildcards.get("experiment") or job.wildcards.get("first", "").partition("/")[0]
+    return {**replicates.described(name or None), "configuration_digest": digest}
+
+
 def device() -> str:
     """``cuda`` where there is a GPU, else ``cpu``."""
     import torch

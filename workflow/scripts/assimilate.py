@@ -1,6 +1,6 @@
 """Rule assimilate: one analysis from the background, the observations and the method's error model."""
 
-from lora_envar.script import device, step
+from lora_envar.script import described, device, step
 
 with step(snakemake):
     from lora_envar.analysis.assimilate import assimilate
@@ -12,7 +12,6 @@ with step(snakemake):
     from lora_envar.observations.quality import DepartureChecks
     from lora_envar.observations.table import read_observations, write_observations
     from lora_envar.observations.window import Window, read_model_error
-    from lora_envar.replicates import described
     from lora_envar.state_file import StateFile, read_per_channel, write_states
     from lora_envar.timeline import hours_since_1970, parse
 
@@ -44,7 +43,7 @@ with step(snakemake):
         device=device(),
         checks=checks,
     )
-    about = described(snakemake.wildcards.experiment)
+    about = described(snakemake)
     title = {"title": f"Analysis of {time:%Y-%m-%dT%H} UTC"}
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)
     write_observations(snakemake.output.observations, result.observations, about | result.attributes())

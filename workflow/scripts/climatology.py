@@ -1,6 +1,6 @@
 """Rule climatology: mean and standard deviation of the archive over the NMC period."""
 
-from lora_envar.script import step
+from lora_envar.script import described, step
 
 with step(snakemake):
     from lora_envar.archive.prepare import climatology
@@ -15,6 +15,7 @@ with step(snakemake):
         result.mean[None],
         times[:1],
         archive.grid,
-        {"title": f"Climatology of {len(times)} states, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"},
+        {"title": f"Climatology of {len(times)} states, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"}
+        | described(snakemake),
         {"anomaly_standard_deviation": result.deviation},
     )

@@ -1,6 +1,6 @@
 """Rule decode_prepbufr: the reports of a PrepBUFR file as data of the state's variables."""
 
-from lora_envar.script import step
+from lora_envar.script import described, step
 
 with step(snakemake):
     from lora_envar.observations.reports import decode
@@ -16,5 +16,5 @@ with step(snakemake):
         network["reported_errors"],
         cycle=parse(snakemake.wildcards.time),
     )
-    about = {"title": f"Reports of the PrepBUFR file of {snakemake.wildcards.time}"}
+    about = {"title": f"Reports of the PrepBUFR file of {snakemake.wildcards.time}"} | described(snakemake)
     write_observations(snakemake.output[0], table, about)

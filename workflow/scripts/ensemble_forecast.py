@@ -1,13 +1,12 @@
 """Rules ensemble_forecast, background_forecast, reanalysis_forecast: the next background, longer leads as members."""
 
-from lora_envar.script import device, step
+from lora_envar.script import described, device, step
 
 with step(snakemake):
     import torch
     from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import forecast, load_model
     from lora_envar.grid import Grid, regridder
-    from lora_envar.replicates import described
     from lora_envar.state_file import StateFile, write_states
     from lora_envar.timeline import parse, shift
 
@@ -22,7 +21,7 @@ with step(snakemake):
     states = torch.cat(states[hours // model.step_hours - 1 :: hours // model.step_hours])
     valid = [parse(shift(start, hours * (lag + 1))) for lag in range(count)]
     # forecasts from the reanalysis are of no experiment
-    about = described(snakemake.wildcards.get("experiment"))
+    about = described(snakemake)
     if "background" in snakemake.output.keys():
         background = states[:1].cpu().numpy()
         write_states(snakemake.output.background, background, valid[:1], analysis.grid, about, start=parse(start))

@@ -1,11 +1,10 @@
 """Rule first_guess: the first background, a forecast from the reanalysis."""
 
-from lora_envar.script import device, step
+from lora_envar.script import described, device, step
 
 with step(snakemake):
     import torch
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.replicates import described
     from lora_envar.state_file import Archive, write_states
     from lora_envar.timeline import parse, shift
 
@@ -20,5 +19,5 @@ with step(snakemake):
     last = forecast(model, state[None], lead, previous, [parse(start)])[-1]
     valid = parse(shift(start, lead))
     title = f"First background, of {valid:%Y-%m-%dT%H} UTC, a forecast from the reanalysis"
-    about = {"title": title, **described(snakemake.wildcards.first.split("/")[0])}
+    about = {"title": title, **described(snakemake)}
     write_states(snakemake.output[0], last.cpu().numpy(), [valid], archive.grid, about, start=parse(start))

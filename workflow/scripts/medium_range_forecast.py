@@ -1,12 +1,11 @@
 """Rule medium_range_forecast: the configured lead times of a forecast from an analysis."""
 
-from lora_envar.script import device, step
+from lora_envar.script import described, device, step
 
 with step(snakemake):
     import torch
     from lora_envar.background.ensemble import read_members
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.replicates import described
     from lora_envar.state_file import StateFile, write_forecast
     from lora_envar.timeline import name, parse, shift
 
@@ -18,5 +17,5 @@ with step(snakemake):
     previous = read_members(snakemake.input.before, before, [], device())
     states = forecast(model, state, leads[-1], previous, analysis.times)
     chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
-    about = described(snakemake.wildcards.experiment)
+    about = described(snakemake)
     write_forecast(snakemake.output[0], chosen.cpu().numpy(), analysis.times[0], leads, analysis.grid, about)

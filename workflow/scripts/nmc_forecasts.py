@@ -1,6 +1,6 @@
 """Rule nmc_forecasts: forecast errors of one block of start times, on the error grid."""
 
-from lora_envar.script import device, step
+from lora_envar.script import described, device, step
 
 with step(snakemake):
     import torch
@@ -32,4 +32,4 @@ with step(snakemake):
         snakemake.params.tau_hours,
         regridder(model.grid, error_grid, device=device()),
     )
-    write_samples(snakemake.output[0], [(hours, differences.cpu().numpy())], error_grid)
+    write_samples(snakemake.output[0], [(hours, differences.cpu().numpy())], error_grid, described(snakemake))

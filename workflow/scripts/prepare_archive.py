@@ -1,6 +1,6 @@
 """Rule prepare_archive: a downloaded block as 69-channel states on the configured grid."""
 
-from lora_envar.script import step
+from lora_envar.script import described, step
 
 with step(snakemake):
     from lora_envar.archive.prepare import prepare
@@ -11,5 +11,5 @@ with step(snakemake):
     times, states = prepare(
         snakemake.input[0], grid, snakemake.params.grid.get("truncation"), tuple(snakemake.params.derive)
     )
-    about = {"title": f"Archive of states, block {snakemake.wildcards.block}"}
+    about = {"title": f"Archive of states, block {snakemake.wildcards.block}"} | described(snakemake)
     write_states(snakemake.output[0], states, times, grid, about, compressed=True)

@@ -1,6 +1,6 @@
 """Rule select_observations: the data of one day's analysis times, quality-controlled, thinned, and in part withheld."""
 
-from lora_envar.script import step
+from lora_envar.script import described, step
 
 with step(snakemake):
     from lora_envar.observations.quality import QualitySettings, select, summary
@@ -15,5 +15,5 @@ with step(snakemake):
     table = at_times(decoded, times, network["half_window_hours"])
     table = select(table, QualitySettings(seed=network["seed"], **network["quality"]))
     print(summary(table, outside), flush=True)
-    about = {"title": f"Checked reports of {snakemake.wildcards.day}", "seed": network["seed"]}
+    about = {"title": f"Checked reports of {snakemake.wildcards.day}", "seed": network["seed"]} | described(snakemake)
     write_observations(snakemake.output[0], table, about)

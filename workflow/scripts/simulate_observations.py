@@ -1,6 +1,6 @@
 """Rule simulate_observations: a simulated network's observations of one day's analysis times."""
 
-from lora_envar.script import step
+from lora_envar.script import described, step
 
 with step(snakemake):
     from lora_envar.observations.simulate import draw_columns, simulate
@@ -21,5 +21,7 @@ with step(snakemake):
         network["noise"],
         network["seed"],
     )
-    about = {"title": f"Simulated observations of {snakemake.wildcards.day}", "seed": network["seed"]}
+    about = {"title": f"Simulated observations of {snakemake.wildcards.day}", "seed": network["seed"]} | described(
+        snakemake
+    )
     write_observations(snakemake.output[0], table, about)

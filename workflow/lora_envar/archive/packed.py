@@ -10,12 +10,14 @@ import torch
 
 from ..files import whole
 from ..grid import Grid, SphericalHarmonics
+from ..netcdf import CHANNEL_NAMES, coordinate, provenance, write_channel_names
 from ..state import NAMES
 from .folder import kind_of
 from .valid_times import whole_hours
 
 STEP = 0.02
 EPOCH = np.datetime64("1970-01-01", "h")
+_DEFLATED = {"compression": "zlib", "complevel": 9}
 
 
 def write_coefficients(path, times, coefficients, packed: bool = False, attributes: dict | None = None):
@@ -29,16 +31,24 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
     whole_hours(times, str(path))
     values = coefficients.numpy()
     with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        dataset.setncatts(attributes or {})
-        for name, size in zip(("time", "channel", "coefficient"), values.shape, strict=True):
+        kind = "packed" if packed else "exact"
+        title = f"States as spherical-harmonic coefficients, {kind}"
+        dataset.setncatts(provenance(**({"title": title} | (attributes or {}))))
+        for name, size in zip(("channel", "coefficient"), values.shape[1:], strict=True):
             dataset.createDimension(name, size)
-        time = dataset.createVariable("time", "i8", ("time",))
-        time.setncatts({"units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"})
-        time[:] = (times.astype("datetime64[h]") - EPOCH).astype(np.int64)
-        dataset.createVariable("channel", str, ("channel",))[:] = np.array(NAMES, dtype=object)
+        coordinate(
+            dataset,
+            "time",
+            (times.astype("datetime64[h]") - EPOCH).astype(np.int64),
+            "i8",
+            units="hours since 1970-01-01",
+            calendar="proleptic_gregorian",
+            standard_name="time",
+        )
+        write_channel_names(dataset)
         dimensions = ("time", "channel", "coefficient")
         if not packed:
-            dataset.createVariable("coefficients", "f4", dimensions)[:] = values
+            _variable(dataset, "coefficients", "f4", dimensions, values, "coefficients in the units of the channel")
             return
         degree = _degree(values.shape[-1])
         mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -46,19 +56,21 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
         per_degree = np.stack([variance[:, degree == wave].mean(axis=-1) for wave in range(degree.max() + 1)], axis=-1)
         step = (STEP * np.sqrt(per_degree) + 1e-30).astype(np.float32)
         dataset.createDimension("total_wavenumber", step.shape[-1])
-        dataset.createVariable("mean", "f4", dimensions[1:], compression="zlib", complevel=9)[:] = mean
-        dataset.createVariable("step", "f4", ("channel", "total_wavenumber"))[:] = step
+        _variable(dataset, "mean", "f4", dimensions[1:], mean, "mean of the coefficients over time", **_DEFLATED)
+        _variable(dataset, "step", "f4", ("channel", "total_wavenumber"), step, "by what packed numbers are multiplied")
         # one byte plane where anomalies stay within 2.5 standard deviations, which shuffling separates from the other
-        packed_variable = dataset.createVariable(
-            "packed",
-            "i2",
-            dimensions,
-            compression="zlib",
-            complevel=9,
-            shuffle=True,
-            chunksizes=(40, *values.shape[1:]),
+        whole_numbers = np.rint((values - mean) / step[:, degree]).astype(np.int16)
+        chunks = (min(40, len(values)), *values.shape[1:])
+        about = "coefficients less their mean, in steps"
+        _variable(
+            dataset, "packed", "i2", dimensions, whole_numbers, about, shuffle=True, chunksizes=chunks, **_DEFLATED
         )
-        packed_variable[:] = np.rint((values - mean) / step[:, degree]).astype(np.int16)
+
+
+def _variable(dataset, name, kind, dimensions, values, long_name, **options):
+    variable = dataset.createVariable(name, kind, dimensions, **options)
+    variable.long_name = long_name
+    variable[:] = values
 
 
 def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
@@ -84,7 +96,8 @@ def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
 def _read(path) -> tuple[np.ndarray, torch.Tensor]:
     with netCDF4.Dataset(path) as dataset:
         dataset.set_auto_mask(False)
-        names = tuple(dataset["channel"][:])
+        # files that ship have the names in a variable of the dimension's own name
+        names = tuple(dataset[CHANNEL_NAMES if CHANNEL_NAMES in dataset.variables else "channel"][:])
         if names != NAMES:
             raise ValueError(f"{path}: its channels are not the 69 of the state; remake the file")
         times = EPOCH + dataset["time"][:].astype("timedelta64[h]")

@@ -16,6 +16,7 @@ import xarray as xr
 
 from ..files import whole
 from ..grid import SphericalHarmonics
+from ..netcdf import provenance
 from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from ..state_file import write_states
 from .completeness import IncompleteError, refuse_incomplete
@@ -214,6 +215,8 @@ def _write(dataset: xr.Dataset, destination, source: str, options: Options, want
     if len(absent):
         # before anything is written
         _refuse_incomplete(dataset, source, options, wanted, notes)
+    title = {"title": f"States as the source has them, of {source}"}
+    dataset = dataset.assign_attrs(provenance(**title))
     with whole(destination) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4")
         # what was read is read again from the disk: it may be too much to hold
