@@ -5,6 +5,7 @@ Which they are, which of them are missing, and what is in them.
 Pure Python and quick to import: Snakemake reads it whenever it starts.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -84,7 +85,8 @@ def digest(path: str) -> str | None:
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     known[os.path.abspath(path)] = [*stamp, found]
-    with whole(DIGESTS) as temporary:
+    # several processes may write at once, or none may: what is not kept is computed again
+    with contextlib.suppress(OSError), whole(DIGESTS) as temporary:
         temporary.write_text(json.dumps(known, indent=0, sort_keys=True))
     return found
 
