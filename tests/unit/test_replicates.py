@@ -116,7 +116,7 @@ def test_the_page_says_what_the_tables_say(tmp_path):
     known = pd.DataFrame([[8, 0.91, 0.2, 0.1]], index=["a"], columns=ENSEMBLE_COLUMNS[2:])
     errors = pd.DataFrame({"a": 1.25, "b": 2.5}, index=list(HEADLINE))
     means = Means(errors, 20, "2009-01-01T00", "2009-01-05T18")
-    text = page("Results", [means], comparison, costs, ["About."], known)
+    text = page("Results", [means], comparison, costs, ["About."], [Means(known, 20, "2009-01-01T00", "2009-01-05T18")])
     assert text.count("**-4.0** (-6.0 to -2.0)") == 5 and text.count("| -4.0 (-6.0 to -2.0)") == 5
     assert "Means over the 20 cycles that all columns have, 2009-01-01T00 to 2009-01-05T18." in text
     assert "| 20 | 5 to 5 |" in text

@@ -157,7 +157,7 @@ def test_without_a_pair_there_is_a_page_that_says_so(references):
     assert compared.empty
     means = mean_errors(table, {"early": "20090101T00", "late": "20090101T00"})
     costs = pd.DataFrame(columns=["evaluations", "tuning", "analysis", "forecast"])
-    text = page("Title", means, compared, costs, [nothing_to_compare(references)], pd.DataFrame())
+    text = page("Title", means, compared, costs, [nothing_to_compare(references)], [])
     assert "Nothing is compared" in text
     assert text.count("## Analysis RMSE") == 2
     assert "## Against" not in text

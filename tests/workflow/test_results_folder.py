@@ -26,14 +26,11 @@ ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observat
 #: changed key -> its new value, and the rules that must run again
 TABLE = {
     "archive.derive": (["msl"], ARCHIVE),
-    # of the cycles those of the 27th lie in the block of the archive that becomes longer
+    # of the cycles only those of the 27th, of the longest experiments, lie in the block that becomes longer
     "archive.end": (
         "2009-03-13T00",
-        {"download_era5", "prepare_archive", "simulate_observations", "first_guess", "reanalysis_forecast"}
-        | REPORTS
-        | CYCLES
-        | FITS
-        | {"model_gates"},
+        {"download_era5", "prepare_archive", "simulate_observations", "model_gates", "finetune_lora", "draw_maps"}
+        | ENSEMBLE,
     ),
     "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations"}),
     "nmc.tau_hours": (12, TRAINING_SET),

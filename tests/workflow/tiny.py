@@ -80,6 +80,9 @@ def tiny_configuration(folder) -> dict:
         "hybrid": {**short, "method": "hybrid", "ensemble": 2},
         "single_step": {**lora, "background": "single_step"},
     }
+    # one set of values for all, so that methods differ by what they are
+    for method in ("vae_var", "lora_envar"):
+        config["methods"][method] |= {"background_weight": 2.0, "residual_amplitude": 2.0}
     for method in ("lora_envar", "full_finetuning", "hybrid"):
         config["methods"][method]["minimum_members"] = 2
     last_cycle = {"lora_envar": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}

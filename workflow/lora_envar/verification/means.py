@@ -11,14 +11,14 @@ from .score import after_spin_up, channel_of
 
 @dataclass(frozen=True)
 class Means:
-    """A table of mean analysis RMSE.
+    """A table of means over common cycles.
 
     Attributes
     ----------
     errors : DataFrame
-        A row per headline channel, a column per experiment; replicates together.
+        Of `mean_errors`, a row per headline channel, a column per experiment; replicates together.
     cycles : int
-        How many cycles all the columns are the means of.
+        How many cycles all of it are the means of.
     first, last : str
         The first of them, and the last.
     """

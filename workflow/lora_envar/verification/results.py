@@ -45,17 +45,17 @@ def cost(experiments: list[str], observation_files: list[str], benchmarks: Path)
     return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
 
 
-def ensembles(files: list[str], spin_up: dict[str, str]) -> pd.DataFrame:
-    """Means of tables of `ensemble.diagnose` over the common cycles after the spin-up, a row a group of experiments.
-
-    Experiments without a cycle in common with the first are left out.
-    """
+def ensembles(files: list[str], spin_up: dict[str, str]) -> list[Means]:
+    """Means of tables of `ensemble.diagnose` after the spin-up, a table a group of experiments with common cycles."""
     if not files:
-        return pd.DataFrame()
-    table = grouped(after_spin_up(pd.concat(map(read_table, files), ignore_index=True), spin_up))
-    names, times = common_times(table)[0]
-    table = table[table.experiment.isin(names) & table.valid_time.isin(times)]
-    return table.groupby("experiment", sort=False).mean(numeric_only=True).drop(columns="seed")
+        return []
+    rows = grouped(after_spin_up(pd.concat(map(read_table, files), ignore_index=True), spin_up))
+    tables = []
+    for names, times in common_times(rows):
+        common = rows[rows.experiment.isin(names) & rows.valid_time.isin(times)]
+        means = common.groupby("experiment", sort=False).mean(numeric_only=True).drop(columns="seed")
+        tables.append(Means(means, len(times), min(times), max(times)))
+    return tables
 
 
 def page(
@@ -64,7 +64,7 @@ def page(
     comparison: pd.DataFrame,
     costs: pd.DataFrame,
     about: list[str],
-    diagnosed: pd.DataFrame,
+    diagnosed: list[Means],
 ) -> str:
     """The page.
 
@@ -78,8 +78,8 @@ def page(
         As of `cost`.
     about : list of str
         Sentences on what was compared.
-    diagnosed : DataFrame
-        As of `ensembles`; empty where there are none.
+    diagnosed : list of Means
+        As of `ensembles`.
     """
     parts = [f"# {title}", " ".join(about)]
     for means in errors:
@@ -109,15 +109,17 @@ def page(
         for name, row in costs.iterrows()
     ]
     parts.append(_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
-    if len(diagnosed):
+    if diagnosed:
         parts.append("## What the ensembles know of the background's error")
         parts.append(
             "Spread over the error of the mean, and the share of the background error's mean square, all channels, "
             "that the members' perturbations span: members of the day, and of another day."
         )
+    for means in diagnosed:
+        parts.append(f"Means over the {means.cycles} cycles that all rows have, {means.first} to {means.last}.")
         names = ("spread_over_error", "share", "share_of_other_days")
         rows = [
-            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in names)] for name, row in diagnosed.iterrows()
+            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in names)] for name, row in means.errors.iterrows()
         ]
         parts.append(_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
     return "\n\n".join(parts) + "\n"
