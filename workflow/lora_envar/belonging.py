@@ -48,16 +48,28 @@ def configuration_digest(config: dict) -> str:
 
 
 def record(config: dict):
-    """Write which configuration the folder's results belong to from now on."""
+    """Write which configuration the folder's results belong to from now on, unless that is written already.
+
+    Raises
+    ------
+    OtherExperimentError
+        If it cannot be written.
+    """
     contents = {
         "version": __version__,
         "configuration_digest": configuration_digest(config),
         "files": {key: digest(path) for key, path in named_files(config)},
         "configuration": config,
     }
-    text = json.loads(json.dumps(contents, default=str))  # plain mappings, as YAML wants them
-    with whole(RECORD) as temporary:
-        temporary.write_text(yaml.safe_dump(text, sort_keys=False, width=110))
+    plain = json.loads(json.dumps(contents, default=str))  # plain mappings, as YAML wants them
+    text = yaml.safe_dump(plain, sort_keys=False, width=110)
+    try:
+        if RECORD.exists() and RECORD.read_text() == text:
+            return
+        with whole(RECORD) as temporary:
+            temporary.write_text(text)
+    except OSError as error:
+        raise OtherExperimentError(f"{RECORD}: cannot be written ({error}); nothing is started") from None
 
 
 def refuse_another(config: dict):

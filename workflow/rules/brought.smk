@@ -14,7 +14,10 @@ if MISSING and workflow.is_main_process:
 
 onstart:
     refuse_without_files(workflow.dag.needrun_jobs())
-    record(config)
+    try:
+        record(config)
+    except OtherExperimentError as error:
+        refuse(str(error))
 
 
 def refuse_without_files(jobs):
