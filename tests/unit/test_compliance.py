@@ -23,7 +23,7 @@ GRID = Grid("gaussian", 16, 32)
 TIME = datetime(2009, 1, 1, tzinfo=UTC)
 LATER = [TIME + timedelta(hours=hours) for hours in (6, 12)]
 STATES = np.random.default_rng(1).normal(size=(2, 69, *GRID.shape)).astype("f4")
-ABOUT = {"title": "Made for a test", "experiment": "a_seed_2", "seed": 2, "configuration_digest": "abc"}
+ABOUT = {"title": "Made for a test", "experiment": "a_seed_2", "seed": 2, "settings_digest": "abc"}
 
 HIGH = 3  # weight of what the checker calls high priority
 CHECKER = "cf:1.11"

@@ -154,9 +154,9 @@ def test_files_say_what_they_are(finished):
     for path in files:
         with netCDF4.Dataset(path) as dataset:
             said = dataset.ncattrs()
-            assert {"title", "Conventions", "source", "configuration_digest"} <= set(said), path
+            assert {"title", "Conventions", "source", "settings_digest"} <= set(said), path
             assert "history" not in said
-            assert len(dataset.configuration_digest) == 12
+            assert len(dataset.settings_digest) == 12
 
 
 def test_snakemake_s_own_report_says_what_the_run_was(finished):

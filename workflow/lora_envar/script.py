@@ -111,11 +111,11 @@ def _clocked_imports():
 
 
 def described(job) -> dict:
-    """What the attributes of a step's files say of how they came about: experiment, seed, digest of the configuration.
+    """What the attributes of a step's files say of how they came about: experiment, seed, digest of its settings.
 
-    The digest is that of all that the step gets of the configuration, so that a changed key changes the files that
-    depend on it and no others. The seed is that of a replicate, or of a network; an experiment's own seed stands where
-    it has an influence, in the adapters.
+    `settings_digest` is of what this step itself gets of the configuration, not of what its inputs were made with; the
+    digest of the whole stands in results/configuration.yaml. In a file it would change files that do not depend on what
+    has changed. The seed is that of a replicate, or of a network.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def described(job) -> dict:
     settings = json.dumps(dict(job.params.items()), sort_keys=True, default=str)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:12]
     name = job.wildcards.get("experiment") or job.wildcards.get("first", "").partition("/")[0]
-    return {**replicates.described(name or None), "configuration_digest": digest}
+    return {**replicates.described(name or None), "settings_digest": digest}
 
 
 def device() -> str:

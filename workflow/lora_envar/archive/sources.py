@@ -216,7 +216,8 @@ def _write(dataset: xr.Dataset, destination, source: str, options: Options, want
         # before anything is written
         _refuse_incomplete(dataset, source, options, wanted, notes)
     title = {"title": f"States as the source has them, of {source}"}
-    dataset = dataset.assign_attrs(provenance(**title))
+    dataset = dataset.copy(deep=False)
+    dataset.attrs = provenance(**title)  # not the source's own, which may have a date or a history
     with whole(destination) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4")
         # what was read is read again from the disk: it may be too much to hold
