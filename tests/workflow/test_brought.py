@@ -1,13 +1,22 @@
 """What a user must bring is named before anything else, and a graph of months stays small."""
 
-import os
 import re
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
 from tiny import Run, two_methods
 
 MEMORY_GB = 1.0
+#: runs a command, and says in a file how many kB the largest of its processes had. A process counts the memory of the
+#: one that started it as its own until it runs its program, so the command is started by a small one
+MEASURED = """
+import pathlib, resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+pathlib.Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
 
 
 @pytest.fixture
@@ -17,10 +26,10 @@ def run(tmp_path):
 
 def dry_run(run, *arguments):
     """Exit status, output, and the largest memory of a dry run in GB."""
-    process = run.start(*arguments, "-n", "--quiet", "rules", log="dry.log")
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, (run.folder / "dry.log").read_text(), usage.ru_maxrss / 1e6
+    options = run.process([*arguments, "-n", "--quiet", "rules"])
+    command = [sys.executable, "-S", "-c", MEASURED, "memory", *options.pop("args")]
+    done = subprocess.run(command, **options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout, int((run.folder / "memory").read_text()) / 1e6
 
 
 def test_a_dry_run_of_era5_names_the_two_models_first_and_shows_the_graph(run):

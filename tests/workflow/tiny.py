@@ -23,12 +23,12 @@ class Run:
 
     def snakemake(self, *arguments, timeout=600):
         """Run it to its end."""
-        options = self._process(arguments) | {"timeout": timeout}
+        options = self.process(arguments) | {"timeout": timeout}
         return subprocess.run(**options, capture_output=True, text=True)
 
     def start(self, *arguments, log="run.log", **environment):
         """Start it in a session of its own, with its output after what is in a log."""
-        options = self._process(arguments, **environment)
+        options = self.process(arguments, **environment)
         with open(self.folder / log, "a") as output:
             return subprocess.Popen(**options, stdout=output, stderr=output, start_new_session=True)
 
@@ -42,7 +42,8 @@ class Run:
         done = self.snakemake(*targets, "--cores", 2, "--configfile", "tiny.yaml")
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
-    def _process(self, arguments, **environment):
+    def process(self, arguments, **environment):
+        """Arguments of `subprocess` that start it."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *map(str, arguments)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **environment}
         return {"args": command, "cwd": self.folder, "env": environment}
