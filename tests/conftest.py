@@ -1,21 +1,17 @@
 """Shared pieces of the tests: small grids, small networks, and a whole world on 16 x 32 points."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from lora_envar.background.vae import FORMS
+from lora_envar.fields.grid import Grid
+from lora_envar.networks.swin import NetworkSettings
+from lora_envar.plan.configuration import with_tuned_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "workflow"))
-
-from lora_envar.background.vae import FORMS  # noqa: E402
-from lora_envar.configuration import with_tuned_settings  # noqa: E402
-from lora_envar.grid import Grid  # noqa: E402
-from lora_envar.network import NetworkSettings  # noqa: E402
-
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
 from lora_envar.observations.prepbufr import COLUMNS, VARIABLES, Reports, iterate_prepbufr, read_prepbufr
-from lora_envar.observations.prepbufr_writer import write_prepbufr
 
 SIZE = 60e6  # bytes
 CYCLE = datetime(2022, 8, 24, 6, tzinfo=UTC)

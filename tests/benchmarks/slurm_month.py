@@ -30,7 +30,7 @@ METHODS = ("3dvar", "hybrid", "vae_var", "lora_envar")
 SLEEP = """\
 import time
 from pathlib import Path
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     tunes = snakemake.wildcards.get("experiment", "").startswith("lora")

@@ -18,15 +18,17 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import yaml
-from lora_envar import state_file
 from lora_envar.background.lora import LoraSettings, adapters, add_adapters
 from lora_envar.background.pretraining import vae_network
 from lora_envar.background.vae import VAE
-from lora_envar.grid import Grid, SphericalHarmonics, finest_truncation, regridder
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import SphericalHarmonics, finest_truncation
+from lora_envar.fields.regridding import regridder
+from lora_envar.fields.state import CHANNELS, LEVELS
+from lora_envar.fields.timeline import hours_since_1970
+from lora_envar.files import state_file
+from lora_envar.files.weights import load_weights, save_weights
 from lora_envar.observations.table import CODES, Observations, read_observations, write_observations
-from lora_envar.state import CHANNELS, LEVELS
-from lora_envar.timeline import hours_since_1970
-from lora_envar.weights import load_weights, save_weights
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "era5.yaml").read_text())
 GRID, ERROR_GRID = Grid.from_settings(CONFIG["grid"]), Grid.from_settings(CONFIG["error_grid"])

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 import torch
 from lora_envar.analysis.variational import CostFunction
-from lora_envar.grid import Grid
+from lora_envar.example_world.twin import draw_columns, simulate
+from lora_envar.fields.grid import Grid
 from lora_envar.observations.operator import ObservationOperator
-from lora_envar.observations.simulate import draw_columns, simulate
 
 GRID = Grid("gaussian", 16, 32)
 

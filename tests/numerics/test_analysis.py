@@ -11,7 +11,7 @@ from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import DivergenceError, MinimiserSettings, analyse, minimise
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEErrorModel
-from lora_envar.grid import SphericalHarmonics
+from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.quality import DepartureChecks
 from lora_envar.observations.table import REASONS, Observations
@@ -158,7 +158,7 @@ def test_a_diverging_minimisation_is_an_error():
 
 def test_operator_interpolates_off_the_grid_and_has_its_adjoint():
     """A field linear in latitude and log pressure is met exactly between the points, also across 0 degrees."""
-    from lora_envar.state import CHANNELS
+    from lora_envar.fields.state import CHANNELS
 
     log_pressure = np.log([channel.level or 1000 for channel in CHANNELS])
     field = torch.as_tensor(log_pressure[:, None, None] + 0.1 * GRID.latitude[:, None] + 0 * GRID.longitude)

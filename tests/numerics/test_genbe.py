@@ -6,9 +6,11 @@ import torch
 from cases import GRID, blue, cost_of, observations, quiet
 from lora_envar.analysis.variational import MinimiserSettings, minimise
 from lora_envar.background.genbe import MASS, SIZES, ControlVariables, GenBE, U, V, fit_genbe
-from lora_envar.grid import EARTH_RADIUS, EARTH_ROTATION, Grid, LinearBalance, SphericalHarmonics, VectorHarmonics
-from lora_envar.seeds import generator
-from lora_envar.state import LEVELS, channel_index
+from lora_envar.fields.constants import EARTH_RADIUS, EARTH_ROTATION
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import LinearBalance, SphericalHarmonics, VectorHarmonics
+from lora_envar.fields.seeds import generator
+from lora_envar.fields.state import LEVELS, channel_index
 
 WAVES = 5
 HARMONICS = SphericalHarmonics(GRID, WAVES, torch.float64)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from lora_envar.grid import Grid, Regridder, SphericalHarmonics
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.regridding import Regridder
 
 GRIDS = [Grid("gaussian", 16, 32), Grid("equiangular", 19, 36)]
 

@@ -17,9 +17,10 @@ from lora_envar.background.hybrid import (
     vertical_localisation,
 )
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField
-from lora_envar.grid import Grid, SphericalHarmonics
-from lora_envar.seeds import generator
-from lora_envar.state import CHANNELS, LEVELS
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.seeds import generator
+from lora_envar.fields.state import CHANNELS, LEVELS
 
 WAVES, COUNT = 5, 6
 HARMONICS = SphericalHarmonics(GRID, WAVES, torch.float64)

@@ -14,8 +14,8 @@ from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble
 from lora_envar.background.prior import LowRankNormal
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField
 from lora_envar.background.vae import FORMS, VAEErrorModel
-from lora_envar.grid import SphericalHarmonics
-from lora_envar.seeds import generator
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.seeds import generator
 
 WAVES = 5
 HARMONICS = SphericalHarmonics(GRID, WAVES, torch.float64)

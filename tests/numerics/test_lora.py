@@ -5,18 +5,10 @@ import copy
 import pytest
 import torch
 from lora_envar.background.ensemble import perturbations
-from lora_envar.background.lora import (
-    LoraSettings,
-    adapters,
-    add_adapters,
-    finetune,
-    load_adapters,
-    load_tuned,
-    tune,
-)
+from lora_envar.background.lora import LoraSettings, adapters, add_adapters, finetune, load_adapters, load_tuned, tune
 from lora_envar.background.vae import VAE
-from lora_envar.grid import Grid
-from lora_envar.seeds import generator
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.seeds import generator
 
 GRID = Grid("gaussian", 16, 32)
 TUNING = {"minimum_members": 4, "normalisation": "member", "ensemble_amplitude": 1.0, "epochs": 2}
@@ -76,7 +68,7 @@ def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(s
     assert contents[0] == contents[1] != contents[2]
 
     tune(copy.deepcopy(small_vae), members(3), tmp_path / "a", tmp_path / "few", settings, TUNING, 1, "t3", quiet)
-    from lora_envar.weights import load_weights
+    from lora_envar.files.weights import load_weights
 
     few, metadata = load_weights(tmp_path / "few")
     assert (metadata["tuned"], metadata["members"]) == (False, 3)

@@ -4,10 +4,10 @@ import torch
 from conftest import small_network
 from lora_envar.background.lora import LoraSettings, add_adapters
 from lora_envar.background.vae import VAE
-from lora_envar.configuration import check
-from lora_envar.grid import Grid
-from lora_envar.network import Block, Network, WindowAttention, count_parameters
-from lora_envar.state import GROUPS
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.state import GROUPS
+from lora_envar.networks.swin import Block, Network, WindowAttention, count_parameters
+from lora_envar.plan.configuration import check
 
 
 def test_it_is_periodic_in_longitude():

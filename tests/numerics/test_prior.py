@@ -4,7 +4,7 @@ import pytest
 import torch
 from lora_envar.background.prior import LowRankNormal, StandardNormal
 from lora_envar.background.vae import VAEErrorModel
-from lora_envar.seeds import generator
+from lora_envar.fields.seeds import generator
 
 SIZE, RANK, COUNT = 40, 3, 6
 

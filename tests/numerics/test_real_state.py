@@ -7,15 +7,16 @@ import torch
 from conftest import ROOT
 from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import MinimiserSettings
-from lora_envar.archive.packed import read_coefficients
 from lora_envar.archive.prepare import prepare
 from lora_envar.archive.sources import fetch_files
 from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
+from lora_envar.example_world.packed import read_coefficients
+from lora_envar.example_world.twin import draw_columns, simulate
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.state import SURFACE, channel_index
 from lora_envar.forecast import forecast
 from lora_envar.forecast.emulator import Emulator
-from lora_envar.grid import Grid, SphericalHarmonics
-from lora_envar.observations.simulate import draw_columns, simulate
-from lora_envar.state import SURFACE, channel_index
 
 
 def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path):

@@ -5,8 +5,9 @@ import torch
 from conftest import small_network
 from lora_envar.background.spectral import SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import SpectralVAE, VAEErrorModel
-from lora_envar.grid import Grid, SphericalHarmonics
-from lora_envar.seeds import generator
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.seeds import generator
 
 GRID, WAVES, CHANNELS, LATENT = Grid("gaussian", 16, 32), 5, 6, 4
 HARMONICS = SphericalHarmonics(GRID, WAVES, torch.float64)
@@ -59,7 +60,7 @@ def test_the_encoder_is_the_posterior_of_the_linear_model(vae):
 def test_training_lowers_its_loss_from_the_best_linear_model(vae):
     """Errors whose variance depends on latitude: no homogeneous model can hold that, the networks can."""
     from lora_envar.background.pretraining import pretrain
-    from lora_envar.training import TrainingSettings
+    from lora_envar.networks.training import TrainingSettings
 
     vae = vae.float()
     vae.harmonics = SphericalHarmonics(GRID, WAVES)

@@ -10,12 +10,12 @@ from cases import GRID, blue, quiet
 from conftest import small_network
 from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
+from lora_envar.example_world.twin import draw_columns, simulate
+from lora_envar.fields.state import NAMES
+from lora_envar.fields.timeline import hours_since_1970
 from lora_envar.forecast.emulator import Emulator
 from lora_envar.observations.operator import ObservationOperator
-from lora_envar.observations.simulate import draw_columns, simulate
 from lora_envar.observations.window import Window, WindowOperator, measure_model_error, read_model_error
-from lora_envar.state import NAMES
-from lora_envar.timeline import hours_since_1970
 from test_analysis import gaussian_model
 
 START = datetime(2009, 1, 1, tzinfo=UTC)

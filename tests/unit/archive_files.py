@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from lora_envar.archive.completeness import refuse_incomplete
 from lora_envar.archive.layout import Options, own_grid, stack, standard_dataset, utc_times
-from lora_envar.grid import Grid
-from lora_envar.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 
 GRID = Grid("equiangular", 7, 12)
 TIMES = [datetime(2022, 1, 1, hour, tzinfo=UTC) for hour in (0, 6)]

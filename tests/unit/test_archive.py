@@ -11,17 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, states_from_dataset, write_grib
-from lora_envar.archive.layout import (
-    IncompleteError,
-    Options,
-    saturation_pressure,
-    specific_humidity,
-)
+from lora_envar.archive.layout import IncompleteError, Options, saturation_pressure, specific_humidity
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_example, fetch_files
-from lora_envar.grid import Grid
-from lora_envar.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES, channel_index
-from lora_envar.state_file import StateFile
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES, channel_index
+from lora_envar.files.state_file import StateFile
 
 
 def test_axes_names_and_units_in_any_layout_give_the_same_states():

@@ -17,11 +17,11 @@ from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, 
 from conftest import ROOT
 from lora_envar.archive.folder import kind_of, sorted_out
 from lora_envar.archive.opening import open_datasets
-from lora_envar.archive.packed import read_coefficients, write_coefficients
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_example, fetch_files
+from lora_envar.example_world.packed import read_coefficients, write_coefficients
+from lora_envar.fields.state import SURFACE, UPPER_AIR
 from lora_envar.observations.reports import Orography
-from lora_envar.state import SURFACE, UPPER_AIR
 
 
 def tarred(content):

@@ -10,7 +10,7 @@ from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, 
 from lora_envar.archive.layout import IncompleteError
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_files
-from lora_envar.state import LEVELS, SURFACE, UPPER_AIR
+from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR
 
 HOURS = np.array([0, 6])
 DAY = np.arange("2022-01-01", "2022-01-02", np.timedelta64(1, "h"), dtype="datetime64[h]").astype("datetime64[ns]")

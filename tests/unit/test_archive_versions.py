@@ -7,7 +7,7 @@ from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, 
 from lora_envar.archive.layout import Options
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import SourceError, fetch_files
-from lora_envar.state import SURFACE, UPPER_AIR, VARIABLES
+from lora_envar.fields.state import SURFACE, UPPER_AIR, VARIABLES
 
 
 def with_units(changed):

@@ -4,8 +4,8 @@ import os
 
 import pytest
 import yaml
-from lora_envar import belonging
-from lora_envar.belonging import OtherExperimentError, configuration_digest, record, refuse_another
+from lora_envar.plan import belonging
+from lora_envar.plan.belonging import OtherExperimentError, configuration_digest, record, refuse_another
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from lora_envar.command import main
-from lora_envar.observations.prepbufr_writer import write_prepbufr
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
+from lora_envar.files.state_file import write_states
 from lora_envar.observations.table import read_observations
-from lora_envar.state_file import write_states
 from test_reports import reports
 
 TIME = datetime(2022, 1, 1, 6, tzinfo=UTC)

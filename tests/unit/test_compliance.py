@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from lora_envar.archive.packed import write_coefficients
 from lora_envar.background.training_set import write_samples
-from lora_envar.grid import Grid
-from lora_envar.netcdf import provenance
+from lora_envar.example_world.packed import write_coefficients
+from lora_envar.fields.grid import Grid
+from lora_envar.files.netcdf import provenance
+from lora_envar.files.state_file import StateFile, write_forecast, write_states
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
-from lora_envar.state_file import StateFile, write_forecast, write_states
 from test_reports import fitted
 
 GRID = Grid("gaussian", 16, 32)

@@ -5,18 +5,18 @@ import copy
 import pytest
 import yaml
 from conftest import ROOT
-from lora_envar.alignment import step_of
 from lora_envar.analysis import METHODS
 from lora_envar.archive.sources import SOURCES
 from lora_envar.background.ensemble import NORMALISATIONS
 from lora_envar.background.hybrid import COVARIANCES
 from lora_envar.background.lora import TARGETS
 from lora_envar.background.vae import FORMS
-from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.example_world.twin import ARRANGEMENTS
+from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
-from lora_envar.grid import Grid
-from lora_envar.observations.simulate import ARRANGEMENTS
-from lora_envar.schema import SCHEMA, check_schema, check_settings
+from lora_envar.plan.alignment import step_of
+from lora_envar.plan.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.plan.schema import SCHEMA, check_schema, check_settings
 from snakemake.utils import update_config
 
 

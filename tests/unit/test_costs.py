@@ -1,7 +1,7 @@
 """What jobs took is read from benchmarks and logs, and tables that were cut are refused."""
 
 import pytest
-from lora_envar.tables import read_table
+from lora_envar.files.tables import read_table
 from lora_envar.verification.costs import read_costs, shown
 from lora_envar.verification.score import read_scores
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from lora_envar.background.ensemble import read_members
-from lora_envar.configuration import ConfigurationError, check, ensemble_sizes
-from lora_envar.grid import Grid
-from lora_envar.state_file import write_states
-from lora_envar.timeline import parse, year_before
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.timeline import parse, year_before
+from lora_envar.files.state_file import write_states
+from lora_envar.plan.configuration import ConfigurationError, check, ensemble_sizes
 
 GRID = Grid("gaussian", 8, 16)
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 import torch
-from lora_envar.grid import Grid
-from lora_envar.seeds import generator
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.seeds import generator
 from lora_envar.verification.ensemble import diagnose, spanned_share, spread_over_error
 
 GRID = Grid("gaussian", 8, 16)

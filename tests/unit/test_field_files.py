@@ -10,13 +10,13 @@ import netCDF4
 import numpy as np
 import pytest
 from conftest import ROOT
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
+from lora_envar.fields.timeline import from_hours, hours_since_1970, name, parse
 from lora_envar.observations.names import printable_names
 from lora_envar.observations.prepbufr import VARIABLES, PrepBufrError, read_prepbufr
-from lora_envar.observations.prepbufr_writer import write_prepbufr
 from lora_envar.observations.quality import QualitySettings, select
 from lora_envar.observations.reports import at_times, decode, outside_of_windows
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
-from lora_envar.timeline import from_hours, hours_since_1970, name, parse
 from test_prepbufr import CYCLE, T, messages, table
 
 ERRORS = ROOT / "resources" / "observation_errors.csv"

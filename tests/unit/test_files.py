@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
-from lora_envar.archive.packed import read_coefficients, write_coefficients
-from lora_envar.files import whole
+from lora_envar.example_world.packed import read_coefficients, write_coefficients
+from lora_envar.fields.state import NAMES
+from lora_envar.files.atomic import whole
+from lora_envar.files.state_file import Archive, StateFile, read_state, write_states
+from lora_envar.files.weights import load_weights, save_weights
 from lora_envar.observations.table import Observations, read_observations, write_observations
-from lora_envar.state import NAMES
-from lora_envar.state_file import Archive, StateFile, read_state, write_states
-from lora_envar.weights import load_weights, save_weights
 
 TIME = datetime(2009, 1, 1, 6, tzinfo=UTC)
 
@@ -86,7 +86,7 @@ def test_packing_keeps_every_scale_to_one_percent(tmp_path):
     write_coefficients(tmp_path / "a.nc", times, values, packed=True)
     again, unpacked = read_coefficients(tmp_path / "a.nc")
     assert (again == times).all()
-    from lora_envar.archive.packed import _degree
+    from lora_envar.example_world.packed import _degree
 
     for wave in range(6):
         chosen = _degree(36) == wave

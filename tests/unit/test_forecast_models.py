@@ -16,10 +16,10 @@ import torch
 import xarray as xr
 import yaml
 from conftest import ROOT, fengwu_files, small_network
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.state import LEVELS, channel_index
 from lora_envar.forecast import check_model, forecast, load_model, model_files
 from lora_envar.forecast.emulator import Emulator
-from lora_envar.grid import Grid
-from lora_envar.state import LEVELS, channel_index
 from torch import nn
 
 GRID = Grid("equiangular", 5, 8)
@@ -474,7 +474,7 @@ def test_gradients_flow_through_neuralgcm():
     model = NeuralGCM(core, sea(core), 1)
     start = solid_body_rotation(model.grid)[None]
     scale = torch.tensor([5.0, 5, 1, 100, *[100.0] * 13, *[1e-5] * 13, *[5.0] * 26, *[1.0] * 13]).view(1, 69, 1, 1)
-    from lora_envar.grid import SphericalHarmonics
+    from lora_envar.fields.harmonics import SphericalHarmonics
 
     smooth = SphericalHarmonics(model.grid, 5)
     draws = torch.randn(2, 69, smooth.size, generator=torch.Generator().manual_seed(3))

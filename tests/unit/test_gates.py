@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import torch
-from lora_envar.grid import Grid
+from lora_envar.fields.grid import Grid
 from lora_envar.verification.gates import forecast_errors, forecast_gates
 
 START = datetime(2009, 3, 1, tzinfo=UTC)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from lora_envar.grid import Grid
-from lora_envar.observations.simulate import draw_columns
+from lora_envar.example_world.twin import draw_columns
+from lora_envar.fields.grid import Grid
 
 BANDS = (0, 10, 30, 60, 90)  # degrees of latitude, both hemispheres
 

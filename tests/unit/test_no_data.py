@@ -9,12 +9,12 @@ import pytest
 from conftest import ROOT
 from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import MinimiserSettings
-from lora_envar.grid import Grid
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.timeline import name
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, select, summary
 from lora_envar.observations.table import REASONS, attribute, read_observations, write_observations
 from lora_envar.observations.window import Window, WindowOperator
-from lora_envar.replicates import group
-from lora_envar.timeline import name
+from lora_envar.plan.replicates import group
 from lora_envar.verification.figures import observation_maps
 from lora_envar.verification.gates import consistency, cycling_gates
 from lora_envar.verification.observation_fit import fit, interpolate, rejections, shown

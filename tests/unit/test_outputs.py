@@ -8,13 +8,13 @@ import pytest
 import torch
 from archive_files import plausible_states
 from lora_envar import __version__
-from lora_envar.archive.packed import write_coefficients
 from lora_envar.background.training_set import write_samples
 from lora_envar.command import main
-from lora_envar.grid import Grid
-from lora_envar.observations.prepbufr_writer import write_prepbufr
-from lora_envar.state_file import StateFile, write_forecast, write_states
-from lora_envar.weights import save_weights
+from lora_envar.example_world.packed import write_coefficients
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
+from lora_envar.fields.grid import Grid
+from lora_envar.files.state_file import StateFile, write_forecast, write_states
+from lora_envar.files.weights import save_weights
 from test_reports import reports
 
 TIME = datetime(2022, 1, 1, 6, tzinfo=UTC)

@@ -6,14 +6,14 @@ import torch
 from archive_files import GRID, STAMPS, dataset
 from conftest import ROOT
 from lora_envar.archive.layout import Options
-from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION
-from lora_envar.archive.packed import read_coefficients
 from lora_envar.archive.plausibility import plausible_range, refuse_implausible
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.archive.sources import fetch_example
-from lora_envar.grid import SphericalHarmonics
-from lora_envar.state import CHANNELS, LEVELS, SURFACE
-from lora_envar.timeline import from_hours
+from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+from lora_envar.example_world.packed import read_coefficients
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.state import CHANNELS, LEVELS, SURFACE
+from lora_envar.fields.timeline import from_hours
 
 
 def hidden_units(short, function):

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from lora_envar.observations import prepbufr, prepbufr_writer
+from lora_envar.example_world import prepbufr_writer
+from lora_envar.example_world.prepbufr_writer import CATEGORIES, SEQUENCES, categories_of_one_level, write_prepbufr
+from lora_envar.fields.constants import GRAVITY
+from lora_envar.observations import prepbufr
 from lora_envar.observations.prepbufr import (
     COLUMNS,
-    GRAVITY,
     MISSING_MARK,
     VARIABLES,
     PrepBufrError,
@@ -15,7 +17,6 @@ from lora_envar.observations.prepbufr import (
     iterate_prepbufr,
     read_prepbufr,
 )
-from lora_envar.observations.prepbufr_writer import CATEGORIES, SEQUENCES, categories_of_one_level, write_prepbufr
 from pybufrkit.decoder import Decoder, generate_bufr_message
 
 CYCLE = datetime(2022, 8, 24, 6, tzinfo=UTC)

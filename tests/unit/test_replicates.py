@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from lora_envar.configuration import check
-from lora_envar.replicates import expand, group
-from lora_envar.state import HEADLINE
+from lora_envar.fields.state import HEADLINE
+from lora_envar.plan.configuration import check
+from lora_envar.plan.replicates import expand, group
 from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
 from lora_envar.verification.means import Means
 from lora_envar.verification.results import cost, page

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
+from lora_envar.example_world.report_network import read_places, simulate_reports
+from lora_envar.fields.state import LEVELS, NAMES
+from lora_envar.fields.timeline import hours_since_1970
 from lora_envar.observations.gdas import DownloadError, download
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.prepbufr import VARIABLES, Reports, read_prepbufr
-from lora_envar.observations.prepbufr_writer import write_prepbufr
-from lora_envar.observations.report_network import read_places, simulate_reports
 from lora_envar.observations.reports import ErrorTable, Orography, at_times, to_observations
 from lora_envar.observations.table import (
     CODES,
@@ -24,8 +26,6 @@ from lora_envar.observations.table import (
     read_observations,
     write_observations,
 )
-from lora_envar.state import LEVELS, NAMES
-from lora_envar.timeline import hours_since_1970
 from lora_envar.verification.observation_fit import fit, interpolate, rejections
 
 TIME = datetime(2022, 1, 1, 6, tzinfo=UTC)

@@ -12,7 +12,7 @@ SCRIPT = """
 import sys
 from types import SimpleNamespace
 sys.path.insert(0, {package!r})
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 job = SimpleNamespace(log=["step.log"], threads=1, rule="assimilate", wildcards={{"experiment": "x"}})
 
 class OurOwnError(BaseException):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from lora_envar.state import HEADLINE
+from lora_envar.fields.state import HEADLINE
 from lora_envar.verification.means import common_times, forecast_errors, mean_errors
 from lora_envar.verification.resampling import blocks_for, resampling_weights
 from lora_envar.verification.results import nothing_to_compare, page

@@ -1,7 +1,7 @@
 """The order of the state is that of FengWu: other code indexes it by number."""
 
 import pytest
-from lora_envar.state import CHANNELS, GROUPS, NAMES, channel_index
+from lora_envar.fields.state import CHANNELS, GROUPS, NAMES, channel_index
 
 
 def test_channels_stand_where_the_literature_has_them():

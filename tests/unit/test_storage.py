@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from conftest import ROOT
-from lora_envar.storage import download_bytes, in_words, readable, requirements, state_bytes
+from lora_envar.plan.storage import download_bytes, in_words, readable, requirements, state_bytes
 
 
 def test_sizes_of_states_and_sources():

@@ -5,9 +5,9 @@ import copy
 import pandas as pd
 import pytest
 import yaml
-from lora_envar.configuration import ConfigurationError, check, with_tuned_settings
-from lora_envar.state import HEADLINE
-from lora_envar.tuning import candidates
+from lora_envar.fields.state import HEADLINE
+from lora_envar.plan.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.plan.search import candidates
 from lora_envar.verification.ranking import best, rank
 from lora_envar.verification.score import COLUMNS
 

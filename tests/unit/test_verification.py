@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from lora_envar.grid import Grid
-from lora_envar.state import channel_index
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.state import channel_index
 from lora_envar.verification.gates import Gates
 from lora_envar.verification.score import COLUMNS, after_spin_up, channel_of, read_scores, score_all
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from lora_envar import warm
+from lora_envar.runtime import warm_start as warm
 
 SCRIPT = """
 import os, signal, sys, time
 sys.path.insert(0, {package!r})
-from lora_envar import warm
+from lora_envar.runtime import warm_start as warm
 warm.hand_over()
 print("pid", os.getpid(), "torch" in sys.modules, os.environ.get("COLOUR"), os.getcwd(), flush=True)
 {body}

@@ -18,12 +18,12 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, fengwu_files
+from lora_envar.fields.timeline import parse
+from lora_envar.files.state_file import Archive, read_state
+from lora_envar.files.weights import load_weights
 from lora_envar.forecast import forecast, load_model
 from lora_envar.observations.table import REASONS, read_observations
-from lora_envar.state_file import Archive, read_state
-from lora_envar.timeline import parse
 from lora_envar.verification.score import COLUMNS
-from lora_envar.weights import load_weights
 from tiny import Run, tiny_configuration
 
 EXPERIMENTS = (

@@ -80,12 +80,14 @@ def imported_with(*modules) -> set[str]:
 def test_what_snakemake_imports_starts_quickly():
     text = (ROOT / "workflow" / "rules" / "common.smk").read_text()
     modules = sorted(set(re.findall(r"^from (lora_envar[.\w]*) import", text, re.MULTILINE)))
-    assert "lora_envar.configuration" in modules
+    assert "lora_envar.plan.configuration" in modules
     assert not {"torch", "scores", "xarray", "scipy"} & imported_with(*modules)
 
 
 def test_what_every_job_imports_before_its_warm_start_is_little():
-    assert not {"snakemake", "numpy", "asyncio", "subprocess", "hashlib"} & imported_with("lora_envar.warm")
+    assert not {"snakemake", "numpy", "asyncio", "subprocess", "hashlib"} & imported_with(
+        "lora_envar.runtime.warm_start"
+    )
 
 
 def test_snakefmt_and_lint_are_clean(run):

@@ -9,9 +9,9 @@ import torch
 import yaml
 from conftest import ROOT, small_network
 from lora_envar.analysis import METHODS
+from lora_envar.fields.grid import Grid
+from lora_envar.fields.seeds import generator
 from lora_envar.forecast.emulator import Emulator
-from lora_envar.grid import Grid
-from lora_envar.seeds import generator
 
 
 class Run:

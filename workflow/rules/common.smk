@@ -5,9 +5,14 @@ from functools import cache
 sys.path.insert(0, str((Path(workflow.current_basedir) / "..").resolve()))
 
 from lora_envar.analysis import METHODS
-from lora_envar.belonging import OtherExperimentError, record, refuse_another
-from lora_envar.brought import digests, missing_files, missing_in_words, named_files
-from lora_envar.configuration import (
+from lora_envar.plan.belonging import OtherExperimentError, record, refuse_another
+from lora_envar.plan.brought import (
+    digests,
+    missing_files,
+    missing_in_words,
+    named_files,
+)
+from lora_envar.plan.configuration import (
     ConfigurationError,
     check,
     ensemble_sizes,
@@ -15,12 +20,12 @@ from lora_envar.configuration import (
     with_tuned_settings,
 )
 from lora_envar.forecast import TWO_FRAMES, model_files
-from lora_envar.schema import check_schema, check_settings
-from lora_envar.replicates import expand as expand_replicates
-from lora_envar.script import prepare_environment
-from lora_envar.snakemake_9 import mend
-from lora_envar.tuning import candidates
-from lora_envar.timeline import (
+from lora_envar.plan.schema import check_schema, check_settings
+from lora_envar.plan.replicates import expand as expand_replicates
+from lora_envar.runtime.step import prepare_environment
+from lora_envar.runtime.patches import mend
+from lora_envar.plan.search import candidates
+from lora_envar.fields.timeline import (
     from_hours,
     name as time_name,
     parse as parse_time,

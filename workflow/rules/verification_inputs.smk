@@ -112,7 +112,7 @@ def needed_blocks():
 
 
 def storage_counts():
-    """How many states, samples and files there will be, see `lora_envar.storage.requirements`."""
+    """How many states, samples and files there will be, see `lora_envar.plan.storage.requirements`."""
     blocks = needed_blocks()
     training = [block for block in blocks if block.startswith("training_")]
     leads = len(config["verification"].get("forecast", {}).get("lead_hours", []))

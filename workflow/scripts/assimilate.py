@@ -1,19 +1,19 @@
 """Rule assimilate: one analysis from the background, the observations and the method's error model."""
 
-from lora_envar.script import described, device, step
+from lora_envar.runtime.step import described, device, step
 
 with step(snakemake):
     from lora_envar.analysis.assimilate import assimilate
     from lora_envar.analysis.error_models import load
     from lora_envar.analysis.variational import MinimiserSettings
     from lora_envar.background.ensemble import read_members
+    from lora_envar.fields.grid import Grid
+    from lora_envar.fields.timeline import hours_since_1970, parse
+    from lora_envar.files.state_file import StateFile, read_per_channel, write_states
     from lora_envar.forecast import load_model
-    from lora_envar.grid import Grid
     from lora_envar.observations.quality import DepartureChecks
     from lora_envar.observations.table import read_observations, write_observations
     from lora_envar.observations.window import Window, read_model_error
-    from lora_envar.state_file import StateFile, read_per_channel, write_states
-    from lora_envar.timeline import hours_since_1970, parse
 
     time = parse(snakemake.wildcards.time)
     background = StateFile(snakemake.input.background)

@@ -1,11 +1,11 @@
 """Rule collect_fits: fits to observations, and rejections, of all experiments with reports."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     import pandas as pd
-    from lora_envar.files import whole
-    from lora_envar.tables import read_table
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.tables import read_table
 
     for name in ("fits", "rejections"):
         table = pd.concat(map(read_table, snakemake.input[name]), ignore_index=True)

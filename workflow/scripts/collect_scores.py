@@ -1,9 +1,9 @@
 """Rule collect_scores: the experiments' scores in one table, by kind and then by time."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files import whole
+    from lora_envar.files.atomic import whole
     from lora_envar.verification.score import read_scores
 
     table = read_scores(*snakemake.input)

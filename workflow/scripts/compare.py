@@ -1,9 +1,9 @@
 """Rule compare: differences between experiments after the spin-up, and their significance."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files import whole
+    from lora_envar.files.atomic import whole
     from lora_envar.verification.score import after_spin_up, read_scores
     from lora_envar.verification.significance import compare
 

@@ -1,12 +1,12 @@
 """Rule count_storage: bytes that the configuration will download, write and keep."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     from lora_envar.background.pretraining import size_of_vae
-    from lora_envar.files import whole
-    from lora_envar.grid import Grid
-    from lora_envar.storage import FLOAT, in_words, requirements
+    from lora_envar.fields.grid import Grid
+    from lora_envar.files.atomic import whole
+    from lora_envar.plan.storage import FLOAT, in_words, requirements
 
     config = snakemake.params.config
     weights = size_of_vae(

@@ -1,9 +1,9 @@
 """Rule cycling_gates: the cycled experiments against their gates."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files import whole
+    from lora_envar.files.atomic import whole
     from lora_envar.verification.gates import cycling_gates
     from lora_envar.verification.score import read_scores
 

@@ -1,11 +1,11 @@
 """Rule decode_prepbufr: the reports of a PrepBUFR file as data of the state's variables."""
 
-from lora_envar.script import described, step
+from lora_envar.runtime.step import described, step
 
 with step(snakemake):
+    from lora_envar.fields.timeline import parse
     from lora_envar.observations.reports import decode
     from lora_envar.observations.table import write_observations
-    from lora_envar.timeline import parse
 
     files, network = dict(snakemake.input.items()), snakemake.params.network
     table = decode(

@@ -1,10 +1,10 @@
 """Rule download_era5: one block of the reanalysis from the configured source."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     from lora_envar.archive.sources import SOURCES
-    from lora_envar.timeline import parse
+    from lora_envar.fields.timeline import parse
 
     times = [parse(time) for time in snakemake.params.times]
     settings = snakemake.params.archive

@@ -1,9 +1,9 @@
 """Rule download_gdas: the PrepBUFR file of one cycle."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
+    from lora_envar.fields.timeline import parse
     from lora_envar.observations.gdas import download
-    from lora_envar.timeline import parse
 
     download(parse(snakemake.wildcards.time).strftime(snakemake.params.url), snakemake.output[0])

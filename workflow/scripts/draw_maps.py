@@ -1,13 +1,13 @@
 """Rule draw_maps: one cycle of the richest method as maps."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     import numpy as np
     import pandas as pd
+    from lora_envar.fields.timeline import parse
+    from lora_envar.files.state_file import Archive, read_state
     from lora_envar.observations.table import read_observations
-    from lora_envar.state_file import Archive, read_state
-    from lora_envar.timeline import parse
     from lora_envar.verification.figures import maps
 
     time = parse(snakemake.params.time)

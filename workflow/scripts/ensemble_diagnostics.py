@@ -1,15 +1,15 @@
 """Rule ensemble_diagnostics: what the ensembles of an experiment know of its background's error."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     import torch
     from lora_envar.background.ensemble import read_members
     from lora_envar.background.training_set import TrainingSet
-    from lora_envar.files import whole
-    from lora_envar.grid import regridder
-    from lora_envar.state_file import Archive, StateFile
-    from lora_envar.timeline import parse
+    from lora_envar.fields.regridding import regridder
+    from lora_envar.fields.timeline import parse
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.state_file import Archive, StateFile
     from lora_envar.verification.ensemble import diagnose
 
     archive, samples = Archive(snakemake.input.archive), TrainingSet(snakemake.input.samples)

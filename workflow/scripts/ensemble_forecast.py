@@ -1,14 +1,15 @@
 """Rules ensemble_forecast, background_forecast, reanalysis_forecast: the next background, longer leads as members."""
 
-from lora_envar.script import described, device, step
+from lora_envar.runtime.step import described, device, step
 
 with step(snakemake):
     import torch
     from lora_envar.background.ensemble import read_members
+    from lora_envar.fields.grid import Grid
+    from lora_envar.fields.regridding import regridder
+    from lora_envar.fields.timeline import parse, shift
+    from lora_envar.files.state_file import StateFile, write_states
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.grid import Grid, regridder
-    from lora_envar.state_file import StateFile, write_states
-    from lora_envar.timeline import parse, shift
 
     analysis = StateFile(snakemake.input.analysis)
     start, hours = snakemake.params.start, snakemake.params.step_hours

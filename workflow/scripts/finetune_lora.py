@@ -1,13 +1,13 @@
 """Rules finetune_lora, finetune_all: tune the VAE's adapters, or all its weights, on an ensemble."""
 
-from lora_envar.script import device, step
+from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     from lora_envar.background.ensemble import read_members
     from lora_envar.background.lora import LoraSettings, tune
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
-    from lora_envar.timeline import parse
+    from lora_envar.fields.timeline import parse
 
     time, settings, seed = snakemake.wildcards.time, snakemake.params.settings, snakemake.params.seed
     if settings["members"] == "nmc":

@@ -1,12 +1,12 @@
 """Rule first_guess: the first background, a forecast from the reanalysis."""
 
-from lora_envar.script import described, device, step
+from lora_envar.runtime.step import described, device, step
 
 with step(snakemake):
     import torch
+    from lora_envar.fields.timeline import parse, shift
+    from lora_envar.files.state_file import Archive, write_states
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.state_file import Archive, write_states
-    from lora_envar.timeline import parse, shift
 
     start, lead = snakemake.params.start, snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)

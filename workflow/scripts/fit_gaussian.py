@@ -1,6 +1,6 @@
 """Rule fit_gaussian: the homogeneous, isotropic background error of 3dvar_spectral."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     from lora_envar.background.gaussian import fit_gaussian, save_gaussian

@@ -1,6 +1,6 @@
 """Rule fit_genbe: the static background error of 3D-Var."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     from lora_envar.background.genbe import fit_genbe

@@ -1,12 +1,12 @@
 """Rule fit_residual: covariance of what the VAE's samples lack, from forecast errors it was not trained on."""
 
-from lora_envar.script import device, step
+from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     from lora_envar.background.pretraining import fit_residual, normalised, save_residual
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
-    from lora_envar.grid import SphericalHarmonics, finest_truncation
+    from lora_envar.fields.harmonics import SphericalHarmonics, finest_truncation
 
     vae = VAE.load(snakemake.input.vae, device())
     samples = TrainingSet(snakemake.input.samples)

@@ -1,9 +1,9 @@
 """Rule fit_to_observations: fit of an experiment's backgrounds and analyses to used and withheld observations."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files import whole
+    from lora_envar.files.atomic import whole
     from lora_envar.observations.table import read_observations
     from lora_envar.verification.observation_fit import fit, rejections
 

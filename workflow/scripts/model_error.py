@@ -1,14 +1,14 @@
 """Rule model_error: errors of a window's forecast model at the window's slots."""
 
-from lora_envar.script import device, step
+from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     import torch
-    from lora_envar.files import whole
+    from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.state_file import Archive
     from lora_envar.forecast import forecast, load_model
     from lora_envar.observations.window import measure_model_error
-    from lora_envar.state_file import Archive
-    from lora_envar.timeline import from_hours, hours_since_1970, parse
 
     archive, window = Archive(snakemake.input.archive), snakemake.params.window
     model = load_model(**window["model"], device=device())

@@ -1,17 +1,18 @@
 """Rule model_gates: the forecast model and the error models against their gates."""
 
-from lora_envar.script import device, step
+from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     import torch
     from lora_envar.analysis.error_models import load
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
-    from lora_envar.files import whole
+    from lora_envar.fields.grid import Grid
+    from lora_envar.fields.regridding import regridder
+    from lora_envar.fields.timeline import parse
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.state_file import Archive, StateFile, read_per_channel
     from lora_envar.forecast import load_model
-    from lora_envar.grid import Grid, regridder
-    from lora_envar.state_file import Archive, StateFile, read_per_channel
-    from lora_envar.timeline import parse
     from lora_envar.verification.gates import error_model_gates, forecast_errors, forecast_gates
 
     archive = Archive(snakemake.input.archive)

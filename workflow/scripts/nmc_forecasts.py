@@ -1,15 +1,16 @@
 """Rule nmc_forecasts: forecast errors of one block of start times, on the error grid."""
 
-from lora_envar.script import described, device, step
+from lora_envar.runtime.step import described, device, step
 
 with step(snakemake):
     import torch
     from lora_envar.background.nmc import nmc_differences
     from lora_envar.background.training_set import write_samples
+    from lora_envar.fields.grid import Grid
+    from lora_envar.fields.regridding import regridder
+    from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
+    from lora_envar.files.state_file import Archive
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.grid import Grid, regridder
-    from lora_envar.state_file import Archive
-    from lora_envar.timeline import from_hours, hours_since_1970, parse
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())

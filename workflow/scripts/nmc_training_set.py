@@ -1,6 +1,6 @@
 """Rule nmc_training_set: the blocks' forecast errors in one file, with their standard deviation."""
 
-from lora_envar.script import described, step
+from lora_envar.runtime.step import described, step
 
 with step(snakemake):
     from lora_envar.background.training_set import TrainingSet, write_samples

@@ -1,10 +1,10 @@
 """Rule pack_archive: an archive's coefficients, or those of a period of it, in the form that ships."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     import numpy as np
-    from lora_envar.archive.packed import read_coefficients, write_coefficients
+    from lora_envar.example_world.packed import read_coefficients, write_coefficients
 
     times, coefficients = read_coefficients(snakemake.input[0])
     period = snakemake.params.period

@@ -1,11 +1,11 @@
 """Rule prepare_archive: a downloaded block as 69-channel states on the configured grid."""
 
-from lora_envar.script import described, step
+from lora_envar.runtime.step import described, step
 
 with step(snakemake):
     from lora_envar.archive.prepare import prepare
-    from lora_envar.grid import Grid
-    from lora_envar.state_file import write_states
+    from lora_envar.fields.grid import Grid
+    from lora_envar.files.state_file import write_states
 
     grid = Grid.from_settings(snakemake.params.grid)
     times, states = prepare(

@@ -1,11 +1,11 @@
 """Rule pretrain_vae: train the VAE on the forecast errors, from given weights or from nothing."""
 
-from lora_envar.script import device, step
+from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     from lora_envar.background.pretraining import load_vae, new_vae, normalised, pretrain
     from lora_envar.background.training_set import TrainingSet
-    from lora_envar.training import TrainingSettings
+    from lora_envar.networks.training import TrainingSettings
 
     samples = TrainingSet(snakemake.input.samples)
     settings = snakemake.params.vae

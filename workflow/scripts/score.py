@@ -1,11 +1,11 @@
 """Rule score: scores of an experiment's analyses, backgrounds and forecasts against the archive."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files import whole
-    from lora_envar.state_file import Archive, StateFile
-    from lora_envar.timeline import parse
+    from lora_envar.fields.timeline import parse
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.state_file import Archive, StateFile
     from lora_envar.verification.score import score_all
 
     truth = Archive(snakemake.input.archive)

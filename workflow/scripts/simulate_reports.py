@@ -1,13 +1,13 @@
 """Rule simulate_reports: what a network of stations reports of the archive at one time, as PrepBUFR."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.observations.prepbufr_writer import write_prepbufr
-    from lora_envar.observations.report_network import read_places, simulate_reports
+    from lora_envar.example_world.prepbufr_writer import write_prepbufr
+    from lora_envar.example_world.report_network import read_places, simulate_reports
+    from lora_envar.fields.timeline import parse
+    from lora_envar.files.state_file import Archive
     from lora_envar.observations.reports import ErrorTable, Orography
-    from lora_envar.state_file import Archive
-    from lora_envar.timeline import parse
 
     archive, time = Archive(snakemake.input.archive), parse(snakemake.wildcards.time)
     reports = simulate_reports(

@@ -1,14 +1,14 @@
 """Rule surface_height: the height of the surface of the example's world, from its states."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     import xarray as xr
-    from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION, surface_height
-    from lora_envar.archive.packed import read_coefficients
-    from lora_envar.files import whole
-    from lora_envar.grid import SphericalHarmonics
-    from lora_envar.netcdf import provenance
+    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION, surface_height
+    from lora_envar.example_world.packed import read_coefficients
+    from lora_envar.fields.harmonics import SphericalHarmonics
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.netcdf import provenance
 
     coefficients = read_coefficients(snakemake.input[0])[1][::10]
     height = surface_height(SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION).synthesise(coefficients).numpy())

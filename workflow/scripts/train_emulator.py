@@ -1,15 +1,15 @@
 """Rule train_emulator: the example's forecast model, from its nature runs."""
 
-from lora_envar.script import device, step
+from lora_envar.runtime.step import device, step
 
 with step(snakemake):
-    from lora_envar.archive.nature import NATURE_GRID, NATURE_TRUNCATION
-    from lora_envar.archive.packed import read_coefficients
+    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+    from lora_envar.example_world.packed import read_coefficients
+    from lora_envar.fields.state import CHANNELS
+    from lora_envar.files.weights import settings_from
     from lora_envar.forecast.emulator import train_emulator
-    from lora_envar.network import NetworkSettings
-    from lora_envar.state import CHANNELS
-    from lora_envar.training import TrainingSettings
-    from lora_envar.weights import settings_from
+    from lora_envar.networks.swin import NetworkSettings
+    from lora_envar.networks.training import TrainingSettings
 
     settings = snakemake.params.settings
     channels = (len(CHANNELS),)

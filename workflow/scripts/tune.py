@@ -1,10 +1,10 @@
 """Rule tune: rank the candidates of every method, and write down the best settings."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     import yaml
-    from lora_envar.files import whole
+    from lora_envar.files.atomic import whole
     from lora_envar.verification.ranking import best, rank
     from lora_envar.verification.score import after_spin_up, read_scores
 

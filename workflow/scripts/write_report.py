@@ -1,6 +1,6 @@
 """Rule write_report: the error curves, and one self-contained page."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
     from lora_envar.verification.costs import read_costs

@@ -1,10 +1,10 @@
 """Rule write_results: the comparison as a page of Markdown."""
 
-from lora_envar.script import step
+from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files import whole
-    from lora_envar.tables import read_table
+    from lora_envar.files.atomic import whole
+    from lora_envar.files.tables import read_table
     from lora_envar.verification import SIGNIFICANCE_IN_WORDS, costs
     from lora_envar.verification.means import mean_errors
     from lora_envar.verification.observation_fit import shown

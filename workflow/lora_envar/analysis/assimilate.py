@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..background.error_model import ErrorModel
-from ..grid import Grid, regridder
+from ..background.background_error import ErrorModel
+from ..fields.grid import Grid
+from ..fields.regridding import regridder
+from ..fields.state import CHANNELS
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
 from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
-from ..state import CHANNELS
 from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 

@@ -1,13 +1,13 @@
 """The error model of a method, from its files."""
 
-from ..background.error_model import ErrorModel
+from ..background.background_error import ErrorModel
 from ..background.gaussian import load_gaussian
 from ..background.genbe import GenBE
 from ..background.hybrid import hybrid
 from ..background.lora import load_tuned
 from ..background.pretraining import load_error_model
 from ..background.vae import VAE
-from ..grid import Grid
+from ..fields.grid import Grid
 from . import METHODS
 
 

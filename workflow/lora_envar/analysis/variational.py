@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..background.error_model import ErrorModel
+from ..background.background_error import ErrorModel
 
 
 class DivergenceError(ArithmeticError):

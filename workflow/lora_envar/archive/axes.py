@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from ..state import LEVELS
+from ..fields.state import LEVELS
 from .experiments import one_experiment
 from .options import Options
 from .valid_times import is_lead, may_be_lead, on_valid_times

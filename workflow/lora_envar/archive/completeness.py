@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
-from ..state import CHANNELS, LEVELS, NAMES, UPPER_AIR, VARIABLES
+from ..fields.state import CHANNELS, LEVELS, NAMES, UPPER_AIR, VARIABLES
 from . import valid_times
 from .options import Options
 

@@ -11,8 +11,9 @@ from datetime import datetime
 import numpy as np
 import xarray as xr
 
-from ..grid import Grid
-from ..state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..fields.constants import GAS_CONSTANT, GRAVITY, LAPSE_RATE, VAPOUR_GAS_CONSTANT
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .axes import on_levels
 from .completeness import IncompleteError as IncompleteError
 from .completeness import in_words as in_words
@@ -21,11 +22,7 @@ from .options import AS_THEY_COME, Options
 from .plausibility import refuse_fraction, refuse_implausible
 from .valid_times import in_words as times_in_words
 from .valid_times import whole_hours
-from .variables import GRAVITY, fields_of_state
-
-GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air
-VAPOUR_GAS_CONSTANT = 461.52  # J kg-1 K-1
-LAPSE_RATE = 6.5e-3  # K m-1
+from .variables import fields_of_state
 
 
 def standard_dataset(

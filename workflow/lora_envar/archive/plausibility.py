@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..state import CHANNELS, LEVELS, Channel
+from ..fields.constants import GRAVITY
+from ..fields.state import CHANNELS, LEVELS, Channel
 from .valid_times import in_words
 
-_GRAVITY = 9.80665  # m s-2
 #: geopotential height of `LEVELS` in the ICAO standard atmosphere (Doc 7488), m
 _STANDARD_HEIGHT = (20576, 16180, 13608, 11784, 10363, 9164, 7185, 5574, 4206, 3012, 1457, 762, 111)
 #: largest specific humidity of `LEVELS`, kg kg-1: saturation at the highest temperatures seen there, twice over
@@ -52,9 +52,9 @@ _MISTAKES = {
         _Mistake("Pa in a file that says hPa", 0.01),
     ),
     "z": (
-        _Mistake("geopotential height in m", _GRAVITY),
-        _Mistake("geopotential height in dam", 10 * _GRAVITY),
-        _Mistake("geopotential in m2 s-2, in a file that says height in m", 1 / _GRAVITY),
+        _Mistake("geopotential height in m", GRAVITY),
+        _Mistake("geopotential height in dam", 10 * GRAVITY),
+        _Mistake("geopotential in m2 s-2, in a file that says height in m", 1 / GRAVITY),
     ),
     "q": (_Mistake("g kg-1", 1e-3), _Mistake("mg kg-1", 1e-6)),
     "u10": _WIND,
@@ -73,7 +73,7 @@ def plausible_range(channel: Channel) -> tuple[float, float]:
         # the thickness of a layer goes with its temperature: 250 K at 500 hPa, 22 % less to 15 % more; below it,
         # pressure at sea level of 870 to 1085 hPa
         height = _STANDARD_HEIGHT[index]
-        return _GRAVITY * (0.78 * height - 1200.0), _GRAVITY * (1.15 * height + 800.0)
+        return GRAVITY * (0.78 * height - 1200.0), GRAVITY * (1.15 * height + 800.0)
     if channel.variable == "t":
         # the coldest winters at 50 hPa reach 175 K, below-ground temperatures of Antarctica at 1000 hPa no less; a
         # stratosphere that warms suddenly 270 K

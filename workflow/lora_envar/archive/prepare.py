@@ -8,9 +8,11 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..grid import Grid, SphericalHarmonics, linear_weights, overlap_weights, regridder
-from ..state import CHANNELS
-from ..state_file import Archive
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics
+from ..fields.regridding import Axes, Regridder, regridder
+from ..fields.state import CHANNELS
+from ..files.state_file import Archive
 from .completeness import absences, gaps, in_words, missing_channels, refuse_incomplete
 from .layout import own_grid, stack, standard_dataset, utc_times
 from .opening import open_datasets
@@ -137,47 +139,12 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
     return times, states
 
 
-def _to_grid(latitude: np.ndarray, longitude: np.ndarray, grid: Grid):
+def _to_grid(latitude: np.ndarray, longitude: np.ndarray, grid: Grid) -> Regridder:
     """The regridding from global axes, of a grid of ours or not, to a grid."""
     try:
         return regridder(Grid.from_coordinates(latitude, longitude), grid)
     except ValueError:
-        return AxesRegridder(latitude, longitude, grid)
-
-
-class AxesRegridder:
-    """Regridding from any regular global axes, such as cells without a point at the pole or at 0 degrees eastward.
-
-    Conservative (first order) to fewer latitudes, bilinear else, as `grid.regridder` does between grids; beyond the
-    last latitude bilinear takes the value of that latitude.
-
-    Parameters
-    ----------
-    latitude, longitude : arrays
-        In degrees, from the north and eastward from 0 on.
-    grid : Grid
-        The target.
-    """
-
-    def __init__(self, latitude: np.ndarray, longitude: np.ndarray, grid: Grid):
-        around = np.concatenate([[longitude[-1] - 360.0], longitude, [longitude[0] + 360.0]])
-        if grid.nlat < latitude.size:
-            middle = np.sin(np.radians((latitude[1:] + latitude[:-1]) / 2))
-            lat = overlap_weights(-np.concatenate([[1.0], middle, [-1.0]]), -grid.latitude_edges)
-            edges, step = (around[1:] + around[:-1]) / 2, 360.0 / grid.nlon
-            target = (np.arange(grid.nlon + 1) - 0.5) * step
-            lon = sum(overlap_weights(edges + turn, target) for turn in (-360.0, 0.0, 360.0))
-        else:
-            lat = linear_weights(-latitude, -grid.latitude)
-            weights = linear_weights(around, grid.longitude)
-            lon = weights[:, 1:-1]
-            lon[:, -1] += weights[:, 0]
-            lon[:, 0] += weights[:, -1]
-        self._lat, self._lon = (torch.as_tensor(matrix, dtype=torch.float32) for matrix in (lat, lon.T.copy()))
-
-    def __call__(self, field: torch.Tensor) -> torch.Tensor:
-        """Regrid fields of shape (..., latitudes, longitudes) to (..., grid.nlat, grid.nlon)."""
-        return self._lat @ (field @ self._lon)
+        return regridder(Axes(latitude, longitude), grid)
 
 
 @dataclass(frozen=True)

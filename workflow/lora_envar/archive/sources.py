@@ -14,18 +14,18 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..files import whole
-from ..grid import SphericalHarmonics
-from ..netcdf import provenance
-from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
-from ..state_file import write_states
+from ..example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+from ..example_world.packed import read_coefficients
+from ..fields.harmonics import SphericalHarmonics
+from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..files.atomic import whole
+from ..files.netcdf import provenance
+from ..files.state_file import write_states
 from .completeness import IncompleteError, refuse_incomplete
 from .folder import sorted_out
 from .layout import standard_dataset
-from .nature import NATURE_GRID, NATURE_TRUNCATION
 from .opening import SourceError, open_datasets
 from .options import AS_THEY_COME, Options
-from .packed import read_coefficients
 from .valid_times import in_words, to_minutes
 
 ARCO_STORE = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3"

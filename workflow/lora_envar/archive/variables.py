@@ -2,10 +2,9 @@
 
 import xarray as xr
 
-from ..state import SURFACE, VARIABLES
+from ..fields.constants import GRAVITY
+from ..fields.state import SURFACE, VARIABLES
 from .axes import standard_axes, with_coordinates
-
-GRAVITY = 9.80665  # m s-2, by which geopotential height becomes geopotential
 
 #: short name -> names in files beside the short and the long one: of ecCodes, CMIP, NCEP, MERRA-2, NCAR
 ALIASES = {

@@ -4,9 +4,9 @@ from datetime import datetime
 
 import torch
 
-from ..grid import Grid
-from ..state_file import StateFile
-from ..timeline import name, parse, year_before
+from ..fields.grid import Grid
+from ..fields.timeline import name, parse, year_before
+from ..files.state_file import StateFile
 
 NORMALISATIONS = ("member", "amplitude", "spread")
 

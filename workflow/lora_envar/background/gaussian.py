@@ -2,8 +2,9 @@
 
 import torch
 
-from ..grid import Grid, SphericalHarmonics, finest_truncation
-from ..weights import load_weights, save_weights
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics, finest_truncation
+from ..files.weights import load_weights, save_weights
 from .spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
 

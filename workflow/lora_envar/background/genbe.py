@@ -17,10 +17,11 @@ from collections.abc import Iterable
 
 import torch
 
-from ..grid import Grid, LinearBalance, SphericalHarmonics, VectorHarmonics, finest_truncation
-from ..state import LEVELS, channel_index
-from ..weights import load_weights, save_weights
-from .error_model import ErrorModel
+from ..fields.grid import Grid
+from ..fields.harmonics import LinearBalance, SphericalHarmonics, VectorHarmonics, finest_truncation
+from ..fields.state import LEVELS, channel_index
+from ..files.weights import load_weights, save_weights
+from .background_error import ErrorModel
 from .spectral import SpectralCovariance, per_wave
 
 U, V, MASS, HUMIDITY = (

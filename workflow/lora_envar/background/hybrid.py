@@ -14,9 +14,11 @@ import math
 
 import torch
 
-from ..grid import EARTH_RADIUS, Grid, SphericalHarmonics, finest_truncation
-from ..state import CHANNELS, LEVELS
-from .error_model import ErrorModel
+from ..fields.constants import EARTH_RADIUS
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics, finest_truncation
+from ..fields.state import CHANNELS, LEVELS
+from .background_error import ErrorModel
 from .genbe import GenBE, fit_genbe
 
 COVARIANCES = ("genbe", "localised")

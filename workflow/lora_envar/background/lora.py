@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..network import Block
-from ..seeds import generator
-from ..training import TrainingSettings, train
-from ..weights import load_weights, save_weights
+from ..fields.seeds import generator
+from ..files.weights import load_weights, save_weights
+from ..networks.swin import Block
+from ..networks.training import TrainingSettings, train
 from .ensemble import perturbations
 from .prior import LowRankNormal
 from .vae import VAE

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import torch
 
-from ..grid import Grid, SphericalHarmonics
-from ..network import NetworkSettings, WithoutWeights, count_parameters
-from ..seeds import generator
-from ..state import CHANNELS, GROUPS
-from ..training import TrainingSettings, train
-from ..weights import load_weights, save_weights
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics
+from ..fields.seeds import generator
+from ..fields.state import CHANNELS, GROUPS
+from ..files.weights import load_weights, save_weights
+from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
+from ..networks.training import TrainingSettings, train
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
 from .vae import FORMS, VAE, SpectralVAE, VAEErrorModel

@@ -2,10 +2,11 @@
 
 import torch
 
-from ..grid import Grid, SphericalHarmonics
-from ..seeds import generator
-from ..state import channel_index
-from .error_model import ErrorModel
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics
+from ..fields.seeds import generator
+from ..fields.state import channel_index
+from .background_error import ErrorModel
 
 #: pairs whose correlation at the same grid point is compared
 PAIRS = (("z500", "u500"), ("z500", "t850"), ("z500", "z850"), ("t850", "q850"), ("u500", "u250"), ("t2m", "msl"))

@@ -7,8 +7,8 @@ whole of the Gaussian background error, the prior of the VAE's latent fields, an
 
 import torch
 
-from ..grid import SphericalHarmonics
-from .error_model import ErrorModel
+from ..fields.harmonics import SphericalHarmonics
+from .background_error import ErrorModel
 
 
 def estimate_covariance(samples, harmonics: SphericalHarmonics) -> torch.Tensor:

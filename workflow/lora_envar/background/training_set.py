@@ -7,11 +7,11 @@ import netCDF4
 import numpy as np
 import torch
 
-from ..files import whole
-from ..grid import Grid
-from ..netcdf import CHANNEL_NAMES, provenance, write_channel_names, write_horizontal
-from ..seeds import generator
-from ..state import CHANNELS
+from ..fields.grid import Grid
+from ..fields.seeds import generator
+from ..fields.state import CHANNELS
+from ..files.atomic import whole
+from ..files.netcdf import CHANNEL_NAMES, provenance, write_channel_names, write_horizontal
 
 
 def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Grid, attributes: dict | None = None):

@@ -22,10 +22,11 @@ from dataclasses import asdict, replace
 import torch
 from torch import nn
 
-from ..grid import Grid, SphericalHarmonics, finest_truncation
-from ..network import Network, NetworkSettings, WithoutWeights, mixed_precision
-from ..weights import load_weights, save_weights, settings_from
-from .error_model import ErrorModel
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics, finest_truncation
+from ..files.weights import load_weights, save_weights, settings_from
+from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
+from .background_error import ErrorModel
 from .prior import StandardNormal
 from .spectral import GaussianErrorModel, SpectralField, per_wave
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
-    from ..grid import Grid
+    from ..fields.grid import Grid
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,14 +57,14 @@ def _emulator(weights, device) -> ForecastModel:
 
 
 def _fengwu(weights, device, *, mean, deviation, grid=None) -> ForecastModel:
-    from ..grid import Grid
+    from ..fields.grid import Grid
     from .fengwu import FengWu
 
     return FengWu.load(weights, mean, deviation, grid and Grid.from_settings(grid), device)
 
 
 def _exported(weights, device, *, grid, step_hours) -> ForecastModel:
-    from ..grid import Grid
+    from ..fields.grid import Grid
     from .exported import Exported
 
     return Exported.load(weights, Grid.from_settings(grid), step_hours, device)

@@ -11,11 +11,12 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from ..grid import Grid, SphericalHarmonics
-from ..network import Network, NetworkSettings, WithoutWeights, mixed_precision
-from ..seeds import generator
-from ..training import TrainingSettings, train
-from ..weights import load_weights, save_weights, settings_from
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics
+from ..fields.seeds import generator
+from ..files.weights import load_weights, save_weights, settings_from
+from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
+from ..networks.training import TrainingSettings, train
 
 
 class Emulator(nn.Module):

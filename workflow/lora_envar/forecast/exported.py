@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-from ..grid import Grid
-from ..state import CHANNELS
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS
 
 #: members of a .pt2 archive that are unpickled, or loaded as machine code
 _FOREIGN = ("/constants/opaque_obj", "/constants/custom_obj", "/aotinductor/")

@@ -10,8 +10,8 @@ import logging
 import numpy as np
 import torch
 
-from ..grid import Grid
-from ..state import CHANNELS
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS
 
 _LOG = logging.getLogger(__name__)
 

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..archive.layout import GAS_CONSTANT, surface_estimate
+from ..archive.layout import surface_estimate
 from ..archive.opening import open_datasets
-from ..grid import Grid
-from ..state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..fields.constants import GAS_CONSTANT
+from ..fields.grid import Grid
+from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 
 #: what a state that has no clouds gives for them
 _CLOUDS = ("specific_cloud_ice_water_content", "specific_cloud_liquid_water_content")

@@ -7,7 +7,7 @@ level an ascent goes up, and does not leap.
 import numpy as np
 import pandas as pd
 
-from ..archive.layout import GAS_CONSTANT
+from ..fields.constants import GAS_CONSTANT
 from .table import CODES, Observations
 
 KAPPA = 0.2857  # R / cp of dry air

@@ -25,7 +25,7 @@ from pybufrkit.descriptors import (
 )
 from pybufrkit.tables import TableGroupCacheManager
 
-from ..file_kinds import UNKNOWN, kind_of
+from ..files.kinds import UNKNOWN, kind_of
 from .mnemonics import HEADER, WANTED
 
 # it warns of every table message that it takes the default of the centre's own tables

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ..file_kinds import kind_of
+from ..files.kinds import kind_of
 from .prepbufr import PrepBufrError
 
 ATTEMPTS = 5

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..state import VARIABLES
+from ..fields.constants import GRAVITY
+from ..fields.state import VARIABLES
 
 #: smallest and largest value that is possible, in the units of the state; z less that of the standard atmosphere
 GROSS_LIMITS = {
@@ -29,7 +30,7 @@ LARGEST_TIME_OFFSET = 24.0  # hours
 def standard_geopotential(pressure: np.ndarray) -> np.ndarray:
     """Geopotential of the ICAO standard atmosphere, m2 s-2, of pressure in hPa; isothermal above 226 hPa."""
     height = 44330.8 * (1.0 - (np.maximum(pressure, 226.32) / 1013.25) ** 0.190263)
-    return 9.80665 * (height + 6341.6 * np.log(226.32 / np.minimum(pressure, 226.32)))
+    return GRAVITY * (height + 6341.6 * np.log(226.32 / np.minimum(pressure, 226.32)))
 
 
 def outside_of_limits(variable, value, pressure, margin=0.0) -> np.ndarray:

@@ -3,6 +3,8 @@
 See https://www.emc.ncep.noaa.gov/mmb/data_processing/prepbufr.doc/
 """
 
+from ..fields.constants import GRAVITY
+
 #: observed variables; the column `variable` of reports holds indices into this
 VARIABLES = ("p", "q", "t", "z", "u", "v")
 
@@ -12,7 +14,6 @@ ALL = tuple(
     "GPSIPW RASSDA WDSATR ASCATW".split()
 )
 
-GRAVITY = 9.80665  # m s-2, from metres to geopotential
 FREEZING = 273.15  # K
 
 #: program code of the step that makes temperatures virtual

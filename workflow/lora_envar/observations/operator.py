@@ -7,8 +7,8 @@ point alone, and then costs one gather.
 import numpy as np
 import torch
 
-from ..grid import Grid
-from ..state import CHANNELS, LEVELS, SURFACE, VARIABLES, channel_index
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS, LEVELS, SURFACE, VARIABLES, channel_index
 from .table import Observations
 
 

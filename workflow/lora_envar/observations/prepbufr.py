@@ -15,13 +15,12 @@ from datetime import datetime
 import numpy as np
 
 from .bufr import TABLES_CATEGORY, Message, PrepBufrError, Tables, all_messages, named_fields, open_file
-from .lanes import Lanes
-from .mnemonics import ALL, FREEZING, GRAVITY, HEADER, LEVEL, MISSING_MARK, VARIABLES, VIRTMP
+from .mnemonics import ALL, FREEZING, HEADER, LEVEL, MISSING_MARK, VARIABLES, VIRTMP
+from .subset_reader import Lanes
 
 __all__ = [
     "ALL",
     "COLUMNS",
-    "GRAVITY",
     "MISSING_MARK",
     "PrepBufrError",
     "Reports",

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from ..state import LEVELS, SURFACE
+from ..fields.constants import EARTH_RADIUS
+from ..fields.state import LEVELS, SURFACE
 from .ascents import ascent_numbers, inconsistent_in_the_vertical, is_ascent
 from .duplicates import duplicates
 from .limits import outside_of_limits
@@ -23,7 +24,7 @@ from .names import as_names
 from .operator import outside_of_levels
 from .table import CODES, REASONS, Observations
 
-EARTH_RADIUS_KM = 6371.0
+EARTH_RADIUS_KM = EARTH_RADIUS / 1e3
 #: report types of satellite winds: their "station" is a satellite, so a box of 5 degrees takes its place
 SATELLITE_WINDS = ((240, 260), (290, 290))
 

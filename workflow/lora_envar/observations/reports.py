@@ -18,12 +18,11 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from ..archive.layout import GAS_CONSTANT, LAPSE_RATE
 from ..archive.opening import SourceError, open_datasets
-from ..grid import Grid
-from ..timeline import hours_since_1970
+from ..fields.constants import GAS_CONSTANT, GRAVITY, LAPSE_RATE
+from ..fields.grid import Grid
+from ..fields.timeline import hours_since_1970
 from .limits import GROSS_LIMITS
-from .mnemonics import GRAVITY
 from .operator import horizontal_weights
 from .prepbufr import VARIABLES, Reports, read_prepbufr
 from .table import CODES, REASONS, Observations, concatenate

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 import netCDF4
 import numpy as np
 
-from ..files import whole
-from ..netcdf import provenance
-from ..state import VARIABLES
+from ..fields.state import VARIABLES
+from ..files.atomic import whole
+from ..files.netcdf import provenance
 from .limits import implausible
 from .names import printable_names
 

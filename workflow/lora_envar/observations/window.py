@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from ..fields.grid import Grid
+from ..fields.state import NAMES
+from ..fields.timeline import from_hours
+from ..files.tables import read_table
 from ..forecast import ForecastModel
-from ..grid import Grid
-from ..state import NAMES
-from ..tables import read_table
-from ..timeline import from_hours
 from .operator import ObservationOperator
 from .table import Observations
 

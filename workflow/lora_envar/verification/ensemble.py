@@ -10,7 +10,7 @@ from datetime import datetime
 import pandas as pd
 import torch
 
-from ..grid import Grid
+from ..fields.grid import Grid
 
 COLUMNS = ["experiment", "valid_time", "members", "spread_over_error", "share", "share_of_other_days"]
 

@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
-from ..files import whole
-from ..grid import Grid
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
+from ..files.atomic import whole
 from ..observations.table import CODES, REASONS, Observations
-from ..state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
 from .gates import GATED
 from .observation_fit import nearest_level
 

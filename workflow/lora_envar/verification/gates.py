@@ -10,17 +10,17 @@ import pandas as pd
 import torch
 
 from ..background import sampling
-from ..background.error_model import ErrorModel
+from ..background.background_error import ErrorModel
 from ..background.pretraining import normalised
 from ..background.training_set import TrainingSet
 from ..background.vae import VAE
+from ..fields.harmonics import SphericalHarmonics, finest_truncation
+from ..fields.seeds import generator
+from ..fields.state import CHANNELS, HEADLINE, channel_index
+from ..fields.timeline import from_hours, hours_since_1970
+from ..files.state_file import Archive
 from ..forecast import ForecastModel, forecast
-from ..grid import SphericalHarmonics, finest_truncation
 from ..observations.table import attribute
-from ..seeds import generator
-from ..state import CHANNELS, HEADLINE, channel_index
-from ..state_file import Archive
-from ..timeline import from_hours, hours_since_1970
 from . import ROLLOUT_HOURS
 from .score import after_spin_up, channel_of
 

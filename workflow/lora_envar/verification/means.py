@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..replicates import group, grouped
-from ..state import CHANNELS, HEADLINE
+from ..fields.state import CHANNELS, HEADLINE
+from ..plan.replicates import group, grouped
 from .score import after_spin_up, channel_of
 
 

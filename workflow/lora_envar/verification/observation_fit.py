@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import LinearNDInterpolator
 
+from ..fields.state import LEVELS
 from ..observations.table import CODES, REASONS, Observations
-from ..state import LEVELS
 
 KEYS = ["report_type", "variable", "level", "status"]
 FIT_COLUMNS = [

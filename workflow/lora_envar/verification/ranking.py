@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..state import HEADLINE
+from ..fields.state import HEADLINE
 from .score import channel_of
 
 

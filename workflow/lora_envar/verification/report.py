@@ -8,11 +8,11 @@ import pandas as pd
 import yaml
 
 from .. import __version__
-from ..files import whole
-from ..replicates import group, grouped
-from ..state import HEADLINE
-from ..tables import read_table
-from ..timeline import parse
+from ..fields.state import HEADLINE
+from ..fields.timeline import parse
+from ..files.atomic import whole
+from ..files.tables import read_table
+from ..plan.replicates import group, grouped
 from . import SIGNIFICANCE, SIGNIFICANCE_IN_WORDS, costs
 from .figures import error_curves
 from .means import forecast_errors, mean_errors, units_of

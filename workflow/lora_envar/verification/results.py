@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..fields.state import HEADLINE
+from ..files.tables import read_table
 from ..observations.table import attribute
-from ..replicates import group, grouped
-from ..state import HEADLINE
-from ..tables import read_table
+from ..plan.replicates import group, grouped
 from . import SIGNIFICANCE
 from .costs import job_seconds
 from .means import Means, common_times, units_of

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..grid import Grid
-from ..state import CHANNELS, NAMES
-from ..tables import read_table
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS, NAMES
+from ..files.tables import read_table
 
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from ..replicates import grouped
-from ..state import HEADLINE
+from ..fields.state import HEADLINE
+from ..plan.replicates import grouped
 from .resampling import blocks_for, resampling_weights
 from .score import channel_of
 

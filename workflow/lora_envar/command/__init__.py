@@ -1,0 +1,133 @@
+"""The command `lora-envar`: what the rules do with a file, for people who have one in hand."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .. import __version__
+from .outputs import check_output
+
+RESOURCES = Path(__file__).resolve().parents[3] / "resources"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; input that cannot be used ends in one line and status 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        print(f"lora-envar {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lora-envar", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"lora-envar {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    decode = commands.add_parser(
+        "decode", help="PrepBUFR to a table of observations, checked, and why data are rejected"
+    )
+    decode.add_argument("file", metavar="FILE", help="PrepBUFR file")
+    decode.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
+    decode.add_argument("--categories", nargs="+", metavar="NAME", help="message categories to read (ADPUPA, ...); all")
+    decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help="around the cycle; 3")
+    decode.add_argument("--largest-quality-mark", type=int, default=2, metavar="MARK", help="NCEP's; 2")
+    decode.add_argument("--thinning-km", type=_positive, metavar="KM", help="one datum a cell of this size; all")
+    decode.add_argument("--orography", metavar="FILE", help="netCDF with the height of the model's surface; none")
+    decode.add_argument("--error-table", default=RESOURCES / "observation_errors.csv", metavar="FILE", help="CSV")
+    decode.set_defaults(run=_decode)
+
+    state = commands.add_parser("state", help="GRIB or netCDF to states of 69 channels, or what they lack")
+    state.add_argument("files", nargs="+", metavar="FILE", help="GRIB 1 or 2, or netCDF")
+    state.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
+    state.add_argument("--derive", nargs="+", default=[], choices=["u10", "v10", "t2m", "msl"], help="where missing")
+    state.add_argument("--interpolate-levels", action="store_true", help="levels that lie between others")
+    state.add_argument("--member", type=int, metavar="NUMBER", help="of an ensemble")
+    state.add_argument("--grid", nargs=3, metavar=("KIND", "LAT", "LON"), help="to bring them to, as gaussian 32 64")
+    state.set_defaults(run=_state)
+
+    show = commands.add_parser("show", help="a figure of any netCDF file of the workflow; weights in words")
+    show.add_argument("file", metavar="FILE", help="states, observations, forecast errors, a packed archive, weights")
+    show.add_argument("-o", "--out", metavar="OUT", help="PNG to write; beside FILE, with its name, if not given")
+    show.add_argument("--channel", default="z500", metavar="NAME", help="of states; z500")
+    show.add_argument("--time", metavar="TIME", help="of states, as 2022-01-31T18; the first")
+    show.set_defaults(run=_show)
+    return parser
+
+
+def _positive(text: str) -> float:
+    """A number above zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
+    return number
+
+
+def _grid(kind: str, latitudes: str, longitudes: str):
+    """A grid as three words say it."""
+    from ..fields.grid import Grid
+
+    if not (latitudes.isdecimal() and longitudes.isdecimal()):
+        raise ValueError(f"--grid: {latitudes} and {longitudes} are no numbers of points; write it as gaussian 32 64")
+    return Grid(kind, int(latitudes), int(longitudes))
+
+
+def _decode(options):
+    from ..observations.prepbufr import ALL
+    from ..observations.quality import QualitySettings, select, summary
+    from ..observations.reports import at_times, decode, outside_of_windows
+    from ..observations.table import write_observations
+
+    check_output(options.out, [options.file, options.orography, options.error_table], "observations")
+    decoded = decode(options.file, options.categories or ALL, options.error_table, options.orography)
+    if not len(decoded):
+        what = f"of {', '.join(options.categories)} " if options.categories else ""
+        raise ValueError(f"{options.file}: holds no data {what}that the state has; nothing is written")
+    times = sorted(set(decoded.time.tolist()))
+    outside = outside_of_windows(decoded, times, options.half_window)
+    table = at_times(decoded, times, options.half_window)
+    if not len(table):
+        raise ValueError(
+            f"{options.file}: all of its {outside} data lie outside of the window of {options.half_window:g} h around "
+            "its cycle, nothing is written; see --half-window"
+        )
+    settings = QualitySettings(
+        largest_quality_mark=options.largest_quality_mark, thinning_km=options.thinning_km, withheld=0.0
+    )
+    table = select(table, settings)
+    print(summary(table, outside))
+    write_observations(options.out, table, {"title": f"Checked reports of {Path(options.file).name}"})
+    print(f"{options.out}: {len(table)} data, {int((table.rejection == 0).sum())} of them usable")
+
+
+def _state(options):
+    from ..archive.layout import Options, in_words
+    from ..archive.prepare import read_states
+    from ..files.state_file import write_states
+
+    check_output(options.out, options.files, "states")
+    grid = options.grid and _grid(*options.grid)
+    wanted = Options(tuple(options.derive), options.member, options.interpolate_levels)
+    found = read_states(options.files, grid, wanted, partial=True)
+    print("\n".join(found.report))
+    if found.missing:
+        raise ValueError(f"{in_words(found.missing)} missing, nothing is written; add files, or see --derive")
+    if found.grid is None:
+        raise ValueError("the files' grid is of no kind that the workflow computes on, nothing is written; see --grid")
+    write_states(options.out, found.fields, found.times, found.grid)
+    print(options.out)
+
+
+def _show(options):
+    from .show import show
+
+    print(show(options.file, options.out, options.channel, options.time, RESOURCES / "coastline.csv"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

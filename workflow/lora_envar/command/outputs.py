@@ -1,0 +1,74 @@
+"""What a command may write: a new file, or one of the same kind that it has made before; never an input."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import netCDF4
+
+from ..files.kinds import kind_of
+
+#: mark of figures, see `verification.figures`
+FIGURE_MARK = b"Software\0lora-envar"
+
+#: kind of netCDF file -> a variable that it has and that no other has
+_MARKS = {"observations": "rejection", "states": "geopotential"}
+
+
+def check_output(out, inputs: Iterable, kind: str):
+    """Refuse an output that would destroy an input, or a file that is of another kind or was not made here.
+
+    Parameters
+    ----------
+    out : path
+    inputs : iterable of paths
+        All files that the command reads; None among them is passed over.
+    kind : str
+        ``observations``, ``states`` or ``figure``.
+
+    Raises
+    ------
+    ValueError
+        The message names the file, and what it is.
+    """
+    out = Path(out)
+    for given in inputs:
+        if given is not None and _same(out, Path(given)):
+            raise ValueError(f"{out}: is an input and would be overwritten; name another file after -o")
+    if out.is_dir():
+        raise ValueError(f"{out}: is a folder; name a file after -o")
+    if not out.exists():
+        return
+    found = _kind_made_here(out)
+    if found is None:
+        raise ValueError(
+            f"{out}: exists, and was not made by lora-envar (it is {kind_of(out)[0]}); remove it, or name another file "
+            "after -o"
+        )
+    if found != kind:
+        raise ValueError(
+            f"{out}: exists, and holds {found} where {kind} would be written; remove it, or name another file after -o"
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def _kind_made_here(path: Path) -> str | None:
+    """Kind of a file that lora-envar has written, in the words of `check_output`; None if it did not."""
+    kind, _ = kind_of(path)
+    if kind == "PNG":
+        with open(path, "rb") as file:
+            return "figure" if FIGURE_MARK in file.read(512) else None
+    if kind != "netCDF-4 or HDF5":
+        return None
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            if not str(getattr(dataset, "source", "")).startswith("lora-envar"):
+                return None
+            names = set(dataset.variables)
+    except OSError:
+        return None
+    return next((kind for kind, mark in _MARKS.items() if mark in names), "another kind of data")

@@ -1,0 +1,178 @@
+"""What a file of the workflow holds: a figure of netCDF files, words about networks' weights."""
+
+from pathlib import Path
+
+import netCDF4
+import pandas as pd
+
+from ..files.kinds import kind_of
+from .outputs import check_output
+
+#: kind of a file that is not shown -> what to do with it
+_ELSEWHERE = {
+    "BUFR": "make a table of observations of it with lora-envar decode, and show that",
+    "GRIB": "make states of it with lora-envar state, and show those",
+    "netCDF-3": "make states of it with lora-envar state, and show those",
+    "CSV": "open it with a spreadsheet or with pandas",
+    "text": "open it with an editor",
+    "PNG": "it is a figure already",
+}
+NETCDF = "netCDF-4 or HDF5"
+WEIGHTS = "safetensors"
+
+
+def show(source, out=None, channel: str = "z500", time: str | None = None, coastline=None) -> str:
+    """Show a file.
+
+    Parameters
+    ----------
+    source : path
+        Of states, observations, forecast errors, a packed archive, or weights.
+    out : path, optional
+        Figure to write; beside `source` with its name if not given. Weights have none.
+    channel, time : str
+        Of states; the first time if None.
+    coastline : path
+        CSV of coastlines.
+
+    Returns
+    -------
+    str
+        The path of the figure, or what there is to say of weights.
+
+    Raises
+    ------
+    ValueError
+        If the file is of a kind that cannot be shown; the message names it, and says what to do.
+    """
+    source = Path(source)
+    if source.is_dir():
+        raise ValueError(f"{source}: is a folder; give one of its files")
+    if not source.exists():
+        raise ValueError(f"{source}: no such file")
+    kind, mend = kind_of(source)
+    if kind == WEIGHTS:
+        if out is not None:
+            raise ValueError(f"{source}: weights are shown in words, on the terminal; leave out -o")
+        return weights_in_words(source)
+    if kind != NETCDF:
+        mend = mend or _ELSEWHERE.get(kind, "give a file of states, observations, forecast errors or weights")
+        raise ValueError(f"{source}: is {kind}, which is not shown; {mend}")
+    out = Path(out or source.with_suffix(".png"))
+    check_output(out, [source], "figure")
+    _draw(source, out, channel, time, pd.read_csv(coastline))
+    return str(out)
+
+
+def _draw(source, out, wanted, time, coastline):
+    """Draw the figure of a kind of netCDF file, known by its variables."""
+    from ..fields.state import CHANNELS, channel_index
+    from ..files.state_file import StateFile, read_per_channel
+    from ..observations.table import read_observations
+    from ..verification import figures
+
+    try:
+        with netCDF4.Dataset(source) as dataset:
+            names = set(dataset.variables)
+    except OSError as error:
+        raise ValueError(f"{source}: cannot be read as netCDF ({error}); it may be cut off, get it again") from error
+    if "rejection" in names:
+        figures.observation_maps(out, str(source), read_observations(source), coastline)
+    elif {"error", "standard_deviation"} <= names:
+        title = f"{source}: standard deviation of forecast errors"
+        figures.deviation_profile(out, title, read_per_channel(source, "standard_deviation"))
+    elif names & {"geopotential", "packed", "coefficients"}:
+        try:
+            channel = CHANNELS[channel_index(wanted)]
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+        if "geopotential" in names:
+            file = StateFile(source)
+            chosen = _chosen(file.times, time, source)
+            grid, state = file.grid, file.read(chosen)
+        else:
+            grid, chosen, state = _unpacked(source, time)
+        title = f"{source}: {channel.name}, {chosen:%Y-%m-%d %H} UTC"
+        figures.state_map(out, title, grid, state[channel_index(channel.name)], channel, coastline)
+    else:
+        raise ValueError(
+            f"{source}: holds {', '.join(sorted(names)) or 'no variables'}, which no file of the workflow does; make "
+            "states of it with lora-envar state, and show those"
+        )
+
+
+def _chosen(times, wanted, source):
+    from ..fields.timeline import parse
+
+    if wanted is None:
+        return times[0]
+    if parse(wanted) not in times:
+        raise ValueError(
+            f"{source}: has no state valid at {wanted}; it has {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"
+        )
+    return parse(wanted)
+
+
+def _unpacked(source, wanted):
+    from ..example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+    from ..example_world.packed import read_coefficients
+    from ..fields.harmonics import SphericalHarmonics
+    from ..fields.timeline import from_hours
+
+    stamps, coefficients = read_coefficients(source)
+    times = [from_hours(int(hours)) for hours in stamps.astype("int64")]
+    time = _chosen(times, wanted, source)
+    field = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION).synthesise(coefficients[times.index(time)])
+    return NATURE_GRID, time, field.numpy()
+
+
+def weights_in_words(path) -> str:
+    """Settings, and the size and norm of every tensor, of a file of weights.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, has no settings of the workflow, or holds values that are not finite.
+    """
+    from ..files.weights import load_weights
+
+    tensors, settings = load_weights(path)
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    square = sum(float(tensor.double().square().sum()) for tensor in tensors.values())
+    rows = [
+        (
+            name,
+            " x ".join(map(str, tensor.shape)) or "1",
+            f"{float(tensor.double().square().sum()) ** 0.5:.4g}",
+            f"{float(tensor.double().abs().max()) if tensor.numel() else 0.0:.4g}",
+        )
+        for name, tensor in tensors.items()
+    ]
+    lines = [
+        f"{path}: weights, {Path(path).stat().st_size / 1e6:.2f} MB",
+        "settings:",
+        *(f"  {name}: {value}" for name, value in _flat(settings)),
+        f"{len(tensors)} tensors of {numbers} numbers, norm of all {square**0.5:.4g}:",
+        *_aligned([("tensor", "shape", "norm", "largest"), *rows]),
+    ]
+    return "\n".join(lines)
+
+
+def _flat(settings: dict, prefix: str = "") -> list[tuple[str, str]]:
+    """Settings within settings by names with dots."""
+    found = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            found.append((prefix + name, ", ".join(map(str, value))))
+        else:
+            found.append((prefix + name, str(value)))
+    return found
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

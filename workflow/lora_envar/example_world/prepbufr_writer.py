@@ -1,0 +1,436 @@
+"""Writer of PrepBUFR files: from one row per datum to reports, with tables of its own in front.
+
+Mnemonics, numbers, widths and nesting are those of NCEP's table, cut down to what conventional reports need. It shares
+no code with the reader, so that the two check each other.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+
+from ..fields.constants import GRAVITY
+from ..files.atomic import whole
+from ..observations.prepbufr import COLUMNS, VARIABLES, VIRTMP, Reports
+
+#: mnemonic, descriptor, scale, reference, bits, units: code = value 10^scale - reference
+_ELEMENTS = """
+BYTCNT  063000 0        0 16 BYTES
+BITPAD  063255 0        0  1 NONE
+DRF1BIT 031000 0        0  1 NUMERIC
+DRF8BIT 031001 0        0  8 NUMERIC
+SID     001194 0        0 64 CCITT IA5
+XOB     006240 2   -18000 16 DEG E
+YOB     005002 2    -9000 15 DEG N
+DHR     004215 5 -2400000 23 HOURS
+ELV     010199 0    -1000 17 METER
+TYP     055007 0        0 10 CODE TABLE
+T29     055008 0        0 10 CODE TABLE
+TSB     055009 0        0 14 CODE TABLE
+ITP     002195 0        0  8 CODE TABLE
+SQN     050001 0        0 19 NUMERIC
+PROCN   050003 0        0  7 NUMERIC
+RPT     004214 5        0 22 HOURS
+TCOR    004216 0        0  3 CODE TABLE
+RSRD    035200 0        0  9 FLAG TABLE
+EXPRSRD 035201 0        0  8 HOURS
+SIRC    002013 0        0  4 CODE TABLE
+ACID    001006 0        0 64 CCITT IA5
+SAID    001007 0        0 10 CODE TABLE
+SAZA    007024 2    -9000 15 DEGREES
+CTCN    006034 0        0  7 NUMERIC
+WVCQ    021155 0        0 24 FLAG TABLE
+BSCD    021156 1    -4096 13 NUMERIC
+LKCS    021104 3   -30000 15 NUMERIC
+RCT     004217 2        0 12 HOURS
+ROLF    002199 0        0  3 CODE TABLE
+MSTQ    033026 0        0  6 CODE TABLE
+IALR    010082 3   -65536 17 M/S
+CAT     008193 0        0  6 CODE TABLE
+XDR     006241 2   -18000 16 DEG E
+YDR     005241 2    -9000 15 DEG N
+HRDR    004218 5 -2400000 23 HOURS
+POB     007245 1        0 14 MB
+PQM     007246 0        0  5 CODE TABLE
+PPC     007247 0        0  5 CODE TABLE
+PRC     007248 0        0 10 CODE TABLE
+POE     007250 2        0 14 MB
+PFC     007249 1        0 14 MB
+QOB     013245 0        0 16 MG/KG
+QQM     013246 0        0  5 CODE TABLE
+QPC     013247 0        0  5 CODE TABLE
+QRC     013248 0        0 10 CODE TABLE
+QOE     013250 1        0 10 PERCENT DIVIDED BY 10
+QFC     013249 0        0 16 MG/KG
+TDO     012244 1    -2732 14 DEG C
+TOB     012245 1    -2732 14 DEG C
+TQM     012246 0        0  5 CODE TABLE
+TPC     012247 0        0  5 CODE TABLE
+TRC     012248 0        0 10 CODE TABLE
+TVO     012243 1    -2732 14 DEG C
+TOE     012250 1        0 10 DEG C
+TFC     012249 1    -2732 14 DEG C
+ZOB     010007 0    -1000 17 METER
+ZQM     010246 0        0  5 CODE TABLE
+ZPC     010247 0        0  5 CODE TABLE
+ZRC     010248 0        0 10 CODE TABLE
+ZFC     010249 0    -1000 17 METER
+UOB     011003 1    -4096 13 M/S
+VOB     011004 1    -4096 13 M/S
+WQM     011240 0        0  5 CODE TABLE
+WPC     011241 0        0  5 CODE TABLE
+WRC     011242 0        0 10 CODE TABLE
+WOE     011245 1        0 10 M/S
+UFC     011243 1    -4096 13 M/S
+VFC     011244 1    -4096 13 M/S
+DDO     011001 0        0  9 DEGREES TRUE
+FFO     011252 0        0  9 KNOTS
+DFQ     011218 0        0  5 CODE TABLE
+DFP     011219 0        0  5 CODE TABLE
+DFR     011220 0        0 10 CODE TABLE
+"""
+
+#: mnemonic, descriptor, members: <once or not at all>, {any number}, [stack of events], operators as they are
+_SEQUENCES = """
+ADPUPA   348102 HEADR SIRC {PRSLEVEL}
+AIRCAR   348103 HEADR ACID {PRSLEVLA}
+AIRCFT   348104 HEADR <ACID_SEQ> {PRSLEVLA}
+SATWND   348105 HEADR SAID PRSLEVEL SAZA
+PROFLR   348106 HEADR {PRSLEVEL}
+VADWND   348107 HEADR {PRSLEVEL}
+ADPSFC   348109 HEADR CAT <P___INFO> <Q___INFO> <T___INFO> <Z___INFO> <W___INFO>
+SFCSHP   348110 HEADR CAT <P___INFO> <Q___INFO> <T___INFO> <Z___INFO> <W___INFO>
+SFCBOG   348111 HEADR CAT <P___INFO> <Z___INFO>
+SYNDAT   348113 HEADR {PRSLEVEL}
+RASSDA   348119 HEADR {PRSLEVEL}
+ASCATW   348121 HEADR CAT SAID CTCN WVCQ BSCD LKCS <P___INFO> <W___INFO>
+HEADR    348001 SID 207003 XOB YOB 207000 DHR ELV TYP T29 TSB ITP SQN PROCN RPT TCOR <RSRD_SEQ>
+RSRD_SEQ 348081 RSRD EXPRSRD
+ACID_SEQ 348037 ACID
+PRSLEVEL 348002 CAT <P___INFO> <Q___INFO> <T___INFO> <Z___INFO> <W___INFO> <DRFTINFO> [W1_EVENT]
+PRSLEVLA 348040 RCT ROLF MSTQ IALR CAT <P___INFO> <Q___INFO> <T___INFO> <Z___INFO> <W___INFO> <DRFTINFO> [W1_EVENT]
+P___INFO 348141 [P__EVENT] <P__BACKG>
+Q___INFO 348142 [Q__EVENT] TDO <Q__BACKG>
+T___INFO 348143 [T__EVENT] TVO <T__BACKG>
+Z___INFO 348144 [Z__EVENT] <Z__BACKG>
+W___INFO 348145 [W__EVENT] <W__BACKG>
+DRFTINFO 348155 207003 XDR YDR 207000 HRDR
+P__EVENT 348171 POB PQM PPC PRC
+Q__EVENT 348172 QOB QQM QPC QRC
+T__EVENT 348173 TOB TQM TPC TRC
+Z__EVENT 348174 ZOB ZQM ZPC ZRC
+W__EVENT 348175 UOB VOB WQM WPC WRC
+W1_EVENT 348185 DDO FFO DFQ DFP DFR
+P__BACKG 348191 POE PFC
+Q__BACKG 348192 QOE QFC
+T__BACKG 348193 TOE TFC
+Z__BACKG 348194 ZFC
+W__BACKG 348195 WOE UFC VFC
+"""
+
+ELEMENTS = {name: row for name, *row in (line.split(maxsplit=5) for line in _ELEMENTS.strip().splitlines())}
+SEQUENCES = {name: (number, members) for name, number, *members in map(str.split, _SEQUENCES.strip().splitlines())}
+#: brackets -> sequence that says so in the tables, and bits of the number of repetitions
+REPETITIONS = {"{": ("360002", "DRP8BIT", 8), "[": ("360003", "DRPSTAK", 8), "<": ("360004", "DRP1BIT", 1)}
+FACTORS = {8: "031001", 1: "031000"}
+
+#: message types that can be written
+CATEGORIES = tuple(name for name, (_, members) in SEQUENCES.items() if members[0] == "HEADR")
+
+#: variables -> letter of their mnemonics, mnemonic of the value, factor and offset from SI
+_VALUES = {
+    "p": ("P", "POB", 100.0, 0.0),
+    "q": ("Q", "QOB", 1e-6, 0.0),
+    "t": ("T", "TOB", 1.0, 273.15),
+    "z": ("Z", "ZOB", GRAVITY, 0.0),
+    "u": ("W", "UOB", 1.0, 0.0),
+    "v": ("W", "VOB", 1.0, 0.0),
+}
+_ERRORS = {"P": ("POE", 100.0), "T": ("TOE", 1.0), "W": ("WOE", 1.0)}
+
+MESSAGE_BYTES = 10000  # NCEP's length of messages
+MOST_LEVELS = 250  # of a report; more go into another
+LONGEST_LEAP_HOURS = 1.0  # between levels of an ascent
+PREPRO = 1  # program code of the first event
+
+
+def write_prepbufr(path, cycle: datetime, reports: Reports, earlier=(), programs=None):
+    """Write reports such that reading gives the same rows, to the precision of PrepBUFR's fields.
+
+    That is 0.1 hPa, 0.1 K, 1 mg/kg, 1 m, 0.1 m/s, 1e-5 degrees and hours, 1 m of elevation, 0.01 hPa and 0.1 of errors.
+
+    Rows of a level follow each other, levels of a report too; rows of a level are read in the order of `VARIABLES`. A
+    new report begins where category, report type, station or elevation change, and, but for the drifting balloons of
+    ADPUPA, where place or time do. A pressure that no datum of its level reports is written with the mark 2, and is a
+    datum when read. Errors of q and z are not written.
+
+    Parameters
+    ----------
+    path : path
+    cycle : datetime
+    reports : Reports
+        Categories out of `CATEGORIES`. `cycle` and `counts` of it are not looked at.
+    earlier : array (events, rows), optional
+        Values of the events before that of `reports.value`, in its units, from new to old; NaN for none, in both
+        components of a wind alike.
+    programs : array (1 + events, rows), optional
+        Program codes of all events; else 8 (VIRTMP) for the newest of virtual temperatures, and 1.
+
+    Raises
+    ------
+    ValueError
+        If a category cannot be written, has no place for a variable, or a value does not fit its field.
+    """
+    count = len(reports)
+    columns = {name: np.asarray(getattr(reports, name)) for name in COLUMNS}
+    values = np.vstack([columns["value"][None], np.reshape(earlier, (len(earlier), count))]).astype(float)
+    if programs is None:
+        programs = np.full(values.shape, PREPRO)
+        programs[0, columns["virtual"]] = VIRTMP
+    programs = np.asarray(programs)
+    reports_of, levels_of = _boundaries(columns)
+    encoded = (
+        (columns["category"][first].decode(), _subset(columns, values, programs, levels, number))
+        for number, (first, levels) in enumerate(_groups(reports_of, levels_of))
+    )
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        for message in (*_table_messages(), *_data_messages(encoded, cycle)):
+            file.write(message)
+
+
+# --- rows to levels and reports ---------------------------------------------------------------------------------------
+
+
+def _boundaries(columns) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a row begins a report, and whether it begins a level."""
+    categories = set(columns["category"].tolist())
+    unknown = categories - {name.encode() for name in CATEGORIES}
+    if unknown:
+        raise ValueError(f"message types {unknown} cannot be written; those that can are {', '.join(CATEGORIES)}")
+
+    def changes(*names):
+        changed = np.zeros(len(columns["value"]), dtype=bool)
+        changed[:1] = True
+        for name in names:
+            column = columns[name]
+            same = column[1:] == column[:-1]
+            if column.dtype.kind == "f":
+                same |= np.isnan(column[1:]) & np.isnan(column[:-1])
+            changed[1:] |= ~same
+        return changed
+
+    place = changes("latitude", "longitude", "time_offset")
+    report = changes("category", "report_type", "station", "elevation")
+    level = report | place | changes("level_category", "pressure")
+    for row in _repeated(columns, level):
+        level[row] = True
+    single = np.isin(columns["category"], [name.encode() for name in categories_of_one_level()])
+    leap = np.abs(np.diff(columns["time_offset"], prepend=columns["time_offset"][:1])) > LONGEST_LEAP_HOURS
+    report |= (place & (columns["category"] != b"ADPUPA")) | leap | (level & single)
+    return report, level
+
+
+def _repeated(columns, begins) -> Iterator[int]:
+    """Rows within levels that begin another: a second datum of a variable, or of a wind with another mark or error."""
+    wind = {VARIABLES.index("u"), VARIABLES.index("v")}
+    shared = zip(columns["quality"].tolist(), np.nan_to_num(columns["error"], nan=-1.0).tolist(), strict=True)
+    seen, marks = set(), set()
+    for row, (new, variable, mark) in enumerate(
+        zip(begins.tolist(), columns["variable"].tolist(), shared, strict=True)
+    ):
+        differs = variable in wind and marks and mark not in marks
+        if new or variable in seen or differs:
+            seen, marks = set(), set()
+            if not new:
+                yield row
+        seen.add(variable)
+        if variable in wind:
+            marks.add(mark)
+
+
+def categories_of_one_level() -> list[str]:
+    return [name for name in CATEGORIES if not any(member.startswith("{PRSLEV") for member in SEQUENCES[name][1])]
+
+
+def _groups(begins_report, begins_level) -> Iterator[tuple[int, list[range]]]:
+    """First row of each report, and the rows of each of its levels."""
+    starts = np.flatnonzero(begins_level).tolist()
+    levels = []
+    for start, end in zip(starts, [*starts[1:], len(begins_level)], strict=True):
+        if levels and (begins_report[start] or len(levels) == MOST_LEVELS):
+            yield levels[0].start, levels
+            levels = []
+        levels.append(range(start, end))
+    if levels:
+        yield levels[0].start, levels
+
+
+def _subset(columns, values, programs, levels, number) -> str:
+    """A report in bits."""
+    row = levels[0].start
+    category = columns["category"][row].decode()
+    place = [columns[name][row] for name in ("longitude", "latitude", "time_offset")]
+    entries = [_level(columns, values, programs, rows, place) for rows in levels]
+    header = {
+        "SID": columns["station"][row],
+        **dict(zip(("XOB", "YOB", "DHR"), place, strict=True)),
+        "ELV": columns["elevation"][row],
+        "TYP": columns["report_type"][row],
+        "SQN": number,
+    }
+    members = SEQUENCES[category][1]
+    repeated = next((member[1:-1] for member in members if member.startswith("{")), None)
+    content = header | ({repeated: entries} if repeated else entries[0])
+    holds = SEQUENCES[repeated or ("PRSLEVEL" if "PRSLEVEL" in members else category)][1]
+    lacking = {name for entry in entries for name in entry if name.endswith("INFO") and f"<{name}>" not in holds}
+    if lacking:
+        raise ValueError(f"{category} has no place for {', '.join(sorted(lacking))}")
+    return _bits(members, content)
+
+
+def _level(columns, values, programs, rows, place) -> dict:
+    """Values of a level by mnemonic; repetitions as lists."""
+    start = rows.start
+    level = {"CAT": columns["level_category"][start] if columns["level_category"][start] >= 0 else None}
+    pressure = columns["pressure"][start]
+    if np.isfinite(pressure):
+        level["P___INFO"] = [{"P__EVENT": [{"POB": pressure, "PQM": 2, "PPC": PREPRO}]}]
+    for row in rows:
+        variable = VARIABLES[columns["variable"][row]]
+        letter, mnemonic, factor, offset = _VALUES[variable]
+        if variable == "p" and not abs(values[0, row] - 100.0 * pressure) < 5.0:
+            raise ValueError(f"row {row}: p of {values[0, row]} Pa is not the pressure of its level, {pressure} hPa")
+        events = [
+            {
+                mnemonic: (value - offset) / factor,
+                f"{letter}QM": columns["quality"][row] if not index else 2,
+                f"{letter}PC": program,
+            }
+            for index, (value, program) in enumerate(zip(values[:, row], programs[:, row], strict=True))
+            if not index or np.isfinite(value)
+        ]
+        if letter == "W" and "W___INFO" in level:
+            for event, component in zip(level["W___INFO"][0]["W__EVENT"], events, strict=True):
+                event[mnemonic] = component[mnemonic]
+            continue
+        info = {f"{letter}__EVENT": events}
+        error = columns["error"][row]
+        if letter in _ERRORS and np.isfinite(error):
+            name, factor = _ERRORS[letter]
+            info[f"{letter}__BACKG"] = [{name: error / factor}]
+        level[f"{letter}___INFO"] = [info]
+    where = [columns[name][start] for name in ("longitude", "latitude", "time_offset")]
+    if where != place:
+        level["DRFTINFO"] = [dict(zip(("XDR", "YDR", "HRDR"), where, strict=True))]
+    return level
+
+
+# --- bits -------------------------------------------------------------------------------------------------------------
+
+
+def _bits(members, content) -> str:
+    """Members of a sequence as a string of 0 and 1."""
+    parts, digits = [], 0
+    for member in members:
+        if member[0] in REPETITIONS:
+            entries = content.get(member[1:-1], ())
+            parts.append(f"{len(entries):0{REPETITIONS[member[0]][2]}b}")
+            parts += [_bits(SEQUENCES[member[1:-1]][1], entry) for entry in entries]
+        elif member.startswith("207"):
+            digits = int(member) % 1000
+        elif member in SEQUENCES:
+            parts.append(_bits(SEQUENCES[member][1], content))
+        else:
+            parts.append(_element(member, content.get(member), digits))
+    return "".join(parts)
+
+
+def _element(name, value, digits) -> str:
+    """An element, all ones if missing; operator 207 gives it more `digits`."""
+    _, scale, reference, width, units = ELEMENTS[name]
+    scale, reference, width = int(scale), int(reference), int(width)
+    if units == "CCITT IA5":
+        text = b"\xff" * 8 if value is None else value.ljust(8)
+        return f"{int.from_bytes(text, 'big'):064b}"
+    if digits:
+        scale, reference, width = scale + digits, reference * 10**digits, width + (10 * digits + 2) // 3
+    if value is None or value != value:
+        return "1" * width
+    code = round(float(value) * 10**scale) - reference
+    # a quality mark of all ones is written as what it is, missing
+    if not 0 <= code < (1 << width) - (units != "CODE TABLE"):
+        raise ValueError(f"{name} of {value} does not fit into PrepBUFR")
+    return f"{code:0{width}b}"
+
+
+def _data_messages(encoded, cycle) -> Iterator[bytes]:
+    """Messages of one category each, of reports in bits."""
+    current, waiting, size = None, [], 0
+
+    def message():
+        number = SEQUENCES[current][0]
+        descriptors = ("063000", number, "102000", "031001", "206001", "063255")
+        return _message(int(number[3:]), cycle, descriptors, waiting)
+
+    for category, bits in encoded:
+        # what fills up the last byte is counted, and 8 bits say how much it is
+        bits += f"{-len(bits) % 8:08b}" + "1" * (-len(bits) % 8)
+        data = (2 + len(bits) // 8).to_bytes(2, "big") + int(bits, 2).to_bytes(len(bits) // 8, "big")
+        if waiting and (category != current or size + len(data) > MESSAGE_BYTES):
+            yield message()
+            waiting, size = [], 0
+        current, size = category, size + len(data)
+        waiting.append(data)
+    if waiting:
+        yield message()
+
+
+def _table_messages() -> Iterator[bytes]:
+    """Tables A, B and D in characters; a message without any says that this was all."""
+
+    def signed(number, width):
+        return f"{'-' if number < 0 else '+'}{abs(number):>{width}}"
+
+    # each entry is numbered by a byte
+    types = [f"{number[3:]}{name:<64}" for name, (number, _) in SEQUENCES.items() if name in CATEGORIES]
+    elements = [
+        f"{number}{name:<64}{units:<24}{signed(int(scale), 3)}{signed(int(reference), 10)}{width:>3}"
+        for name, (number, scale, reference, width, units) in ELEMENTS.items()
+    ]
+    sequences = [(number, name, ["101000", FACTORS[bits]]) for number, name, bits in REPETITIONS.values()]
+    for name, (number, members) in SEQUENCES.items():
+        sequences.append((number, name, [number for member in members for number in _numbers(member)]))
+    data = bytes([len(types)]) + "".join(types).encode()
+    data += bytes([len(elements)]) + "".join(elements).encode() + bytes([len(sequences)])
+    for number, name, members in sequences:
+        data += f"{number}{name:<64}".encode() + bytes([len(members)]) + "".join(members).encode()
+    descriptors = "103000 031001 000001 000002 000003 101000 031001 300004 105000 031001 300003 205064 101000 031001"
+    for subsets in ([data], []):
+        yield _message(11, None, [*descriptors.split(), "000030"], subsets)
+
+
+def _numbers(member) -> list[str]:
+    """Descriptors of a member of a sequence."""
+    if member[0] in REPETITIONS:
+        return [REPETITIONS[member[0]][0], SEQUENCES[member[1:-1]][0]]
+    if member in SEQUENCES:
+        return [SEQUENCES[member][0]]
+    return [ELEMENTS[member][0] if member in ELEMENTS else member]
+
+
+def _message(category: int, cycle: datetime | None, descriptors, subsets: list[bytes]) -> bytes:
+    """A message of edition 3 of NCEP, master table 29, local table 0."""
+    date = (0, 0, 0, 0, 0, 0)
+    if cycle is not None:
+        century, year = divmod(cycle.year - 1, 100)
+        date = (year + 1, cycle.month, cycle.day, cycle.hour, cycle.minute, century + 1)
+    first = bytes([0, 0, 18, 0, 3, 7, 0, 0, category, 0, 29, 0, *date])
+    packed = b"".join(
+        (int(number[0]) << 14 | int(number[1:3]) << 8 | int(number[3:])).to_bytes(2, "big") for number in descriptors
+    )
+    third = (8 + len(packed)).to_bytes(3, "big") + b"\0" + len(subsets).to_bytes(2, "big") + b"\x80" + packed + b"\0"
+    data = b"".join(subsets)
+    data += bytes(len(data) % 2)  # sections of edition 3 have even lengths
+    fourth = (4 + len(data)).to_bytes(3, "big") + b"\0" + data
+    length = 8 + len(first) + len(third) + len(fourth) + 4
+    return b"BUFR" + length.to_bytes(3, "big") + b"\3" + first + third + fourth + b"7777"

@@ -1,0 +1,187 @@
+"""Spherical-harmonic transforms of scalars and winds, and the linear balance, on coefficients."""
+
+import numpy as np
+import torch
+from torch_harmonics import InverseRealSHT, InverseRealVectorSHT, RealSHT, RealVectorSHT
+
+from .constants import EARTH_RADIUS, EARTH_ROTATION
+from .grid import Grid
+
+#: kind of grid -> the name that torch-harmonics has for its quadrature
+_QUADRATURE = {"gaussian": "legendre-gauss", "equiangular": "equiangular"}
+
+
+def finest_truncation(grid: Grid) -> int:
+    """The largest triangular truncation whose transform is exact on a grid."""
+    exact = grid.nlat - 1 if grid.kind == "gaussian" else (grid.nlat - 1) // 2
+    return min(exact, (grid.nlon - 1) // 2)
+
+
+class SphericalHarmonics:
+    """Real spherical-harmonic transform with triangular truncation, for fields of shape (..., nlat, nlon).
+
+    Coefficients are the components along an orthonormal real basis, so that the area mean of a squared field is the
+    sum of its squared coefficients: shape (..., (T + 1)^2), ordered by order m, then degree l, cosine before sine.
+    Legendre functions and quadrature are torch-harmonics'. Both sums, over longitude and over latitude, are matrix
+    products: at these truncations they and their adjoints are faster than an FFT.
+
+    Parameters
+    ----------
+    grid : Grid
+    truncation : int
+        T, the largest total wavenumber kept.
+    dtype : torch.dtype
+    device : str or torch.device
+
+    Raises
+    ------
+    ValueError
+        If the grid cannot resolve the truncation.
+    """
+
+    def __init__(self, grid: Grid, truncation: int, dtype=torch.float32, device="cpu"):
+        resolved = finest_truncation(grid)
+        if not 0 <= truncation <= resolved:
+            raise ValueError(f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} resolves T{resolved}, not T{truncation}")
+        self.grid, self.truncation, self.dtype = grid, truncation, dtype
+        modes = truncation + 1
+        sizes = {"lmax": modes, "mmax": modes, "grid": _QUADRATURE[grid.kind]}
+        forward, inverse = RealSHT(*grid.shape, **sizes).weights, InverseRealSHT(*grid.shape, **sizes).pct
+        order = torch.arange(modes)
+        angle = torch.outer(order.double(), torch.from_numpy(np.radians(grid.longitude)))
+        self.fourier = torch.stack([angle.cos(), -angle.sin()], 1).flatten(0, 1).to(device, dtype)
+        # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
+        both = torch.where(order == 0, 1.0, 2.0).double()
+        self.analysis_scale = ((both / (4.0 * np.pi)).sqrt() * (2.0 * np.pi / grid.nlon))[:, None, None]
+        self.synthesis_scale = (both * 4.0 * np.pi).sqrt()[:, None, None]
+        self._analysis = (self.analysis_scale * forward.mT).to(device, dtype)  # (T + 1, nlat, T + 1)
+        self._synthesis = (self.synthesis_scale * inverse).to(device, dtype)
+        degree, order = np.tril_indices(modes)
+        by_order = np.lexsort((degree, order))
+        degree, order = degree[by_order], order[by_order]
+        sine = np.repeat([0, 1], [len(degree), len(degree) - modes])  # of order 0 there is no sine
+        degree, order = np.append(degree, degree[modes:]), np.append(order, order[modes:])
+        self._place = torch.as_tensor((2 * order + sine) * modes + degree, device=device)
+        #: total wavenumber and order of each real coefficient, shape ((T + 1)^2,)
+        self.degree, self.order = torch.as_tensor(degree, device=device), torch.as_tensor(order, device=device)
+        #: place of each in a table of T + 1 rows, one a wavenumber, of 2 T + 1 columns
+        self.place_by_wave = torch.as_tensor(degree * (2 * modes - 1) + order + sine * truncation, device=device)
+
+    @property
+    def size(self) -> int:
+        """Number of real coefficients, (T + 1)^2."""
+        return (self.truncation + 1) ** 2
+
+    def analyse(self, field: torch.Tensor) -> torch.Tensor:
+        """Coefficients, shape (..., (T + 1)^2), of fields of shape (..., nlat, nlon)."""
+        return self.from_table(self.orders(field) @ self._analysis, field.shape[:-2])
+
+    def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Fields, shape (..., nlat, nlon), of coefficients of shape (..., (T + 1)^2)."""
+        return self.fields(self.table(coefficients) @ self._synthesis, coefficients.shape[:-1])
+
+    def project(self, field: torch.Tensor) -> torch.Tensor:
+        """Remove all that the truncation does not hold, shape unchanged."""
+        return self.fields(self.orders(field) @ self._analysis @ self._synthesis, field.shape[:-2])
+
+    def orders(self, field: torch.Tensor) -> torch.Tensor:
+        """Sums over longitude, (T + 1, cosine and sine of all fields, nlat), of fields of shape (..., nlat, nlon)."""
+        return (self.fourier @ field.flatten(0, -2).mT).view(self.truncation + 1, -1, self.grid.nlat)
+
+    def fields(self, orders: torch.Tensor, shape) -> torch.Tensor:
+        """Fields, (*shape, nlat, nlon), of which `orders` are the parts of each order."""
+        return (orders.reshape(len(self.fourier), -1).mT @ self.fourier).view(*shape, *self.grid.shape)
+
+    def table(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Coefficients as a table (T + 1 orders, cosine and sine of all fields, T + 1 degrees) with zeros between."""
+        rows, modes = 2 * (self.truncation + 1), self.truncation + 1
+        flat = coefficients.reshape(-1, self.size)
+        full = flat.new_zeros(len(flat), rows * modes).index_copy(1, self._place, flat)
+        return full.view(-1, rows, modes).transpose(0, 1).reshape(modes, -1, modes)
+
+    def from_table(self, table: torch.Tensor, shape) -> torch.Tensor:
+        """The way back of `table`, to (*shape, (T + 1)^2)."""
+        rows, modes = 2 * (self.truncation + 1), self.truncation + 1
+        full = table.view(rows, -1, modes).transpose(0, 1).reshape(-1, rows * modes)
+        return full.index_select(1, self._place).view(*shape, self.size)
+
+    def power(self, field: torch.Tensor) -> torch.Tensor:
+        """Variance per total wavenumber, shape (..., T + 1); its sum is the area mean of the squared field."""
+        square = self.analyse(field) ** 2
+        spectrum = square.new_zeros((*square.shape[:-1], self.truncation + 1))
+        return spectrum.index_add(-1, self.degree, square)
+
+
+class VectorHarmonics:
+    """Stream function and velocity potential of winds, and back, with torch-harmonics' vector harmonics.
+
+    Coefficients are laid out as those of `SphericalHarmonics`; psi and chi are in m2 s-1 and have no mean.
+
+    Parameters
+    ----------
+    harmonics : SphericalHarmonics
+        Its grid, truncation, type and device.
+    """
+
+    def __init__(self, harmonics: SphericalHarmonics):
+        self.harmonics = harmonics
+        grid, modes = harmonics.grid, harmonics.truncation + 1
+        sizes = {"lmax": modes, "mmax": modes, "grid": _QUADRATURE[grid.kind]}
+        forward, inverse = RealVectorSHT(*grid.shape, **sizes).weights, InverseRealVectorSHT(*grid.shape, **sizes).dpct
+        forward = EARTH_RADIUS * harmonics.analysis_scale * torch.cat([*forward.mT], 1)
+        inverse = harmonics.synthesis_scale / EARTH_RADIUS * torch.cat([*inverse], 1)
+        self._analysis, self._synthesis = (matrix.to(harmonics.fourier) for matrix in (forward, inverse))
+
+    def analyse(self, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Coefficients of psi and chi, each (..., (T + 1)^2), of winds (..., nlat, nlon) in m s-1."""
+        tables = _turned(self.harmonics.orders(u), self.harmonics.orders(v))
+        return tuple(self.harmonics.from_table(table @ self._analysis, u.shape[:-2]) for table in tables)
+
+    def synthesise(self, psi: torch.Tensor, chi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Winds, each (..., nlat, nlon) in m s-1, of coefficients (..., (T + 1)^2) of psi and chi."""
+        tables = _turned(self.harmonics.table(psi), self.harmonics.table(chi))
+        return tuple(self.harmonics.fields(table @ self._synthesis, psi.shape[:-1]) for table in tables)
+
+
+def _turned(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(a, i b) and (-b, i a) of tables a and b whose second dimension is real parts, then imaginary ones."""
+    imaginary = [torch.cat([-im, re], 1) for re, im in (part.chunk(2, dim=1) for part in (first, second))]
+    return torch.cat([first, imaginary[1]], -1), torch.cat([-second, imaginary[0]], -1)
+
+
+class LinearBalance:
+    """Geopotential in linear balance with a stream function, del^-2 div(f grad psi), on coefficients.
+
+    Exact within the truncation: f is 2 Omega times the sine of latitude, which couples neighbouring wavenumbers.
+    """
+
+    def __init__(self, harmonics: SphericalHarmonics):
+        degree, order = harmonics.degree, harmonics.order
+        position = {}
+        seen: dict[tuple[int, int], int] = {}
+        for index, key in enumerate(zip(degree.tolist(), order.tolist(), strict=True)):
+            sine = seen.get(key, 0)  # of an order above 0 the cosine comes first
+            seen[key] = 1
+            position[*key, sine] = index
+        below, above = torch.zeros_like(degree), torch.zeros_like(degree)
+        lower, upper = (torch.zeros(len(degree), dtype=harmonics.dtype) for _ in range(2))
+        for (wave, m, sine), index in position.items():
+            for neighbour, indices, weights in ((wave - 1, below, lower), (wave + 1, above, upper)):
+                other = position.get((neighbour, m, sine))
+                if other is not None:
+                    larger = max(wave, neighbour)
+                    indices[index] = other
+                    weights[index] = ((larger**2 - m**2) / (4 * larger**2 - 1)) ** 0.5
+        self._below, self._above = below, above
+        self._lower, self._upper = lower.to(degree.device), upper.to(degree.device)
+        self._laplacian = (-degree * (degree + 1)).to(harmonics.dtype)
+
+    def _sine_of_latitude(self, coefficients):
+        return self._lower * coefficients[..., self._below] + self._upper * coefficients[..., self._above]
+
+    def __call__(self, psi: torch.Tensor) -> torch.Tensor:
+        """Coefficients of geopotential, m2 s-2, shape as those of psi, m2 s-1."""
+        laplacian = self._laplacian
+        # 2 div(s grad psi) = del2(s psi) + s del2 psi - psi del2 s, and del2 s = -2 s / a^2 for s the sine of latitude
+        twice = laplacian * self._sine_of_latitude(psi) + self._sine_of_latitude((laplacian + 2.0) * psi)
+        return EARTH_ROTATION * torch.where(laplacian < 0, twice / laplacian.clamp_max(-1.0), 0.0)

@@ -1,0 +1,277 @@
+"""States in netCDF-4: one variable per field, pressure levels as a coordinate, CF metadata, provenance.
+
+Variables are named as in WeatherBench (geopotential, temperature, ...), so that its tools read the files. `time` is the
+valid time, but of forecasts by lead, as there: they have the start for `time`, and the lead as `prediction_timedelta`.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+
+from ..fields.grid import Grid
+from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..fields.timeline import from_hours, hours_since_1970
+from .atomic import whole
+from .netcdf import CHANNEL_NAMES, auxiliary_coordinate, coordinate, provenance, write_channel_names, write_horizontal
+
+#: of files that are to be small: a third less, for some 15 times the processor's time to write (see
+#: tests/benchmarks/storage.py). Deflation of level 1 after byte shuffling is read everywhere, other filters are not
+_COMPRESSION = {"compression": "zlib", "complevel": 1, "shuffle": True}
+
+
+#: name of the lead of forecasts in WeatherBench
+LEAD_AXIS = "prediction_timedelta"
+
+_CLOCK = {"kind": "i8", "units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"}
+_TIME = {**_CLOCK, "standard_name": "time", "long_name": "valid time"}
+_START = {**_CLOCK, "standard_name": "forecast_reference_time", "long_name": "start of the forecast"}
+_LEAD = {"kind": "i4", "units": "hours", "standard_name": "forecast_period", "long_name": "lead of the forecast"}
+
+
+def write_states(
+    path,
+    states: np.ndarray,
+    times: Sequence[datetime],
+    grid: Grid,
+    attributes: dict | None = None,
+    per_channel: dict[str, np.ndarray] | None = None,
+    compressed: bool = False,
+    start: datetime | None = None,
+):
+    """Write states of shape (time, 69, lat, lon) valid at `times`, and values per channel, (69,), by name.
+
+    Compression costs more time than moving fewer bytes saves: it is for archives, not for the files of a cycle.
+
+    Parameters
+    ----------
+    attributes : dict, optional
+        Global attributes beside those of `provenance`; a `title` replaces the general one.
+    start : datetime, optional
+        Of the one forecast that all states are of: with it come the coordinates `forecast_reference_time` and
+        `forecast_period`, in hours, of each state.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or a channel holds values that are not finite.
+    """
+    states = _checked(path, states, (len(times),), grid)
+    title = "States of the atmosphere"
+    if start is not None:
+        what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
+        title = f"{what} that starts at {start:%Y-%m-%dT%H} UTC"
+    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        _begin(dataset, grid, title, attributes)
+        coordinate(dataset, "time", [hours_since_1970(time) for time in times], **_TIME)
+        auxiliary = []
+        if start is not None:
+            auxiliary = ["forecast_reference_time", "forecast_period"]
+            auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **_START)
+            auxiliary_coordinate(dataset, auxiliary[1], ("time",), [_hours(time - start) for time in times], **_LEAD)
+        _fields(dataset, states, ("time",), grid, auxiliary, compressed)
+        if per_channel:
+            dataset.createDimension("channel", len(CHANNELS))
+            write_channel_names(dataset)
+        for name, values in (per_channel or {}).items():
+            variable = dataset.createVariable(name, "f4", ("channel",))
+            variable.long_name = f"{name.replace('_', ' ')} of each channel, in the units of its variable"
+            variable.coordinates = CHANNEL_NAMES
+            variable[:] = values
+
+
+def write_forecast(
+    path,
+    states: np.ndarray,
+    start: datetime,
+    leads: Sequence[int],
+    grid: Grid,
+    attributes: dict | None = None,
+):
+    """Write one forecast as WeatherBench does: `time` is its start, `prediction_timedelta` the lead.
+
+    `StateFile` reads it by valid time, like any other file of states.
+
+    Parameters
+    ----------
+    states : (lead, 69, lat, lon)
+        In the units of the state.
+    leads : sequence of int
+        Hours after `start`.
+    attributes : dict, optional
+        As of `write_states`.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or a channel holds values that are not finite.
+    """
+    states = _checked(path, states, (len(leads),), grid)
+    dimensions = ("time", LEAD_AXIS)
+    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        _begin(dataset, grid, f"Forecast that starts at {start:%Y-%m-%dT%H} UTC", attributes)
+        # CF expects of a variable of this name that it says so of itself; what it is is said by another
+        coordinate(dataset, "time", [hours_since_1970(start)], **{**_START, "standard_name": "time"})
+        auxiliary_coordinate(dataset, "forecast_reference_time", ("time",), [hours_since_1970(start)], **_START)
+        # the attribute dtype lets xarray read it as what it is, a difference of times
+        coordinate(dataset, LEAD_AXIS, leads, **_LEAD, dtype="timedelta64[ns]")
+        valid = [[hours_since_1970(start) + lead for lead in leads]]
+        auxiliary_coordinate(dataset, "valid_time", dimensions, valid, **_TIME)
+        _fields(dataset, states[None], dimensions, grid, ["forecast_reference_time", "valid_time"], compressed=False)
+
+
+def _checked(path, states, leading, grid) -> np.ndarray:
+    """States as float32, if their shape fits and all their values are finite."""
+    states = np.asarray(states, dtype=np.float32)
+    expected = (*leading, len(CHANNELS), *grid.shape)
+    if states.shape != expected:
+        raise ValueError(f"{path}: expected states of shape {expected}, got {states.shape}")
+    finite = np.isfinite(states).all(axis=(0, 2, 3))
+    if not finite.all():
+        bad = CHANNELS[int(np.flatnonzero(~finite)[0])].name
+        raise ValueError(f"{path}: {bad} would be written with values that are not finite")
+    return states
+
+
+def _hours(difference: timedelta) -> int:
+    return int(difference.total_seconds()) // 3600
+
+
+def _begin(dataset, grid, title, attributes):
+    """Global attributes, and what all files of states have for coordinates."""
+    given = {"title": title, **(attributes or {})}
+    dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
+    coordinate(dataset, "level", LEVELS, "i4", units="hPa", standard_name="air_pressure", positive="down")
+    write_horizontal(dataset, grid)
+
+
+def _fields(dataset, states, leading, grid, auxiliary, compressed):
+    """The nine variables of states of shape (*leading, 69, lat, lon)."""
+    position = 0
+    compression = _COMPRESSION if compressed else {}
+    for short, (long, standard, units) in VARIABLES.items():
+        upper = short in UPPER_AIR
+        dimensions = (*leading, *(("level",) if upper else ()), "latitude", "longitude")
+        chunks = _chunks(dimensions, grid)
+        variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **compression)
+        variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
+        if auxiliary:
+            variable.coordinates = " ".join(auxiliary)
+        count = len(LEVELS) if upper else 1
+        block = states[..., position : position + count, :, :]
+        variable[:] = block if upper else block[..., 0, :, :]
+        position += count
+
+
+def _chunks(dimensions, grid):
+    """One horizontal field each: states are read whole."""
+    return (1,) * (len(dimensions) - 2) + grid.shape
+
+
+class StateFile:
+    """Reads states from a file of `write_states` or `write_forecast`, with checks that name the file and the variable.
+
+    Attributes
+    ----------
+    grid : Grid
+    times : list of datetime
+        Valid times of the states, in the order of the file.
+
+    Parameters
+    ----------
+    path : path
+    keep_open : bool
+        Whether the file stays open, for many reads.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be opened, lacks a variable or a time, or holds values that are not finite.
+    """
+
+    def __init__(self, path, keep_open: bool = False):
+        self.path = Path(path)
+        self._opened = None  # what is kept open for the next state
+        try:
+            with netCDF4.Dataset(self.path) as dataset:
+                dataset.set_auto_mask(False)
+                kind, nlat, nlon = json.loads(dataset.grid)
+                self.grid = Grid(kind, nlat, nlon)
+                hours = dataset["time"][:]
+                # of a forecast this is the start, and leads follow
+                self._shape = hours.shape
+                if LEAD_AXIS in dataset.variables:
+                    hours = hours[:, None] + dataset[LEAD_AXIS][:]
+                    self._shape = hours.shape
+                    hours = hours.ravel()
+                self.times = [from_hours(hour) for hour in hours]
+            if keep_open:
+                self._opened = netCDF4.Dataset(self.path)
+        except FileNotFoundError:
+            raise ValueError(f"{path}: no such file; run the rule that makes it") from None
+        except (OSError, AttributeError, IndexError, RuntimeError) as error:
+            raise ValueError(f"{path}: not a whole state file of this workflow ({error}); remake it") from error
+
+    def read(self, time: datetime | None = None) -> np.ndarray:
+        """The state at a time, or the only one of the file: float32 of shape (69, lat, lon), units of the state."""
+        if time is None and len(self.times) != 1:
+            raise ValueError(f"{self.path}: holds {len(self.times)} times, one was expected")
+        if time is not None and time not in self.times:
+            raise ValueError(
+                f"{self.path}: has no state valid at {time:%Y-%m-%dT%H}; it has {self.times[0]:%Y-%m-%dT%H} to "
+                f"{self.times[-1]:%Y-%m-%dT%H}"
+            )
+        index = 0 if time is None else self.times.index(time)
+        parts = []
+        with nullcontext(self._opened) if self._opened else netCDF4.Dataset(self.path) as dataset:
+            dataset.set_auto_mask(False)
+            for short, (long, *_) in VARIABLES.items():
+                try:
+                    field = dataset[long][np.unravel_index(index, self._shape)]
+                except (IndexError, RuntimeError, OSError) as error:
+                    raise ValueError(f"{self.path}: variable {long} cannot be read ({error}); remake it") from error
+                if not np.isfinite(field).all():
+                    raise ValueError(f"{self.path}: variable {long} holds values that are not finite; remake it")
+                parts.append(field[None] if short in SURFACE else field)
+        return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def read_per_channel(path, name: str) -> np.ndarray:
+    """Values per channel, shape (69,), of a file of `write_states`."""
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            dataset.set_auto_mask(False)
+            return dataset[name][:]
+    except (OSError, IndexError) as error:
+        raise ValueError(f"{path}: variable {name} cannot be read ({error}); remake the file") from error
+
+
+def read_state(path, grid: Grid | None = None) -> np.ndarray:
+    """The one state of a file, checked to be on `grid`."""
+    file = StateFile(path)
+    if grid is not None and file.grid != grid:
+        raise ValueError(f"{path}: is on {file.grid}, expected {grid}")
+    return file.read()
+
+
+class Archive:
+    """States spread over the files of an archive, by valid time."""
+
+    def __init__(self, paths):
+        self._files = [StateFile(path, keep_open=True) for path in paths]
+        self._by_time = {time: file for file in self._files for time in file.times}
+        self.times = sorted(self._by_time)
+        self.grid = self._files[0].grid
+
+    def read(self, time: datetime) -> np.ndarray:
+        """The state valid at a time, shape (69, lat, lon)."""
+        if time not in self._by_time:
+            raise ValueError(
+                f"the archive has no state valid at {time:%Y-%m-%dT%H}; it covers {self.times[0]:%Y-%m-%dT%H} to "
+                f"{self.times[-1]:%Y-%m-%dT%H} (archive.start, archive.end)"
+            )
+        return self._by_time[time].read(time)

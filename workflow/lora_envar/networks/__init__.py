@@ -1,0 +1,1 @@
+"""The network of emulator and VAE, and how networks are trained."""

@@ -1,0 +1,322 @@
+"""What the schema of the configuration cannot say: relations between keys. Each error names its key."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from ..analysis import METHODS
+from ..fields.state import GROUPS
+from ..fields.timeline import name as time_name
+from ..fields.timeline import parse, year_before
+from ..forecast import check_model
+from ..verification import ROLLOUT_HOURS
+from .alignment import AlignmentError, check_alignment
+from .replicates import group
+from .search import PREFIX, candidates
+
+
+class ConfigurationError(ValueError):
+    """The configuration asks for something impossible."""
+
+
+def with_tuned_settings(config: dict):
+    """Put the values of the file `tuned_settings` into the section `methods`, in place, where it has none itself.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, or names methods or settings that do not exist.
+    """
+    path = config.get("tuned_settings")
+    if not path:
+        return
+    try:
+        tuned = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"tuned_settings: {path} cannot be read ({error}); `tune` makes it") from None
+    if not isinstance(tuned, dict) or not all(isinstance(entry, dict) for entry in tuned.values()):
+        raise ConfigurationError(f"tuned_settings: {path} does not hold settings by method; `tune` makes it")
+    for method, settings in tuned.items():
+        if method not in METHODS:
+            raise ConfigurationError(f"tuned_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
+        unknown = sorted(set(settings) - set(METHODS[method].settings))
+        if unknown:
+            raise ConfigurationError(
+                f"tuned_settings: {path} has {', '.join(unknown)} of {method}, which has "
+                f"{', '.join(METHODS[method].settings)}"
+            )
+        if method in config["methods"]:
+            config["methods"][method] = {**settings, **config["methods"][method]}
+
+
+def _check_methods(config: dict):
+    """Every method in use has all its settings, from `methods` or `tuned_settings`, and no experiment has others."""
+    for name, experiment in {**config["experiments"], **candidates(config)}.items():
+        method, key = experiment["method"], f"experiments.{name}.settings"
+        if method not in METHODS or not METHODS[method].error_model:
+            continue
+        own = experiment.get("settings", {})
+        known = METHODS[method].settings
+        unknown = sorted(set(own) - set(known))
+        if unknown:
+            raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown; {method} has {', '.join(known)}")
+        if method not in config["methods"]:
+            raise ConfigurationError(f"methods.{method}: missing, but experiments.{name} uses this method")
+        missing = [setting for setting in known if setting not in {**config["methods"][method], **own}]
+        if missing:
+            raise ConfigurationError(
+                f"methods.{method}.{missing[0]}: missing, here and in tuned_settings; experiments.{name} needs "
+                f"{', '.join(known)}"
+            )
+
+
+def ensemble_sizes(experiment: dict) -> tuple[int, int]:
+    """Members of an experiment's ensemble: time-lagged ones, and those of last year's dates."""
+    size = experiment.get("ensemble", 0)
+    return (size["lags"], size["last_year"]) if isinstance(size, dict) else (size, 0)
+
+
+def finer_period(config: dict) -> tuple[datetime, datetime] | None:
+    """First and last time of `archive.finer`, or None."""
+    finer = config["archive"].get("finer")
+    return finer and _period("archive.finer.start", finer["start"], "archive.finer.end", finer["end"])
+
+
+def check(config: dict):
+    """Refuse a configuration that fits the schema and yet cannot be run.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the key, what was found, and what to do.
+    """
+    archive = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
+    nmc = _period("nmc.start", config["nmc"]["start"], "nmc.end", config["nmc"]["end"])
+    held = archive
+    if "training" in config:
+        section = config["training"]["archive"]
+        held = _period("training.archive.start", section["start"], "training.archive.end", section["end"])
+    try:
+        check_alignment(config)
+    except AlignmentError as error:
+        raise ConfigurationError(str(error)) from None
+    _within("nmc.start", nmc[0], held)
+    _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
+    finer = finer_period(config)
+    if finer:
+        _within("archive.finer.start", finer[0], archive)
+        _within("archive.finer.end", finer[1], archive)
+    sections = {"forecast_model": config["forecast_model"]}
+    sections |= {f"windows.{name}.model": window["model"] for name, window in config.get("windows", {}).items()}
+    if "training" in config:
+        sections["training.forecast_model"] = config["training"]["forecast_model"]
+    for key, section in sections.items():
+        try:
+            check_model(**section)
+        except ValueError as error:
+            raise ConfigurationError(f"{key}: {error}") from None
+    _check_methods(config)
+    _check_network(config)
+    _check_reports(config["observations"])
+    points = config["grid"]["latitudes"] * config["grid"]["longitudes"]
+    for name, network in config["observations"].items():
+        if network["source"] == "simulated" and network["columns"] > points:
+            raise ConfigurationError(
+                f"observations.{name}.columns: {network['columns']} columns, but the grid has {points} points"
+            )
+    step, spin_up = config["cycling"]["step_hours"], config["verification"]["spin_up_cycles"]
+    for name, experiment in config["experiments"].items():
+        _check_experiment(name, experiment, config, archive, step, spin_up)
+    _check_tuning(config, archive, step)
+    first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
+    held = finer if finer and finer[0] <= first <= finer[1] else archive
+    _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), held)
+    _check_segments(config.get("example", {}).get("segments", {}))
+    names = list(dict.fromkeys(map(group, config["experiments"])))
+    for reference in config["verification"]["references"]:
+        if reference not in names:
+            raise ConfigurationError(
+                f"verification.references: {reference!r} is not an experiment; there are {', '.join(names)}"
+            )
+
+
+def _check_experiment(name, experiment, config, archive, step, spin_up):
+    key = f"experiments.{name}"
+    method = experiment["method"]
+    if method not in METHODS:
+        raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
+    for entry, wanted in (("rank", METHODS[method].tuning == "adapters"), ("ensemble", METHODS[method].ensemble)):
+        if (entry in experiment) != wanted:
+            raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
+    _check_donor(key, experiment, config)
+    if experiment["observations"] not in config["observations"]:
+        raise ConfigurationError(
+            f"{key}.observations: {experiment['observations']!r} is not among the observations: "
+            f"{', '.join(config['observations'])}"
+        )
+    first, last = _period(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
+    archive, archive_step = _held_by(f"{key}.period", first, last, config, archive)
+    span = _check_window(key, experiment, config, step, archive_step)
+    _within(f"{key}.period[1]{' plus its window' if span else ''}", last + span, archive)
+    lead = timedelta(hours=config["cycling"]["first_guess_hours"])
+    _within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
+    lags, last_year = ensemble_sizes(experiment)
+    if experiment.get("background") == "single_step":
+        _within(f"{key}.period[0] less the ensemble's lags", first - timedelta(hours=step * lags), archive)
+    if last_year:
+        before = parse(year_before(time_name(first))) - timedelta(hours=step * last_year)
+        _within(f"{key}.ensemble.last_year: its first forecast", before, archive)
+    if (last - first) % timedelta(hours=step):
+        raise ConfigurationError(f"{key}.period: is not a whole number of cycles of {step} h")
+    cycles = (last - first) // timedelta(hours=step) + 1
+    if cycles <= spin_up:
+        raise ConfigurationError(
+            f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
+        )
+
+
+def _held_by(key, first, last, config, archive):
+    """The part of the archive that has an experiment's states, and the time between these."""
+    finer = finer_period(config)
+    if finer and finer[0] <= first <= finer[1]:
+        return finer, config["archive"]["finer"]["step_hours"]
+    if finer and first.date() <= finer[1].date() and finer[0].date() <= last.date():
+        raise ConfigurationError(
+            f"{key}: shares days with archive.finer ({finer[0]:%Y-%m-%dT%H} to {finer[1]:%Y-%m-%dT%H}) and does "
+            "not lie within"
+        )
+    return archive, config["archive"]["step_hours"]
+
+
+def _check_window(key, experiment, config, step, archive_step) -> timedelta:
+    """From an analysis time to the last of its observations."""
+    if "window" not in experiment:
+        return timedelta(0)
+    windows = config.get("windows", {})
+    window = windows.get(experiment["window"])
+    if window is None:
+        known = ", ".join(windows) or "none"
+        raise ConfigurationError(f"{key}.window: {experiment['window']!r} is not among the windows: {known}")
+    entry = f"windows.{experiment['window']}"
+    if window["slots"] * window["slot_hours"] > step:
+        raise ConfigurationError(
+            f"{entry}: {window['slots']} slots of {window['slot_hours']} h are longer than cycling.step_hours "
+            f"({step} h); observations would be used twice"
+        )
+    if "training" in config and "measured_in" not in window:
+        raise ConfigurationError(f"{entry}.measured_in: missing; the section training has states of its own for nmc")
+    measured = window.get("measured_in", config["nmc"])
+    start, end = _period(f"{entry}.measured_in.start", measured["start"], f"{entry}.measured_in.end", measured["end"])
+    whole = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
+    held, measured_step = _held_by(f"{entry}.measured_in", start, end, config, whole)
+    _within(f"{entry}.measured_in.start", start, held)
+    _within(f"{entry}.measured_in.end", end, held)
+    for what, states in ((f"{key}.period", archive_step), (f"{entry}.measured_in", measured_step)):
+        if window["slot_hours"] % states:
+            raise ConfigurationError(
+                f"{entry}.slot_hours: {window['slot_hours']} h is not a multiple of the {states} h between the "
+                f"archive's states in {what} (archive.step_hours, archive.finer)"
+            )
+    return timedelta(hours=(window["slots"] - 1) * window["slot_hours"])
+
+
+def _check_tuning(config, archive, step):
+    """Candidates can be run, and on no day of what they are chosen for."""
+    for name, experiment in candidates(config).items():
+        _check_experiment(name, experiment, config, archive, step, config["tuning"]["spin_up_cycles"])
+    for name, experiment in config["experiments"].items():
+        if name.startswith(PREFIX):
+            raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are for candidates")
+        if config.get("tuning"):
+            (start, end), (first, last) = (
+                [parse(text) for text in e["period"]] for e in (config["tuning"], experiment)
+            )
+            if start <= last and first <= end:
+                raise ConfigurationError(
+                    f"tuning.period: {' to '.join(config['tuning']['period'])} overlaps with experiments.{name}.period"
+                )
+
+
+def _check_donor(key, experiment, config):
+    """Members of other days come from an experiment with an ensemble and cycles enough to be an ensemble apart."""
+    chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
+    wanted = chosen.get("members") == "other_days"
+    if ("donor" in experiment) != wanted:
+        raise ConfigurationError(
+            f"{key}.donor: {'missing, with' if wanted else 'of no use without'} members: other_days in the settings"
+        )
+    if not wanted:
+        return
+    donor = config["experiments"].get(experiment["donor"], {})
+    if "ensemble" not in donor or "donor" in donor:
+        raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
+    first, last = (parse(text) for text in donor["period"])
+    count, enough = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1, 3 * ensemble_sizes(donor)[0]
+    if count < enough:
+        raise ConfigurationError(
+            f"{key}.donor: {experiment['donor']} has {count} cycles; members of other days take three times its "
+            f"ensemble, {enough}"
+        )
+
+
+def _check_network(config):
+    network = config["vae"]["network"]
+    groups = 1 if network["groups"] == "together" else len(GROUPS)
+    if len(network["latent_channels"]) != groups:
+        raise ConfigurationError(
+            f"vae.network.latent_channels: {len(network['latent_channels'])} given, one a group is needed: {groups}"
+        )
+    scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
+    axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
+    for name, window in axes:
+        if config["error_grid"][name] % (scale * window):
+            raise ConfigurationError(
+                f"vae.network.window: {config['error_grid'][name]} {name} of error_grid do not divide into windows of "
+                f"{window} tokens of {scale} points"
+            )
+
+
+def _check_reports(networks):
+    """Files that networks of reports need, and windows of observations that do not overlap."""
+    for name, network in networks.items():
+        if network["source"] != "prepbufr":
+            continue
+        for key in ("error_table", "orography", "stations"):
+            if network.get(key) and not Path(network[key]).exists():
+                raise ConfigurationError(f"observations.{name}.{key}: {network[key]} does not exist")
+        if "stations" in network and not network["orography"]:
+            raise ConfigurationError(f"observations.{name}.orography: reports of stations cannot be made without")
+
+
+def _check_segments(segments):
+    """The nature run's forcing is a climatology: from rest on the same day of the year, it is the same run again."""
+    seen = {}
+    for name, segment in segments.items():
+        day = f"{parse(segment['start']):%m-%d}"
+        if day in seen:
+            raise ConfigurationError(
+                f"example.segments.{name}.start: the same day of the year as {seen[day]}'s, hence the same run"
+            )
+        seen[day] = name
+
+
+def _period(start_key, start, end_key, end) -> tuple[datetime, datetime]:
+    times = []
+    for key, value in ((start_key, start), (end_key, end)):
+        try:
+            times.append(parse(value))
+        except ValueError as error:
+            raise ConfigurationError(f"{key}: {error}") from None
+        if times[-1].minute:
+            raise ConfigurationError(f"{key}: {value} is not a whole hour; states and cycles are valid at whole hours")
+    if times[0] >= times[1]:
+        raise ConfigurationError(f"{end_key}: {end} is not after {start_key}, {start}")
+    return times[0], times[1]
+
+
+def _within(key, time, period):
+    if not period[0] <= time <= period[1]:
+        raise ConfigurationError(
+            f"{key}: {time:%Y-%m-%dT%H} is outside of the archive, {period[0]:%Y-%m-%dT%H} to {period[1]:%Y-%m-%dT%H}"
+        )

@@ -1,0 +1,106 @@
+"""Bytes that a configuration will download, write and keep, before anything is started.
+
+All are upper bounds: uncompressed. What is written and not kept goes after its last use, block by block of the archive.
+"""
+
+import pandas as pd
+
+from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR
+
+FLOAT = 4
+GRIB_VALUE = 2  # bytes a value of the Climate Data Store's GRIB, packed to 16 bits
+ERA5_POINTS = 721 * 1440
+#: levels in one chunk of a store, which is read whole: the whole of ERA5's in the full ARCO store
+FULL_LEVELS, FULL_STORE = 37, "full_37"
+GDAS_FILE = 60_000_000
+
+
+def download_bytes(archive: dict, points: int) -> int:
+    """Bytes of one time from a source; 0 where nothing is downloaded.
+
+    Parameters
+    ----------
+    archive : dict
+        The section of the configuration.
+    points : int
+        Of the configured grid, for stores on a coarser grid than ERA5's own.
+    """
+    if archive["source"] == "cds":
+        return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
+    if archive["source"] != "arco":
+        return 0
+    store = archive.get("path")
+    if store is None or FULL_STORE in store:
+        return (len(SURFACE) + len(UPPER_AIR) * FULL_LEVELS) * ERA5_POINTS * FLOAT
+    return (len(SURFACE) + len(UPPER_AIR) * len(LEVELS)) * points * FLOAT
+
+
+def state_bytes(grid: dict) -> int:
+    """Bytes of one state on the grid of a section of the configuration."""
+    return len(CHANNELS) * grid["latitudes"] * grid["longitudes"] * FLOAT
+
+
+def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
+    """What is downloaded, what is written and what of it is kept, by item.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration.
+    counts : dict
+        training_times, archive_times, samples, reports (PrepBUFR files to download), reanalysis_members (states on the
+        error grid), and experiments: by name, cycles, forecasts (states), members (states on the error grid) and vaes
+        (cycles that write all weights of the VAE).
+    vae_bytes : int
+        Of the weights of the VAE.
+
+    Returns
+    -------
+    DataFrame
+        item, count, download (bytes), write (bytes), keep (bytes).
+    """
+    training = config.get("training", config)
+    rows = []
+
+    def add(item, count, write, kept=True, download=0):
+        rows.append((item, count, count * download, count * write, count * write * kept))
+
+    def archive_row(item, section, grid, count):
+        download = download_bytes(section, grid["latitudes"] * grid["longitudes"])
+        add(item, count, state_bytes(grid), download=download)
+
+    if "training" in config:
+        archive_row("states of the training archive", training["archive"], training["grid"], counts["training_times"])
+    archive_row("states of the archive", config["archive"], config["grid"], counts["archive_times"])
+    state, small = state_bytes(config["grid"]), state_bytes(config["error_grid"])
+    kept = config["cycling"]["keep_forecasts"]
+    add("samples of forecast errors", counts["samples"], small)
+    add("files of reports", counts["reports"], GDAS_FILE, False, GDAS_FILE)
+    add("members from the reanalysis", counts["reanalysis_members"], small, kept)
+    for name, experiment in counts["experiments"].items():
+        add(f"{name}: analyses", experiment["cycles"], state)
+        add(f"{name}: backgrounds", experiment["cycles"], state, kept)
+        add(f"{name}: medium-range forecasts", experiment["forecasts"], state, kept)
+        add(f"{name}: members", experiment["members"], small, kept)
+        add(f"{name}: weights of the VAE", experiment["vaes"], vae_bytes, kept)
+    table = pd.DataFrame(rows, columns=["item", "count", "download", "write", "keep"])
+    return table[table["count"] > 0].reset_index(drop=True)
+
+
+def in_words(table: pd.DataFrame) -> str:
+    """The table for a terminal, with its sums."""
+    sizes = ["download", "write", "keep"]
+    total = pd.DataFrame([("together", "", *table[sizes].sum())], columns=table.columns)
+    shown = pd.concat([table.astype({"count": object}), total], ignore_index=True)
+    for column in sizes:
+        shown[column] = shown[column].map(readable)
+    return shown.to_string(index=False)
+
+
+def readable(size: int) -> str:
+    """12.3 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
