@@ -9,7 +9,7 @@ import yaml
 from lora_envar.background.vae import FORMS
 from lora_envar.fields.grid import Grid
 from lora_envar.networks.swin import NetworkSettings
-from lora_envar.plan.configuration import with_tuned_settings
+from lora_envar.plan.configuration import with_found_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -27,8 +27,8 @@ def shared_data():
 def config():
     """The shipped configuration of the example, with the settings that were searched for."""
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    config["tuned_settings"] = str(ROOT / config["tuned_settings"])
-    with_tuned_settings(config)
+    config["found_settings"] = str(ROOT / config["found_settings"])
+    with_found_settings(config)
     return config
 
 

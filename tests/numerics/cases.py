@@ -33,7 +33,7 @@ def cost_of(model, table, dtype=torch.float64, weight=1.0, background=None):
 
 def blue(cost):
     """The closed form, x_a = B^(1/2) G' (G G' + lambda R)^-1 d with G = H B^(1/2), of a linear error model."""
-    model = cost.error_model
+    model = cost.background_error
     columns = [cost.operator(model.increment(unit)) for unit in torch.eye(model.control_size, dtype=torch.float64)]
     observed = torch.stack(columns, dim=1)
     innovation = observed @ observed.T + cost.background_weight * torch.diag(cost.errors**2)

@@ -9,8 +9,8 @@ import torch
 from cases import GRID, blue, cost_of, observations, quiet
 from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import DivergenceError, MinimiserSettings, analyse, minimise
-from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
-from lora_envar.background.vae import VAEErrorModel
+from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
+from lora_envar.background.vae import VAEBackgroundError
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.quality import DepartureChecks
@@ -26,7 +26,9 @@ def gaussian_model(dtype=torch.float64):
     covariance = factor @ factor.mT / 80 / (1 + torch.arange(WAVES + 1.0, dtype=torch.float64)).view(-1, 1, 1) ** 2
     deviation = torch.linspace(0.5, 3.0, 69, dtype=torch.float64)
     harmonics = SphericalHarmonics(GRID, WAVES, dtype)
-    model = GaussianErrorModel(SpectralField(covariance_root(covariance).to(dtype), harmonics), deviation.to(dtype))
+    model = GaussianBackgroundError(
+        SpectralField(covariance_root(covariance).to(dtype), harmonics), deviation.to(dtype)
+    )
     return model, covariance
 
 
@@ -67,7 +69,7 @@ def vae_model(small_vae, dtype):
     harmonics = SphericalHarmonics(GRID, WAVES, dtype)
     draws = torch.Generator().manual_seed(5)
     root = torch.randn(WAVES + 1, 69, 69, dtype=dtype, generator=draws) * 0.2
-    return VAEErrorModel(vae, SpectralField(root, harmonics), 1.0)
+    return VAEBackgroundError(vae, SpectralField(root, harmonics), 1.0)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "vae"])
@@ -102,7 +104,7 @@ def test_vae_increment_is_zero_for_zero_control(small_vae):
 
 def test_without_residual_it_is_the_published_form(small_vae):
     """x_b + S [D(z) - D(0)], z the control itself."""
-    model = VAEErrorModel(small_vae, None, 0.0)
+    model = VAEBackgroundError(small_vae, None, 0.0)
     z = torch.randn(1, *small_vae.latent_shape, generator=torch.Generator().manual_seed(7))
     expected = small_vae.deviation * (small_vae.decode(z) - small_vae.decode(torch.zeros_like(z)))[0]
     torch.testing.assert_close(model.increment(z.flatten()), expected, rtol=0, atol=1e-6)

@@ -16,7 +16,7 @@ from lora_envar.background.hybrid import (
     hybrid,
     vertical_localisation,
 )
-from lora_envar.background.spectral import GaussianErrorModel, SpectralField
+from lora_envar.background.spectral import GaussianBackgroundError, SpectralField
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.fields.seeds import generator
@@ -44,7 +44,7 @@ def members(count=COUNT, seed=1):
 def static():
     """A diagonal Gaussian: small, and linear."""
     root = (0.3 * torch.eye(69, dtype=torch.float64)).expand(WAVES + 1, 69, 69)
-    return GaussianErrorModel(SpectralField(root, HARMONICS), torch.ones(69, dtype=torch.float64))
+    return GaussianBackgroundError(SpectralField(root, HARMONICS), torch.ones(69, dtype=torch.float64))
 
 
 def states_of(cost, settings=EXACT):

@@ -12,8 +12,8 @@ from lora_envar.analysis.variational import MinimiserSettings, minimise
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble
 from lora_envar.background.prior import LowRankNormal
-from lora_envar.background.spectral import GaussianErrorModel, SpectralField
-from lora_envar.background.vae import FORMS, VAEErrorModel
+from lora_envar.background.spectral import GaussianBackgroundError, SpectralField
+from lora_envar.background.vae import FORMS, VAEBackgroundError
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.fields.seeds import generator
 
@@ -43,7 +43,7 @@ def learned(name):
     vae = vae.double().eval().requires_grad_(False)
     vae.harmonics = HARMONICS
     vae.deviation.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
-    model = VAEErrorModel(vae, SpectralField(root(0.2), HARMONICS), 1.0)
+    model = VAEBackgroundError(vae, SpectralField(root(0.2), HARMONICS), 1.0)
     if adapted:
         size = model.control_size - model.residual.control_size
         prior = vae.prior = LowRankNormal(size, 2, vae.deviation)
@@ -56,7 +56,7 @@ def learned(name):
 
 @pytest.fixture(scope="module")
 def models():
-    gaussian = GaussianErrorModel(SpectralField(root(0.3), HARMONICS), torch.linspace(0.5, 2.0, 69).double())
+    gaussian = GaussianBackgroundError(SpectralField(root(0.3), HARMONICS), torch.linspace(0.5, 2.0, 69).double())
     genbe = fit_genbe([states(60, 1)], GRID, WAVES)
     localised = LocalisedEnsemble(states(6, 2), GRID, WAVES, 2000.0, 1.0)
     found = {"gaussian": gaussian, "genbe": genbe, "localised": localised, "hybrid": Hybrid(genbe, localised, 0.64)}

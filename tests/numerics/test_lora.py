@@ -5,14 +5,22 @@ import copy
 import pytest
 import torch
 from lora_envar.background.ensemble import perturbations
-from lora_envar.background.lora import LoraSettings, adapters, add_adapters, finetune, load_adapters, load_tuned, tune
+from lora_envar.background.lora import (
+    LoraSettings,
+    adapters,
+    add_adapters,
+    finetune,
+    finetune_cycle,
+    load_adapters,
+    load_finetuned,
+)
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.seeds import generator
 
 GRID = Grid("gaussian", 16, 32)
-TUNING = {"minimum_members": 4, "normalisation": "member", "ensemble_amplitude": 1.0, "epochs": 2}
-TUNING |= {"batch": 4, "learning_rate": 1e-2}
+FINETUNING = {"minimum_members": 4, "normalisation": "member", "ensemble_amplitude": 1.0, "epochs": 2}
+FINETUNING |= {"batch": 4, "learning_rate": 1e-2}
 
 
 def members(count=6):
@@ -63,15 +71,17 @@ def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae
 def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(small_vae, tmp_path):
     settings = LoraSettings(2, 2.0, "query")
     for name, time in (("a", "t1"), ("b", "t1"), ("c", "t2")):
-        tune(copy.deepcopy(small_vae), members(), None, tmp_path / name, settings, TUNING, 1, time, quiet)
+        finetune_cycle(copy.deepcopy(small_vae), members(), None, tmp_path / name, settings, FINETUNING, 1, time, quiet)
     contents = [(tmp_path / name).read_bytes() for name in "abc"]
     assert contents[0] == contents[1] != contents[2]
 
-    tune(copy.deepcopy(small_vae), members(3), tmp_path / "a", tmp_path / "few", settings, TUNING, 1, "t3", quiet)
+    finetune_cycle(
+        copy.deepcopy(small_vae), members(3), tmp_path / "a", tmp_path / "few", settings, FINETUNING, 1, "t3", quiet
+    )
     from lora_envar.files.weights import load_weights
 
     few, metadata = load_weights(tmp_path / "few")
-    assert (metadata["tuned"], metadata["members"]) == (False, 3)
+    assert (metadata["finetuned"], metadata["members"]) == (False, 3)
     before, _ = load_weights(tmp_path / "a")
     assert all(torch.equal(few[name], before[name]) for name in before), "carried over as they were"
 
@@ -79,19 +89,19 @@ def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(s
 @pytest.mark.parametrize("carry_over", [True, False])
 def test_full_finetuning_starts_at_the_weights_before_or_at_the_pretrained_ones(small_vae, tmp_path, carry_over):
     pretrained = copy.deepcopy(small_vae).state_dict()
-    tune(copy.deepcopy(small_vae), members(), None, tmp_path / "first", None, TUNING, 1, "t1", quiet)
+    finetune_cycle(copy.deepcopy(small_vae), members(), None, tmp_path / "first", None, FINETUNING, 1, "t1", quiet)
     tuned = VAE.load(tmp_path / "first").state_dict()
     moved = {name for name in tuned if not torch.equal(tuned[name], pretrained[name])}
     assert moved and "deviation" not in moved
     before = tmp_path / "first" if carry_over else None
-    tune(copy.deepcopy(small_vae), None, before, tmp_path / "second", None, TUNING, 1, "t2", quiet)
+    finetune_cycle(copy.deepcopy(small_vae), None, before, tmp_path / "second", None, FINETUNING, 1, "t2", quiet)
     again = VAE.load(tmp_path / "second").state_dict()
     assert all(torch.equal(again[name], (tuned if carry_over else pretrained)[name]) for name in again)
 
 
 def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):
-    tune(copy.deepcopy(small_vae), None, None, tmp_path / "a", LoraSettings(2), TUNING, 1, "t", quiet)
-    tuned = load_tuned(copy.deepcopy(small_vae), tmp_path / "a")
+    finetune_cycle(copy.deepcopy(small_vae), None, None, tmp_path / "a", LoraSettings(2), FINETUNING, 1, "t", quiet)
+    tuned = load_finetuned(copy.deepcopy(small_vae), tmp_path / "a")
     add_adapters(small_vae, LoraSettings(3))
     with pytest.raises(ValueError, match="rank"):
         load_adapters(small_vae, adapters(tuned))

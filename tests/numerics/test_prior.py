@@ -3,7 +3,7 @@
 import pytest
 import torch
 from lora_envar.background.prior import LowRankNormal, StandardNormal
-from lora_envar.background.vae import VAEErrorModel
+from lora_envar.background.vae import VAEBackgroundError
 from lora_envar.fields.seeds import generator
 
 SIZE, RANK, COUNT = 40, 3, 6
@@ -96,7 +96,7 @@ def test_ranks_beyond_the_samples_add_nothing():
 
 def test_the_background_term_is_that_of_the_adapted_distribution(small_vae):
     """Over latents, with |(1 + B A)^-1 z|^2: the same cost as over standard normal numbers."""
-    model = VAEErrorModel(small_vae, None, 0.0)
+    model = VAEBackgroundError(small_vae, None, 0.0)
     control = torch.randn(model.control_size, generator=generator(8))
     plain = model.increment(control), model.penalty(control)
     torch.testing.assert_close(plain[1], control.square().sum())

@@ -9,7 +9,7 @@ from lora_envar.analysis.assimilate import assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.archive.prepare import prepare
 from lora_envar.archive.sources import fetch_files
-from lora_envar.background.spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
+from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.example_world.packed import read_coefficients
 from lora_envar.example_world.twin import draw_columns, simulate
 from lora_envar.fields.grid import Grid
@@ -37,13 +37,13 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
     deviation = grid.mean(errors[:-1] ** 2).mean(0).sqrt()
     normalised = errors[:-1] / deviation[:, None, None]
     root = covariance_root(estimate_covariance([normalised], harmonics)).float()
-    error_model = GaussianErrorModel(SpectralField(root, harmonics), deviation)
+    background_error = GaussianBackgroundError(SpectralField(root, harmonics), deviation)
 
     background = truth + errors[-1].numpy()
     columns = draw_columns(grid, 700, "quasi_uniform", 1)
     table = simulate(lambda _: truth, [time], grid, columns, 0.2 * deviation.numpy(), True, 1)
     result = assimilate(
-        background, grid, grid, table, error_model, 1.0, MinimiserSettings(), progress=lambda line: None
+        background, grid, grid, table, background_error, 1.0, MinimiserSettings(), progress=lambda line: None
     )
     for name in ("z500", "t850", "u500", "q700"):
         index = channel_index(name)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import small_network
 from lora_envar.background.spectral import SpectralField, covariance_root, estimate_covariance
-from lora_envar.background.vae import SpectralVAE, VAEErrorModel
+from lora_envar.background.vae import SpectralVAE, VAEBackgroundError
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.fields.seeds import generator
@@ -78,7 +78,7 @@ def test_training_lowers_its_loss_from_the_best_linear_model(vae):
 
 def test_the_linear_part_is_the_whole_until_a_network_is_trained(vae):
     residual = SpectralField(covariance_root(vae.lacking(covariance())), HARMONICS)
-    model = VAEErrorModel(vae, residual, 1.0)
+    model = VAEBackgroundError(vae, residual, 1.0)
     linear, where = model.linear_part()
     assert where == slice(None) and linear.control_size == model.control_size
     control = torch.randn(model.control_size, dtype=torch.float64, generator=generator(6))
@@ -86,5 +86,5 @@ def test_the_linear_part_is_the_whole_until_a_network_is_trained(vae):
     with torch.no_grad():
         vae.decoder.decoders[0].recovery.bias.fill_(0.1)
         vae.decoder.decoders[0].recovery.weight.fill_(0.1)
-    trained = VAEErrorModel(vae, residual, 1.0)
+    trained = VAEBackgroundError(vae, residual, 1.0)
     assert not torch.allclose(trained.increment(control), linear.increment(control))

@@ -15,7 +15,7 @@ from lora_envar.fields.state import NAMES
 from lora_envar.fields.timeline import hours_since_1970
 from lora_envar.forecast.emulator import Emulator
 from lora_envar.observations.operator import ObservationOperator
-from lora_envar.observations.window import Window, WindowOperator, measure_model_error, read_model_error
+from lora_envar.observations.window import Window, WindowOperator, measure_forecast_error, read_forecast_error
 from test_analysis import gaussian_model
 
 START = datetime(2009, 1, 1, tzinfo=UTC)
@@ -40,8 +40,8 @@ def emulator():
 
 
 def window_of(model, slots=SLOTS, errors=0.0, checkpoint=True):
-    model_error = torch.arange(slots).double()[:, None] * torch.linspace(0.5, 1.5, 69).double() * errors
-    return Window(hours_since_1970(START), slots, 1, model, model_error, checkpoint)
+    forecast_error = torch.arange(slots).double()[:, None] * torch.linspace(0.5, 1.5, 69).double() * errors
+    return Window(hours_since_1970(START), slots, 1, model, forecast_error, checkpoint)
 
 
 def observations(slots=SLOTS, columns=6):
@@ -50,12 +50,12 @@ def observations(slots=SLOTS, columns=6):
     return simulate(truth.get, truth, GRID, draw_columns(GRID, columns, "random", 1), np.full(69, 0.5), True, 1)
 
 
-def cost_of(error_model, window, table, weight=1.0):
+def cost_of(background_error, window, table, weight=1.0):
     operator = WindowOperator(table, GRID, window, torch.float64)
     values, errors = (torch.as_tensor(column, dtype=torch.float64) for column in (table.value, table.error))
     background = torch.zeros(STATE, dtype=torch.float64)
-    errors = torch.hypot(errors, operator.model_error())
-    return CostFunction(error_model, weight, background, lambda field: field, operator, values, errors)
+    errors = torch.hypot(errors, operator.forecast_error())
+    return CostFunction(background_error, weight, background, lambda field: field, operator, values, errors)
 
 
 @pytest.mark.parametrize("errors", [0.0, 0.3])
@@ -69,16 +69,16 @@ def test_linear_gaussian_4dvar_is_the_closed_form(errors):
 
 def test_it_is_the_kalman_smoother():
     """The smoothed state at the start, slot after slot: filter on the pair (state at the start, state now)."""
-    error_model, _ = gaussian_model()
+    background_error, _ = gaussian_model()
     table = observations(columns=2)
     table = table.select(np.isin(table.variable, [2, 3]))
     model = Turning()
-    cost = cost_of(error_model, window_of(model), table)
+    cost = cost_of(background_error, window_of(model), table)
     analysis = cost.state(minimise(cost, cost.zero(), MinimiserSettings(600, 50, 1e-11), quiet).control)
 
-    size = error_model.control_size  # the state is linear in standard normal numbers: estimate these
+    size = background_error.control_size  # the state is linear in standard normal numbers: estimate these
     mean, covariance = torch.zeros(size).double(), torch.eye(size).double()
-    fields = torch.stack([error_model.increment(unit) for unit in torch.eye(size, dtype=torch.float64)])
+    fields = torch.stack([background_error.increment(unit) for unit in torch.eye(size, dtype=torch.float64)])
     for hour in window_of(model).hours:
         rows = table.select(table.time == hour)
         operator = ObservationOperator(rows, GRID, torch.float64)
@@ -88,7 +88,7 @@ def test_it_is_the_kalman_smoother():
         mean = mean + gain @ (torch.as_tensor(rows.value).double() - observed @ mean)
         covariance = covariance - gain @ observed @ covariance
         fields = model.step(fields)
-    expected = error_model.increment(mean)
+    expected = background_error.increment(mean)
     assert (analysis - expected).norm() < 1e-6 * expected.norm()
 
 
@@ -99,7 +99,7 @@ def test_one_slot_is_the_operator_of_3dvar():
     assert torch.equal(window(state), ObservationOperator(table, GRID, torch.float64)(state))
 
 
-def test_rows_keep_their_order_and_take_their_slots_model_error():
+def test_rows_keep_their_order_and_take_their_slots_forecast_error():
     table = observations()
     shuffled = np.random.default_rng(1).permutation(len(table))
     window = window_of(Turning(), errors=2.0)
@@ -109,17 +109,17 @@ def test_rows_keep_their_order_and_take_their_slots_model_error():
     slot = table.time - hours_since_1970(START)
     channel = np.tile(np.repeat(np.arange(69), 6), SLOTS)
     expected = 2.0 * slot * np.linspace(0.5, 1.5, 69)[channel]
-    np.testing.assert_allclose(plain.model_error(), expected, rtol=1e-6)
+    np.testing.assert_allclose(plain.forecast_error(), expected, rtol=1e-6)
 
 
 def test_the_gradient_through_the_network_passes_the_taylor_test_and_checkpoints_change_nothing():
-    error_model, _ = gaussian_model()
+    background_error, _ = gaussian_model()
     model, table = emulator(), observations()
     draws = torch.Generator().manual_seed(6)
-    point, direction = torch.randn(2, error_model.control_size, dtype=torch.float64, generator=draws) * 0.3
+    point, direction = torch.randn(2, background_error.control_size, dtype=torch.float64, generator=draws) * 0.3
     gradients = []
     for checkpoint in (True, False):
-        cost = cost_of(error_model, window_of(model, checkpoint=checkpoint), table)
+        cost = cost_of(background_error, window_of(model, checkpoint=checkpoint), table)
         start = point.clone().requires_grad_(True)
         value = cost(start)
         gradients.append(torch.autograd.grad(value, start)[0])
@@ -134,28 +134,28 @@ def test_the_gradient_through_the_network_passes_the_taylor_test_and_checkpoints
 
 
 def test_later_observations_pull_the_analysis_towards_them():
-    error_model, _ = gaussian_model(torch.float32)
+    background_error, _ = gaussian_model(torch.float32)
     table = observations()
     last = table.select(table.time == table.time.max())
     background = np.zeros(STATE, dtype="f4")
     settings = MinimiserSettings(30, 10, 1e-4)
     window = window_of(Turning())
-    window = Window(window.start, SLOTS, 1, window.model, window.model_error.float())
-    result = assimilate(background, GRID, GRID, last, error_model, 1.0, settings, window, quiet)
+    window = Window(window.start, SLOTS, 1, window.model, window.forecast_error.float())
+    result = assimilate(background, GRID, GRID, last, background_error, 1.0, settings, window, quiet)
     before, after = result.observations.observation_minus_background, result.observations.observation_minus_analysis
     assert np.square(after).mean() < 0.9 * np.square(before).mean()
 
 
-def test_model_errors_are_those_of_the_forecasts(tmp_path):
+def test_forecast_errors_are_those_of_the_forecasts(tmp_path):
     """A model that does nothing, in a world that gains one unit an hour."""
-    table = measure_model_error(
+    table = measure_forecast_error(
         lambda x, hours, start: x, lambda t: torch.full(STATE, float(t)), [0, 5], SLOTS, 2, GRID
     )
     table.to_csv(tmp_path / "errors.csv", index=False)
-    found = read_model_error(tmp_path / "errors.csv", SLOTS, 2)
+    found = read_forecast_error(tmp_path / "errors.csv", SLOTS, 2)
     torch.testing.assert_close(found, torch.tensor([0.0, 2.0, 4.0])[:, None].expand(-1, len(NAMES)))
     with pytest.raises(ValueError, match="remake it"):
-        read_model_error(tmp_path / "errors.csv", SLOTS, 3)
+        read_forecast_error(tmp_path / "errors.csv", SLOTS, 3)
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])

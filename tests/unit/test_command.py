@@ -58,7 +58,7 @@ def test_states_are_shown(small_grid, tmp_path, capsys):
         (["state", "{folder}/none.grib", "-o", "{folder}/out.nc"], "none.grib"),
     ],
 )
-def test_bad_input_ends_in_one_line(small_grid, tmp_path, capsys, arguments, message):
+def test_bad_input_ends_one_line(small_grid, tmp_path, capsys, arguments, message):
     write_states(tmp_path / "x.nc", np.zeros((1, 69, *small_grid.shape)), [TIME], small_grid)
     assert main([argument.format(folder=tmp_path) for argument in arguments]) == 1
     said = capsys.readouterr()

@@ -15,7 +15,7 @@ from lora_envar.example_world.twin import ARRANGEMENTS
 from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
 from lora_envar.plan.alignment import step_of
-from lora_envar.plan.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings
 from lora_envar.plan.schema import SCHEMA, check_schema, check_settings
 from snakemake.utils import update_config
 
@@ -34,7 +34,7 @@ def change(config, path, value):
 def test_shipped_configurations_pass(name):
     config = yaml.safe_load((ROOT / "config" / name).read_text())
     check_schema(config)
-    with_tuned_settings(config)
+    with_found_settings(config)
     check(config)
 
 
@@ -47,7 +47,7 @@ def test_shipped_configurations_pass(name):
         ("experiments.2", {}, "YAML reads this name as a int"),
         ("experiments.Mine", {"method": "vae_var"}, "this name is not allowed"),
         ("methods.hybrid.ensemble_covariance", "localized", "known: genbe, localised"),
-        ("experiments.lora_envar.ensemble", 0, "ensemble"),
+        ("experiments.lora_envar.ensemble_size", 0, "ensemble"),
         ("experiments.lora_envar.rank", 0, "rank"),
         ("observations.quasi_uniform_700.columns", 0, "columns"),
         ("observations.quasi_uniform_700.error_fraction", -0.1, "error_fraction"),
@@ -61,6 +61,23 @@ def test_the_schema_names_the_key(config, path, value, named):
         check_schema(change(config, path, value))
     assert named in str(refused.value)
     assert len(str(refused.value)) < 300, "one line, not the schema"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "now"),
+    [
+        ("tuning", {"period": []}, "search"),
+        ("search.search", {}, "search.candidates"),
+        ("tuned_settings", "mine.yaml", "found_settings"),
+        ("experiments.lora_envar.ensemble", 8, "experiments.lora_envar.ensemble_size"),
+        ("methods.lora_envar.members", "own", "methods.lora_envar.member_source"),
+        ("search.candidates.hybrid.ensemble", 8, "search.candidates.hybrid.ensemble_size"),
+    ],
+)
+def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value, now):
+    with pytest.raises(ConfigurationError) as refused:
+        check_schema(change(config, path, value))
+    assert str(refused.value) == f"{path}: this key is now {now}; rename it"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +102,7 @@ def test_the_schema_names_the_key(config, path, value, named):
         ("verification.forecast.every_hours", 9, r"forecast\.every_hours: 9 h is not a multiple of cycling\.step"),
         ("experiments.3dvar.period.0", "2009-04-26T03", r"3dvar\.period\[0\]: 2009-04-26T03 is not a multiple of 6 h"),
         ("experiments.3dvar.period.0", "2009-04-26T06:15", r"3dvar\.period\[0\]: .*T06:15 is not a whole hour"),
-        ("tuning.period.0", "2009-04-12T03", r"tuning\.period\[0\]: 2009-04-12T03 is not a multiple of 6 h after"),
+        ("search.period.0", "2009-04-12T03", r"search\.period\[0\]: 2009-04-12T03 is not a multiple of 6 h after"),
         ("archive.end", "2009-05-21T03", r"archive\.end: 2009-05-21T03 is not a multiple of 6 h after archive\.start"),
         ("archive.start", "2009-02-10T06:30", r"archive\.start: 2009-02-10T06:30 is not a whole hour"),
         ("nmc.start", "2009-02-11T01", r"nmc\.start: 2009-02-11T01 is not a multiple of 6 h"),
@@ -107,18 +124,18 @@ def test_a_missing_rank_is_named(config):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"settings": {"members": "other_days"}}, r"shuffled\.donor: missing"),
+        ({"settings": {"member_source": "other_days"}}, r"shuffled\.donor: missing"),
         ({"donor": "lora_envar"}, r"shuffled\.donor: of no use"),
-        ({"settings": {"members": "other_days"}, "donor": "vae_var"}, "vae_var' has no ensemble of its own"),
-        ({"settings": {"members": "other_days"}, "donor": "shuffled"}, "has no ensemble of its own"),
-        ({"settings": {"members": "other_days"}, "donor": "lora_envar", "ensemble": 14}, None),
+        ({"settings": {"member_source": "other_days"}, "donor": "vae_var"}, "vae_var' has no ensemble of its own"),
+        ({"settings": {"member_source": "other_days"}, "donor": "shuffled"}, "has no ensemble of its own"),
+        ({"settings": {"member_source": "other_days"}, "donor": "lora_envar", "ensemble_size": 14}, None),
     ],
 )
 def test_members_of_other_days_need_a_donor(config, changes, message):
     config["experiments"]["shuffled"] = {**config["experiments"]["lora_envar"], **changes}
     if message is None:
         check(config)
-        config["experiments"]["lora_envar"]["ensemble"] = 14
+        config["experiments"]["lora_envar"]["ensemble_size"] = 14
         message = r"lora_envar has 40 cycles; .* three times its ensemble, 42"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
@@ -139,7 +156,7 @@ def test_windows_are_checked(config, window, changes, message):
     config["cycling"]["step_hours"] = 12
     for experiment in config["experiments"].values():
         experiment["period"] = ["2009-04-26T00", "2009-05-05T12"]
-    config["tuning"]["period"] = ["2009-04-12T00", "2009-04-18T12"]
+    config["search"]["period"] = ["2009-04-12T00", "2009-04-18T12"]
     config["experiments"]["vae_var"]["window"] = window
     check_schema(config)
     if message is None:
@@ -252,7 +269,7 @@ def test_the_step_of_a_model_that_is_missing_is_not_guessed(tmp_path):
         ("experiments.hybrid.settings", {"ensemble_covariance": "localized"}, "known: genbe, localised"),
         ("experiments.lora_envar.settings", {"normalisation": "spred"}, "known: member, amplitude, spread"),
         ("experiments.vae_var.settings", {"background_weight": -1.0}, "background_weight: -1.0 is less than"),
-        ("tuning.search.vae_var", {"background_weight": [2.0, "two"]}, "background_weight: 'two' is not of type"),
+        ("search.candidates.vae_var", {"background_weight": [2.0, "two"]}, "background_weight: 'two' is not of type"),
     ],
 )
 def test_settings_of_experiments_and_candidates_fit_the_schema_too(config, path, value, message):
@@ -267,12 +284,12 @@ def test_every_enumeration_is_that_of_its_registry():
     schema = yaml.safe_load(SCHEMA.read_text())
     properties, definitions = schema["properties"], schema["$defs"]
     methods = properties["methods"]["properties"]
-    assert set(methods) == {name for name, method in METHODS.items() if method.error_model}
+    assert set(methods) == {name for name, method in METHODS.items() if method.background_error}
     for name, entry in methods.items():
         assert tuple(entry["properties"]) and set(entry["properties"]) == set(METHODS[name].settings)
     lora = methods["lora_envar"]["properties"]
     assert set(lora["targets"]["enum"]) == set(TARGETS)
-    assert set(definitions["tuning"]["normalisation"]["enum"]) == set(NORMALISATIONS)
+    assert set(definitions["finetune"]["normalisation"]["enum"]) == set(NORMALISATIONS)
     assert set(methods["hybrid"]["properties"]["ensemble_covariance"]["enum"]) == set(COVARIANCES)
     assert set(properties["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
     assert set(definitions["model"]["properties"]["name"]["enum"]) == set(MODELS)

@@ -34,16 +34,19 @@ def test_a_year_before_the_leap_day_is_the_28th():
 
 def test_sizes_of_ensembles():
     assert ensemble_sizes({}) == (0, 0)
-    assert ensemble_sizes({"ensemble": 8}) == (8, 0)
-    assert ensemble_sizes({"ensemble": {"lags": 12, "last_year": 8}}) == (12, 8)
+    assert ensemble_sizes({"ensemble_size": 8}) == (8, 0)
+    assert ensemble_sizes({"ensemble_size": {"lags": 12, "last_year": 8}}) == (12, 8)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ensemble": {"lags": 4, "last_year": 4}}, r"lora_envar\.ensemble\.last_year.*2008-04-25T00 is outside"),
         (
-            {"background": "single_step", "ensemble": 12, "period": ["2009-02-12T06", "2009-03-12T06"]},
+            {"ensemble_size": {"lags": 4, "last_year": 4}},
+            r"lora_envar\.ensemble_size\.last_year.*2008-04-25T00 is outside",
+        ),
+        (
+            {"background": "single_step", "ensemble_size": 12, "period": ["2009-02-12T06", "2009-03-12T06"]},
             "less the ensemble's lags: 2009-02-09T06 is outside",
         ),
     ],

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lora_envar.example_world.packed import read_coefficients, write_coefficients
 from lora_envar.fields.state import NAMES
-from lora_envar.files.atomic import whole
+from lora_envar.files.atomic import atomic_write
 from lora_envar.files.state_file import Archive, StateFile, read_state, write_states
 from lora_envar.files.weights import load_weights, save_weights
 from lora_envar.observations.table import Observations, read_observations, write_observations
@@ -23,7 +23,7 @@ def states():
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"

@@ -30,7 +30,9 @@ def folder(tmp_path):
     write_states(tmp_path / "states.nc", STATES, [TIME], GRID)
     write_forecast(tmp_path / "forecast.nc", STATES, TIME, [6], GRID)
     write_samples(tmp_path / "samples.nc", [([0], STATES)], GRID)
-    save_weights(tmp_path / "weights.safetensors", {"a": torch.full((2, 3), 2.0)}, {"lora": {"rank": 4}, "tuned": True})
+    save_weights(
+        tmp_path / "weights.safetensors", {"a": torch.full((2, 3), 2.0)}, {"lora": {"rank": 4}, "finetuned": True}
+    )
     (tmp_path / "table.csv").write_text("experiment,value\na,1\n")
     (tmp_path / "notes").write_text("By hand.\n")
     (tmp_path / "packed.gz").write_bytes(gzip.compress((tmp_path / "prepbufr").read_bytes()))
@@ -126,7 +128,7 @@ def test_forecasts_and_forecast_errors_are_shown(folder, capsys):
 def test_weights_are_shown_in_words(folder, capsys):
     assert run(folder, "show", "{f}/weights.safetensors") == 0
     said = capsys.readouterr().out
-    for line in ("lora.rank: 4", "tuned: True", "1 tensors of 6 numbers, norm of all 4.899:"):
+    for line in ("lora.rank: 4", "finetuned: True", "1 tensors of 6 numbers, norm of all 4.899:"):
         assert line in said
     assert [line.split() for line in said.splitlines()][-1] == ["a", "2", "x", "3", "4.899", "2"]
     assert run(folder, "show", "{f}/weights.safetensors", "-o", "{f}/x.png") == 1

@@ -74,7 +74,7 @@ def test_the_time_between_status_checks_is_bounded_by_its_option():
 def test_a_part_that_has_gone_is_named_and_the_others_are_replaced(monkeypatch, caplog):
     monkeypatch.delattr(JobScheduler, "_schedule_reevalutation")
     with caplog.at_level("WARNING", logger="snakemake.logging"):
-        patches.mend()
+        patches.apply_patches()
     assert [record.getMessage() for record in caplog.records if "lora_envar" in record.getMessage()] == [
         "Snakemake has changed what lora_envar.runtime.patches.reevaluation replaces; it is left as it is: the "
         "scheduler may look for jobs more often than it needs to. Everything else works"

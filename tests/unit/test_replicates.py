@@ -24,7 +24,7 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
     config["experiments"]["lora_envar"]["seeds"] = [1, 2]
     config["experiments"]["shuffled"] = {
         **config["experiments"]["lora_envar"],
-        "settings": {"members": "other_days"},
+        "settings": {"member_source": "other_days"},
         "donor": "lora_envar",
     }
     validate(copy.deepcopy(config), SCHEMA)
@@ -92,7 +92,7 @@ def test_the_page_says_what_the_tables_say(tmp_path):
         with netCDF4.Dataset(path / "observations.nc", "w") as dataset:
             dataset.evaluations = evaluations
     costs = cost(["a_seed_1"], sorted((tmp_path / "results").rglob("*.nc")), tmp_path)
-    assert costs.loc["a"].to_dict() == {"evaluations": 20, "tuning": 0, "analysis": 3, "forecast": 0}
+    assert costs.loc["a"].to_dict() == {"evaluations": 20, "finetuning": 0, "analysis": 3, "forecast": 0}
     names = [
         (name[0], int(name[1:])) if name[1:].isdigit() and name[0] in "ztuvq" else (name, pd.NA) for name in HEADLINE
     ]

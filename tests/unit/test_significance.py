@@ -156,7 +156,7 @@ def test_without_a_pair_there_is_a_page_that_says_so(references):
     assert list(compared.columns) == list(COMPARED)
     assert compared.empty
     means = mean_errors(table, {"early": "20090101T00", "late": "20090101T00"})
-    costs = pd.DataFrame(columns=["evaluations", "tuning", "analysis", "forecast"])
+    costs = pd.DataFrame(columns=["evaluations", "finetuning", "analysis", "forecast"])
     text = page("Title", means, compared, costs, [nothing_to_compare(references)], [])
     assert "Nothing is compared" in text
     assert text.count("## Analysis RMSE") == 2

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from conftest import ROOT
-from lora_envar.plan.storage import download_bytes, in_words, readable, requirements, state_bytes
+from lora_envar.plan.storage import as_text, download_bytes, readable, requirements, state_bytes
 
 
 def test_sizes_of_states_and_sources():
@@ -47,7 +47,7 @@ def test_a_training_archive_of_its_own_saves_terabytes():
     del counts["experiments"]["full_finetuning"]
     at_full_scale = requirements({**config, "training": {**config["training"], "grid": config["grid"]}}, counts, 1000)
     assert at_full_scale.keep.sum() - table.keep.sum() > 10e12
-    assert "together" in in_words(table.reset_index())
+    assert "together" in as_text(table.reset_index())
 
 
 @pytest.mark.parametrize(("size", "text"), [(999, "999 B"), (12_345, "12.3 kB"), (15e12, "15 TB"), (0, "0 B")])

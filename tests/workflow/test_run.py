@@ -89,14 +89,14 @@ def test_no_two_methods_give_the_same_analysis(finished):
 
 
 @pytest.mark.parametrize(("experiment", "name"), [("lora_envar", "adapters"), ("full_finetuning", "vae")])
-def test_the_error_model_is_tuned_once_the_ensemble_is_large_enough(finished, experiment, name):
+def test_the_background_error_is_tuned_once_the_ensemble_is_large_enough(finished, experiment, name):
     folder = finished.folder / "results" / experiment
     about = [
         load_weights(folder / time / f"{name}.safetensors")[1]
         for time in ("20090226T00", "20090226T06", "20090226T12", "20090226T18")
     ]
     about = [entry.get("provenance", entry) for entry in about]
-    assert [(entry["members"], entry["tuned"]) for entry in about] == [(0, False), (1, False), (2, True), (2, True)]
+    assert [(entry["members"], entry["finetuned"]) for entry in about] == [(0, False), (1, False), (2, True), (2, True)]
 
 
 def test_every_background_of_a_single_step_experiment_comes_from_the_reanalysis(finished):
@@ -107,7 +107,7 @@ def test_every_background_of_a_single_step_experiment_comes_from_the_reanalysis(
     background = read_state(results / "single_step" / "20090226T06" / "background.nc")
     np.testing.assert_allclose(background, expected[0].numpy(), rtol=1e-5, atol=1e-4)
     about = load_weights(results / "single_step" / "20090226T00" / "adapters.safetensors")[1]
-    assert (about["members"], about["tuned"]) == (2, True), "the ensemble is whole from the first cycle"
+    assert (about["members"], about["finetuned"]) == (2, True), "the ensemble is whole from the first cycle"
 
 
 def test_members_of_other_days_are_the_donors_half_a_period_later(finished):
@@ -237,7 +237,7 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     config["cycling"]["keep_forecasts"] = False
     config["experiments"] = {name: config["experiments"][name] for name in names}
     config["verification"]["references"] = ["3dvar"]
-    del config["tuning"], config["windows"]
+    del config["search"], config["windows"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     for name in ("model.safetensors", "stations.csv"):
         shutil.copy2(finished.folder / name, tmp_path / name)
@@ -270,7 +270,7 @@ def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
     common = {"observations": "sparse", "seed": 1, "period": ["2009-02-26T00", "2009-02-26T12"]}
     config["experiments"] = {"threedvar": {"method": "3dvar_spectral", **common}}
     config["verification"]["references"] = []
-    del config["tuning"]
+    del config["search"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     last = "results/threedvar/20090226T12/analysis.nc"
     done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--", last)
@@ -335,7 +335,7 @@ def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
         "vae_fourdvar": {"method": "vae_var", "window": "six_hours", **common},
     }
     config["verification"]["references"] = ["threedvar"]
-    del config["tuning"]
+    del config["search"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     shutil.copytree(finished.folder / "results" / "background", tmp_path / "results" / "background")
     shutil.copytree(finished.folder / "results" / "archive", tmp_path / "results" / "archive")
@@ -353,16 +353,16 @@ def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
     for table in tables.values():
         after = np.mean(np.square(table.observation_minus_analysis / table.error))
         assert after < np.mean(np.square(table.observation_minus_background / table.error))
-    errors = pd.read_csv(tmp_path / "results" / "background" / "model_error_six_hours.csv")
+    errors = pd.read_csv(tmp_path / "results" / "background" / "forecast_error_six_hours.csv")
     assert (errors[errors.lead_hours == 0].rmse == 0).all() and (errors[errors.lead_hours == 3].rmse > 0).all()
 
 
 def test_tuning_chooses_the_better_candidate(finished):
-    done = finished.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--", "tune")
+    done = finished.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--", "search")
     assert done.returncode == 0, done.stderr[-2000:]
-    table = pd.read_csv(finished.folder / "results" / "tuning" / "candidates.csv")
-    assert sorted(table.candidate) == ["tuning_3dvar_00", "tuning_3dvar_01"]
-    chosen = yaml.safe_load((finished.folder / "results" / "tuning" / "settings.yaml").read_text())
+    table = pd.read_csv(finished.folder / "results" / "search" / "candidates.csv")
+    assert sorted(table.candidate) == ["search_3dvar_00", "search_3dvar_01"]
+    chosen = yaml.safe_load((finished.folder / "results" / "search" / "settings.yaml").read_text())
     assert chosen["3dvar"] == ast.literal_eval(table.sort_values("ratio").settings.iloc[0])
 
 

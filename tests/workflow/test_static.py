@@ -27,7 +27,7 @@ GPU_RULES = {
     "ensemble_forecast",
     "finetune_lora",
     "assimilate",
-    "model_error",
+    "forecast_error",
     "medium_range_forecast",
     "model_gates",
     "train_emulator",

@@ -73,12 +73,12 @@ def tiny_configuration(folder) -> dict:
     config["observations"] = {"sparse": dict(config["observations"]["quasi_uniform_700"], columns=100)}
     config["minimiser"]["iterations"] = 8
     lora, short = config["experiments"]["lora_envar"], {"observations": "sparse", "seed": 1}
-    lora["ensemble"] = 2
+    lora["ensemble_size"] = 2
     config["experiments"] |= {
-        "other_days": {**lora, "settings": {"members": "other_days"}, "donor": "lora_envar"},
-        "nmc_members": {**lora, "settings": {"members": "nmc", "targets": "query", "carry_over": True}},
-        "full_finetuning": {**short, "method": "full_finetuning", "ensemble": 2},
-        "hybrid": {**short, "method": "hybrid", "ensemble": 2},
+        "other_days": {**lora, "settings": {"member_source": "other_days"}, "donor": "lora_envar"},
+        "nmc_members": {**lora, "settings": {"member_source": "nmc", "targets": "query", "carry_over": True}},
+        "full_finetuning": {**short, "method": "full_finetuning", "ensemble_size": 2},
+        "hybrid": {**short, "method": "hybrid", "ensemble_size": 2},
         "single_step": {**lora, "background": "single_step"},
     }
     # one set of values for all, so that methods differ by what they are
@@ -96,8 +96,8 @@ def tiny_configuration(folder) -> dict:
     network = yaml.safe_load((ROOT / "config" / "real_network.yaml").read_text())["observations"]["real_network"]
     config["observations"]["reports"] = {**network, "stations": "stations.csv"}
     config["experiments"]["reports"] = {**config["experiments"]["3dvar"], "observations": "reports"}
-    config["tuning"] |= {"period": ["2009-03-01T00", "2009-03-01T06"], "spin_up_cycles": 0, "observations": "sparse"}
-    config["tuning"]["search"] = {"3dvar": {"background_weight": [100.0, 1.0]}}
+    config["search"] |= {"period": ["2009-03-01T00", "2009-03-01T06"], "spin_up_cycles": 0, "observations": "sparse"}
+    config["search"]["candidates"] = {"3dvar": {"background_weight": [100.0, 1.0]}}
     window = {"slots": 2, "slot_hours": 3, "checkpoint": True}
     window["model"] = {"name": "emulator", "weights": "window_model.safetensors"}
     window["measured_in"] = {"start": "2009-04-24T00", "end": "2009-04-26T00", "every_hours": 12}
@@ -114,7 +114,7 @@ def two_methods(folder) -> dict:
     config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar")}
     for experiment in config["experiments"].values():
         experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
-    del config["observations"]["reports"], config["tuning"]
+    del config["observations"]["reports"], config["search"]
     config["verification"] |= {"ensembles": False, "references": ["3dvar"]}
     config["verification"]["forecast"] = {"every_hours": 12, "lead_hours": [12]}
     return config

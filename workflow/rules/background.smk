@@ -150,18 +150,18 @@ rule fit_residual:
 
 
 # What the forecast model of a window (4D-Var) errs by at its slots.
-rule model_error:
+rule forecast_error:
     input:
         archive=lambda wildcards: archive_files(*measured_in(wildcards.window)[:2]),
         model=lambda wildcards: present(
             *model_files(config["windows"][wildcards.window]["model"])
         ),
     output:
-        "results/background/model_error_{window}.csv",
+        "results/background/forecast_error_{window}.csv",
     log:
-        "logs/model_error/{window}.log",
+        "logs/forecast_error/{window}.log",
     benchmark:
-        "benchmarks/model_error/{window}.tsv"
+        "benchmarks/forecast_error/{window}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -172,9 +172,9 @@ rule model_error:
         gpu_model="a100",
     params:
         window=lambda wildcards: config["windows"][wildcards.window],
-        starts=lambda wildcards: model_error_starts(wildcards.window),
+        starts=lambda wildcards: forecast_error_starts(wildcards.window),
         brought=lambda wildcards: digests(
             model_files(config["windows"][wildcards.window]["model"])
         ),
     script:
-        "../scripts/model_error.py"
+        "../scripts/forecast_error.py"

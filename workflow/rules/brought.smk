@@ -4,7 +4,7 @@ MISSING = missing_files([*named_files(config), *own_prepbufr_files()])
 
 if MISSING and workflow.is_main_process:
     print(
-        *missing_in_words(MISSING),
+        *missing_lines(MISSING),
         "(A dry run, -n, shows the graph all the same.)",
         sep="\n",
         file=sys.stderr,

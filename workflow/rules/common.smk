@@ -9,7 +9,7 @@ from lora_envar.plan.belonging import OtherExperimentError, record, refuse_anoth
 from lora_envar.plan.brought import (
     digests,
     missing_files,
-    missing_in_words,
+    missing_lines,
     named_files,
 )
 from lora_envar.plan.configuration import (
@@ -17,13 +17,13 @@ from lora_envar.plan.configuration import (
     check,
     ensemble_sizes,
     finer_period,
-    with_tuned_settings,
+    with_found_settings,
 )
 from lora_envar.forecast import TWO_FRAMES, model_files
 from lora_envar.plan.schema import check_schema, check_settings
 from lora_envar.plan.replicates import expand as expand_replicates
 from lora_envar.runtime.step import prepare_environment
-from lora_envar.runtime.patches import mend
+from lora_envar.runtime.patches import apply_patches
 from lora_envar.plan.search import candidates
 from lora_envar.fields.timeline import (
     from_hours,
@@ -42,7 +42,7 @@ def refuse(*messages):
 
 try:
     check_schema(config)
-    with_tuned_settings(config)
+    with_found_settings(config)
     expand_replicates(config)
     check(config)
     check_settings(config)
@@ -54,7 +54,7 @@ try:
 except OtherExperimentError as error:
     refuse(str(error))
 
-mend()
+apply_patches()
 prepare_environment(config.get("warm_start", True))
 
 # hours between the two frames from which some forecast models start
@@ -63,7 +63,7 @@ TRAINING_FRAME_HOURS = TWO_FRAMES.get(
     config.get("training", config)["forecast_model"]["name"], 0
 )
 
-# what is compared, what is only tuned, and both
+# what is compared, what is a candidate of a search, and both
 COMPARED = config["experiments"]
 CANDIDATES = candidates(config)
 EXPERIMENTS = {**COMPARED, **CANDIDATES}
@@ -184,7 +184,7 @@ def kept(path):
     return path if config["cycling"]["keep_forecasts"] else temp(path)
 
 
-def spin_up_ends():
+def first_scored_cycles():
     """The first scored cycle of every experiment."""
     first = config["verification"]["spin_up_cycles"]
     return {name: cycles(name)[first] for name in COMPARED}

@@ -115,9 +115,9 @@ use rule ensemble_forecast as reanalysis_forecast with:
 
 rule finetune_lora:
     input:
-        samples=tuning_samples,
-        last_year=tuning_samples_of_last_year,
-        before=tuned_before,
+        samples=finetune_samples,
+        last_year=finetune_samples_of_last_year,
+        before=finetuned_before,
         vae="results/background/vae.safetensors",
         # not read: the steps of a block follow each other, so that none shares its GPU
         background="results/{experiment}/{time}/background.nc",
@@ -139,9 +139,9 @@ rule finetune_lora:
         gpu=1,
         gpu_model="a100",
     params:
-        settings=lambda wildcards: method_of(wildcards.experiment).settings_of_tuning(
-            settings(wildcards.experiment)
-        ),
+        settings=lambda wildcards: method_of(
+            wildcards.experiment
+        ).settings_of_finetune(settings(wildcards.experiment)),
         rank=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("rank"),
         ensemble=lambda wildcards: sum(
             ensemble_sizes(EXPERIMENTS[wildcards.experiment])
@@ -164,7 +164,7 @@ use rule finetune_lora as finetune_all with:
 
 rule assimilate:
     input:
-        unpack(error_model_files),
+        unpack(background_error_files),
         unpack(window_files),
         unpack(departure_files),
         background="results/{experiment}/{time}/background.nc",

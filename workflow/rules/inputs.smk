@@ -167,7 +167,7 @@ def departure_files(wildcards):
     """The background's errors, where O - B is checked."""
     if departure_checks(wildcards.experiment) is None:
         return {}
-    return {"background_error": "results/background/nmc_training_set.nc"}
+    return {"background_deviation": "results/background/nmc_training_set.nc"}
 
 
 def frames(start):
@@ -201,7 +201,7 @@ def window_files(wildcards):
     name = EXPERIMENTS[wildcards.experiment]["window"]
     return {
         "window_model": present(*model_files(window["model"])),
-        "model_error": f"results/background/model_error_{name}.csv",
+        "forecast_error": f"results/background/forecast_error_{name}.csv",
     }
 
 
@@ -285,12 +285,12 @@ def reanalysis_leads():
 
 
 def members_valid(wildcards):
-    """The experiment whose members are tuned on, and when they are valid.
+    """The experiment whose members are finetuned on, and when they are valid.
 
     Members of other days are the donor's of half a period later, on a circle of the cycles with a whole ensemble.
     """
     experiment, time = wildcards.experiment, wildcards.time
-    if settings(experiment)["members"] != "other_days":
+    if settings(experiment)["member_source"] != "other_days":
         return experiment, time
     donor = EXPERIMENTS[experiment]["donor"]
     younger = 0 if single_step(donor) else ensemble_sizes(EXPERIMENTS[donor])[0]
@@ -315,34 +315,34 @@ def last_year_files(experiment, time):
     return reanalysis_forecasts(year_before(time), count)
 
 
-def tuning_samples_of_last_year(wildcards):
-    if settings(wildcards.experiment)["members"] == "nmc":
+def finetune_samples_of_last_year(wildcards):
+    if settings(wildcards.experiment)["member_source"] == "nmc":
         return []
     return last_year_files(*members_valid(wildcards))
 
 
-def tuning_samples(wildcards):
-    if settings(wildcards.experiment)["members"] == "nmc":
+def finetune_samples(wildcards):
+    if settings(wildcards.experiment)["member_source"] == "nmc":
         return "results/background/nmc_training_set.nc"
     return member_files(*members_valid(wildcards))
 
 
-def tuned_file(experiment, time):
-    name = {"adapters": "adapters", "all": "vae"}[method_of(experiment).tuning]
+def finetuned_file(experiment, time):
+    name = {"adapters": "adapters", "all": "vae"}[method_of(experiment).finetunes]
     return f"results/{experiment}/{time}/{name}.safetensors"
 
 
-def tuned_before(wildcards):
+def finetuned_before(wildcards):
     method = method_of(wildcards.experiment)
-    if not method.settings_of_tuning(settings(wildcards.experiment))["carry_over"]:
+    if not method.settings_of_finetune(settings(wildcards.experiment))["carry_over"]:
         return []
     before = shift(wildcards.time, -STEP)
     if parse_time(before) < period(wildcards.experiment)[0]:
         return []
-    return tuned_file(wildcards.experiment, before)
+    return finetuned_file(wildcards.experiment, before)
 
 
-def error_model_files(wildcards):
+def background_error_files(wildcards):
     method = method_of(wildcards.experiment)
     files = {
         None: {},
@@ -353,16 +353,16 @@ def error_model_files(wildcards):
             "vae": "results/background/vae.safetensors",
             "residual": "results/background/residual.safetensors",
         },
-    }[method.error_model]
-    if method.ensemble and not method.tuning:
+    }[method.background_error]
+    if method.ensemble and not method.finetunes:
         files["members"] = member_files(wildcards.experiment, wildcards.time)
         files["last_year"] = last_year_files(wildcards.experiment, wildcards.time)
-    if method.tuning:
-        files["tuned"] = tuned_file(wildcards.experiment, wildcards.time)
+    if method.finetunes:
+        files["finetuned"] = finetuned_file(wildcards.experiment, wildcards.time)
     return files
 
 
-def model_error_starts(window):
+def forecast_error_starts(window):
     """Starts of the forecasts whose errors are measured, so that all end in the period."""
     entry = config["windows"][window]
     start, end, every_hours = measured_in(window)

@@ -92,7 +92,7 @@ rule compare:
     params:
         references=config["verification"]["references"],
         bootstrap=config["verification"]["bootstrap"],
-        spin_up=spin_up_ends(),
+        spin_up=first_scored_cycles(),
     script:
         "../scripts/compare.py"
 
@@ -153,7 +153,7 @@ rule cycling_gates:
         runtime=60,
     params:
         methods={name: entry["method"] for name, entry in COMPARED.items()},
-        spin_up=spin_up_ends(),
+        spin_up=first_scored_cycles(),
     script:
         "../scripts/cycling_gates.py"
 
@@ -222,7 +222,7 @@ rule write_report:
         config=config,
         experiment=SHOWN,
         time=cycles(SHOWN)[-1],
-        spin_up=spin_up_ends(),
+        spin_up=first_scored_cycles(),
         benchmarks="benchmarks",
         logs="logs",
     script:
@@ -253,7 +253,7 @@ rule write_results:
         benchmarks="benchmarks",
         logs="logs",
         references=config["verification"]["references"],
-        experiments=[e for e in COMPARED if method_of(e).error_model],
-        spin_up=spin_up_ends(),
+        experiments=[e for e in COMPARED if method_of(e).background_error],
+        spin_up=first_scored_cycles(),
     script:
         "../scripts/write_results.py"

@@ -46,8 +46,8 @@ FIRST_CYCLE = min(period(experiment)[0] for experiment in COMPARED)
 SHOWN = max(
     COMPARED,
     key=lambda name: (
-        method_of(name).tuning == "adapters",
-        method_of(name).error_model is not None,
+        method_of(name).finetunes == "adapters",
+        method_of(name).background_error is not None,
     ),
 )
 
@@ -58,7 +58,7 @@ def analysed_tables():
         f"results/{experiment}/{time}/observations.nc"
         for experiment in COMPARED
         for time in cycles(experiment)
-        if method_of(experiment).error_model
+        if method_of(experiment).background_error
     ]
 
 
@@ -74,7 +74,7 @@ DIAGNOSED = [
     for name in COMPARED
     if config["verification"].get("ensembles")
     and method_of(name).ensemble
-    and settings(name).get("members", "own") == "own"
+    and settings(name).get("member_source", "own") == "own"
     and len(whole_ensembles(name)) > 1
 ]
 
@@ -143,7 +143,7 @@ def storage_counts():
                 "forecasts": leads * len(forecast_starts(name)),
                 "members": (0 if single_step(name) else len(cycles(name)) - 1)
                 * ensemble_sizes(COMPARED[name])[0],
-                "vaes": len(cycles(name)) * (method_of(name).tuning == "all"),
+                "vaes": len(cycles(name)) * (method_of(name).finetunes == "all"),
             }
             for name in COMPARED
         },

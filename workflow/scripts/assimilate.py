@@ -4,7 +4,7 @@ from lora_envar.runtime.step import described, device, step
 
 with step(snakemake):
     from lora_envar.analysis.assimilate import assimilate
-    from lora_envar.analysis.error_models import load
+    from lora_envar.analysis.loading import load
     from lora_envar.analysis.variational import MinimiserSettings
     from lora_envar.background.ensemble import read_members
     from lora_envar.fields.grid import Grid
@@ -13,7 +13,7 @@ with step(snakemake):
     from lora_envar.forecast import load_model
     from lora_envar.observations.quality import DepartureChecks
     from lora_envar.observations.table import read_observations, write_observations
-    from lora_envar.observations.window import Window, read_model_error
+    from lora_envar.observations.window import Window, read_forecast_error
 
     time = parse(snakemake.wildcards.time)
     background = StateFile(snakemake.input.background)
@@ -26,11 +26,11 @@ with step(snakemake):
     if wanted := snakemake.params.window:
         slots = wanted["slots"], wanted["slot_hours"]
         model = load_model(**wanted["model"], device=device())
-        model_error = read_model_error(files["model_error"], *slots).to(device())
-        window = Window(start, *slots, model, model_error, wanted["checkpoint"])
+        forecast_error = read_forecast_error(files["forecast_error"], *slots).to(device())
+        window = Window(start, *slots, model, forecast_error, wanted["checkpoint"])
     if checks := snakemake.params.checks:
-        background_error = read_per_channel(files["background_error"], "standard_deviation")
-        checks = DepartureChecks(background_error=background_error, **checks)
+        background_deviation = read_per_channel(files["background_deviation"], "standard_deviation")
+        checks = DepartureChecks(background_deviation=background_deviation, **checks)
     result = assimilate(
         background.read(time),
         background.grid,

@@ -3,9 +3,9 @@
 from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.verification.score import read_scores
 
     table = read_scores(*snakemake.input)
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -3,7 +3,7 @@
 from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.verification.score import after_spin_up, read_scores
     from lora_envar.verification.significance import compare
 
@@ -15,5 +15,5 @@ with step(snakemake):
         bootstrap["samples"],
         bootstrap["seed"],
     )
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -5,13 +5,13 @@ from lora_envar.runtime.step import step
 with step(snakemake):
     from lora_envar.background.pretraining import size_of_vae
     from lora_envar.fields.grid import Grid
-    from lora_envar.files.atomic import whole
-    from lora_envar.plan.storage import FLOAT, in_words, requirements
+    from lora_envar.files.atomic import atomic_write
+    from lora_envar.plan.storage import FLOAT, as_text, requirements
 
     config = snakemake.params.config
     weights = size_of_vae(
         config["vae"], Grid.from_settings(config["error_grid"]), config["error_grid"].get("truncation")
     )
-    text = in_words(requirements(config, snakemake.params.counts, FLOAT * weights))
-    with whole(snakemake.output[0]) as temporary:
+    text = as_text(requirements(config, snakemake.params.counts, FLOAT * weights))
+    with atomic_write(snakemake.output[0]) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ with step(snakemake):
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.fields.regridding import regridder
     from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.files.state_file import Archive, StateFile
     from lora_envar.verification.ensemble import diagnose
 
@@ -27,5 +27,5 @@ with step(snakemake):
             yield valid, background, truth, ensemble(time), ensemble(other)
 
     table = diagnose(snakemake.wildcards.experiment, cycles(), torch.as_tensor(samples.deviation), samples.grid)
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -4,19 +4,19 @@ from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     from lora_envar.background.ensemble import read_members
-    from lora_envar.background.lora import LoraSettings, tune
+    from lora_envar.background.lora import LoraSettings, finetune_cycle
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
     from lora_envar.fields.timeline import parse
 
     time, settings, seed = snakemake.wildcards.time, snakemake.params.settings, snakemake.params.seed
-    if settings["members"] == "nmc":
+    if settings["member_source"] == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble, seed, time)
     else:
         valid = parse(snakemake.params.valid)
         members = read_members(snakemake.input.samples, valid, snakemake.input.last_year, device())
     adapters = snakemake.params.rank and LoraSettings(snakemake.params.rank, settings["alpha"], settings["targets"])
-    tune(
+    finetune_cycle(
         VAE.load(snakemake.input.vae, device()),
         members,
         snakemake.input.get("before") or None,

@@ -4,16 +4,16 @@ from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     import torch
-    from lora_envar.analysis.error_models import load
+    from lora_envar.analysis.loading import load
     from lora_envar.background.training_set import TrainingSet
     from lora_envar.background.vae import VAE
     from lora_envar.fields.grid import Grid
     from lora_envar.fields.regridding import regridder
     from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.files.state_file import Archive, StateFile, read_per_channel
     from lora_envar.forecast import load_model
-    from lora_envar.verification.gates import error_model_gates, forecast_errors, forecast_gates
+    from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
@@ -30,9 +30,9 @@ with step(snakemake):
         for name in ("3dvar", "3dvar_spectral", "vae_var")
     }
     gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
-    gates += error_model_gates(
+    gates += background_error_gates(
         models, VAE.load(snakemake.input.vae, device()), samples, held_out, snakemake.params.seed
     )
     for table, path in ((errors, snakemake.output.forecast), (gates.table(), snakemake.output.gates)):
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.5g")

@@ -4,7 +4,7 @@ from lora_envar.runtime.step import step
 
 with step(snakemake):
     from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.files.state_file import Archive, StateFile
     from lora_envar.verification.score import score_all
 
@@ -29,5 +29,5 @@ with step(snakemake):
         for time in file.times
     )
     table = score_all(snakemake.wildcards.experiment, entries, truth.grid)
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

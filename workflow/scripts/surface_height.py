@@ -7,7 +7,7 @@ with step(snakemake):
     from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION, surface_height
     from lora_envar.example_world.packed import read_coefficients
     from lora_envar.fields.harmonics import SphericalHarmonics
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.files.netcdf import provenance
 
     coefficients = read_coefficients(snakemake.input[0])[1][::10]
@@ -19,5 +19,5 @@ with step(snakemake):
     }
     field = xr.DataArray(height.astype("f4"), coordinates, ("latitude", "longitude"), attrs=attributes)
     dataset = field.to_dataset(name="orography").assign_attrs(provenance(title="Height of the surface"))
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4")

@@ -3,9 +3,9 @@
 from lora_envar.runtime.step import step
 
 with step(snakemake):
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.files.tables import read_table
-    from lora_envar.verification import SIGNIFICANCE_IN_WORDS, costs
+    from lora_envar.verification import ABOUT_SIGNIFICANCE, costs
     from lora_envar.verification.means import mean_errors
     from lora_envar.verification.observation_fit import shown
     from lora_envar.verification.results import cost, ensembles, nothing_to_compare, page, table_sections
@@ -15,7 +15,7 @@ with step(snakemake):
     comparison = read_table(snakemake.input.comparison, dtype={"level": "Int64"})
     scores = read_scores(snakemake.input.scores)
     about = [
-        SIGNIFICANCE_IN_WORDS if len(comparison) else nothing_to_compare(snakemake.params.references),
+        ABOUT_SIGNIFICANCE if len(comparison) else nothing_to_compare(snakemake.params.references),
         f"Made by the rule `write_results` from `{snakemake.input.comparison}`; seconds are of the machine it ran on.",
     ]
     if len(comparison) and comparison.seeds.max() > 1:
@@ -31,5 +31,5 @@ with step(snakemake):
     if snakemake.input.fits:
         text += table_sections(shown(*map(read_table, snakemake.input.fits)))
     text += table_sections(costs.shown(costs.read_costs(snakemake.params.benchmarks, snakemake.params.logs)))
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -12,24 +12,24 @@ class Method:
 
     Attributes
     ----------
-    error_model : str or None
+    background_error : str or None
         ``genbe``, ``gaussian``, ``hybrid``, ``vae``, or None for no analysis at all.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters.
-    tuning : str or None
-        What of the error model is tuned on that ensemble: ``adapters`` (low-rank), ``all`` weights, or None.
+    finetunes : str or None
+        What of the error model is finetuned on that ensemble: ``adapters`` (low-rank), ``all`` weights, or None.
     settings : tuple of str
         Names of its settings, the keys of its entry in `methods`.
     """
 
-    error_model: str | None
+    background_error: str | None
     ensemble: bool = False
-    tuning: str | None = None
+    finetunes: str | None = None
     settings: tuple[str, ...] = ()
 
-    def settings_of_tuning(self, settings: dict) -> dict:
-        """Of a method's settings those that its tuned error model depends on; None stands for what has no effect."""
-        on_latents = self.tuning == "adapters" and settings["targets"] == "latents"
+    def settings_of_finetune(self, settings: dict) -> dict:
+        """Of a method's settings those that its finetuned background error depends on; None for what has no effect."""
+        on_latents = self.finetunes == "adapters" and settings["targets"] == "latents"
         unused = _UNUSED_ON_LATENTS if on_latents else ()
         return {
             key: None if key in unused else value for key, value in settings.items() if key not in _SETTINGS_OF_ANALYSES
@@ -37,18 +37,18 @@ class Method:
 
     def settings_of_analysis(self, settings: dict) -> dict:
         """Of a method's settings those that its analyses depend on, its error model given."""
-        if not self.tuning:
+        if not self.finetunes:
             return dict(settings)
         return {key: value for key, value in settings.items() if key in _SETTINGS_OF_ANALYSES}
 
 
-#: of methods with a tuned error model: what its analyses need beside that
+#: of methods with a finetuned background error: what its analyses need beside that
 _SETTINGS_OF_ANALYSES = ("background_weight", "residual_amplitude")
 #: adapters of the latents have a closed form: nothing is scaled, trained or carried over
 _UNUSED_ON_LATENTS = ("alpha", "epochs", "learning_rate", "carry_over")
 
-_TUNING = ("members", "normalisation", "ensemble_amplitude", "carry_over", "minimum_members")
-_TUNING += ("epochs", "batch", "learning_rate")
+_FINETUNE = ("member_source", "normalisation", "ensemble_amplitude", "carry_over", "minimum_members")
+_FINETUNE += ("epochs", "batch", "learning_rate")
 _HYBRID = ("alpha", "ensemble_covariance", "horizontal_localisation", "vertical_localisation")
 _HYBRID += ("ensemble_amplitude", "minimum_members")
 
@@ -61,8 +61,8 @@ METHODS: dict[str, Method] = {
     "lora_envar": Method(
         "vae",
         ensemble=True,
-        tuning="adapters",
-        settings=(*_SETTINGS_OF_ANALYSES, "alpha", "targets", *_TUNING),
+        finetunes="adapters",
+        settings=(*_SETTINGS_OF_ANALYSES, "alpha", "targets", *_FINETUNE),
     ),
-    "full_finetuning": Method("vae", ensemble=True, tuning="all", settings=(*_SETTINGS_OF_ANALYSES, *_TUNING)),
+    "full_finetuning": Method("vae", ensemble=True, finetunes="all", settings=(*_SETTINGS_OF_ANALYSES, *_FINETUNE)),
 }

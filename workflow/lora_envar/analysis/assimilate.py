@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..background.background_error import ErrorModel
+from ..background.background_error import BackgroundError
 from ..fields.grid import Grid
 from ..fields.regridding import regridder
 from ..fields.state import CHANNELS
@@ -43,7 +43,7 @@ def assimilate(
     grid: Grid,
     error_grid: Grid,
     table: Observations,
-    error_model: ErrorModel | None,
+    background_error: BackgroundError | None,
     background_weight: float,
     settings: MinimiserSettings,
     window: Window | None = None,
@@ -62,7 +62,7 @@ def assimilate(
         In the units of the state, on `grid`.
     table : Observations
         All of this analysis' time, or of its window.
-    error_model : ErrorModel or None
+    background_error : BackgroundError or None
         On `error_grid`.
     background_weight : float
         lambda of the cost function.
@@ -86,25 +86,25 @@ def assimilate(
     with torch.no_grad():
         departure = _departure(table, observed, observe, state)
         if checks:
-            background_error = np.full(len(table), np.nan)
-            spread = torch.as_tensor(checks.background_error, dtype=state.dtype, device=device)[:, None, None]
+            background_deviation = np.full(len(table), np.nan)
+            spread = torch.as_tensor(checks.background_deviation, dtype=state.dtype, device=device)[:, None, None]
             # of constant fields: the slot does not matter
             at_rows = observe if window is None else ObservationOperator(table.select(observed), grid, device=device)
-            background_error[observed] = at_rows(spread.expand(len(CHANNELS), *grid.shape)).cpu()
-            rejection = check_departures(table, departure, background_error, checks)
+            background_deviation[observed] = at_rows(spread.expand(len(CHANNELS), *grid.shape)).cpu()
+            rejection = check_departures(table, departure, background_deviation, checks)
     used = rejection == REASONS["used"]
     usable = table.select(used)
     operator = observe if (used == observed).all() else operator_of(used)
     values, errors = (torch.as_tensor(column, device=device) for column in (usable.value, usable.error))
     if window is not None:
-        errors = torch.hypot(errors, operator.model_error())
+        errors = torch.hypot(errors, operator.forecast_error())
     minimum = None
     analysed = state
     if not len(usable):
         progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
-    elif error_model is not None:
+    elif background_error is not None:
         cost = CostFunction(
-            error_model,
+            background_error,
             background_weight,
             state,
             regridder(error_grid, grid, device=device),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..background.background_error import ErrorModel
+from ..background.background_error import BackgroundError
 
 
 class DivergenceError(ArithmeticError):
@@ -55,7 +55,7 @@ class CostFunction:
 
     Parameters
     ----------
-    error_model : ErrorModel
+    background_error : BackgroundError
     background_weight : float
         lambda; 1 trusts the error model's own amplitude.
     background : (69, lat, lon)
@@ -69,7 +69,7 @@ class CostFunction:
 
     def __init__(
         self,
-        error_model: ErrorModel,
+        background_error: BackgroundError,
         background_weight: float,
         background: torch.Tensor,
         to_state_grid: Callable[[torch.Tensor], torch.Tensor],
@@ -77,26 +77,26 @@ class CostFunction:
         values: torch.Tensor,
         errors: torch.Tensor,
     ):
-        self.error_model, self.background_weight = error_model, background_weight
+        self.background_error, self.background_weight = background_error, background_weight
         self.background, self.to_state_grid, self.operator = background, to_state_grid, operator
         self.values, self.errors = values, errors
 
     def state(self, control: torch.Tensor) -> torch.Tensor:
         """x_b + dx(w), shape (69, lat, lon)."""
-        return self.background + self.to_state_grid(self.error_model.increment(control))
+        return self.background + self.to_state_grid(self.background_error.increment(control))
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         departure = (self.values - self.operator(self.state(control))) / self.errors
-        return 0.5 * self.background_weight * self.error_model.penalty(control) + 0.5 * departure.square().sum()
+        return 0.5 * self.background_weight * self.background_error.penalty(control) + 0.5 * departure.square().sum()
 
     def zero(self) -> torch.Tensor:
         """The control vector of the background."""
-        return self.background.new_zeros(self.error_model.control_size)
+        return self.background.new_zeros(self.background_error.control_size)
 
-    def restricted(self, error_model: ErrorModel) -> "CostFunction":
+    def restricted(self, background_error: BackgroundError) -> "CostFunction":
         """The same cost with another error model."""
         return CostFunction(
-            error_model,
+            background_error,
             self.background_weight,
             self.background,
             self.to_state_grid,
@@ -112,7 +112,7 @@ def analyse(cost: CostFunction, settings: MinimiserSettings, progress: Callable[
     The evaluations of both are counted; the cost at the start is that of the background.
     """
     start = cost.zero()
-    part = cost.error_model.linear_part()
+    part = cost.background_error.linear_part()
     if part is None:
         return minimise(cost, start, settings, progress)
     linear, where = part

@@ -116,11 +116,11 @@ def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) ->
     """
     always = absent.all(axis=1)
     if not len(times):
-        return in_words(list(NAMES))
+        return describe_channels(list(NAMES))
     needed = np.array([channel.variable not in derive for channel in CHANNELS])
     if always[needed].all():
-        return f"everything at {valid_times.in_words(times)}"
-    parts = [in_words(_names(always))] if always.any() else []
+        return f"everything at {valid_times.describe_times(times)}"
+    parts = [describe_channels(_names(always))] if always.any() else []
     columns: dict[bytes, list[int]] = {}
     for column in range(len(times)):
         sometimes = absent[:, column] & ~always
@@ -131,14 +131,14 @@ def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) ->
         if absent[needed, same[0]].all():
             words = "everything else" if always.any() else "everything"
         else:
-            words = in_words(_names(sometimes))
-        parts.append(f"{words} at {valid_times.in_words(times[same])}")
+            words = describe_channels(_names(sometimes))
+        parts.append(f"{words} at {valid_times.describe_times(times[same])}")
     if len(columns) > _GAPS_SHOWN:
         parts.append(f"and other channels at {sum(map(len, list(columns.values())[_GAPS_SHOWN:]))} more times")
     return "; ".join(parts)
 
 
-def in_words(channels: list[str]) -> str:
+def describe_channels(channels: list[str]) -> str:
     """Names of channels for a reader: a variable of which all levels are among them is named once."""
     words = list(channels)
     for short in UPPER_AIR:

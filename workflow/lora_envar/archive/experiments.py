@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .opening import EXPERIMENT
-from .valid_times import in_words
+from .valid_times import describe_times
 
 FINAL = 1
 PRELIMINARY = 5
@@ -74,7 +74,9 @@ def final_over_preliminary(final: xr.DataArray, preliminary: xr.DataArray, sourc
 
 
 def _note(source: str, times: np.ndarray) -> str:
-    return f"preliminary: {source} holds ERA5T (expver {PRELIMINARY}) at {in_words(times)}; ERA5 replaces it later"
+    return (
+        f"preliminary: {source} holds ERA5T (expver {PRELIMINARY}) at {describe_times(times)}; ERA5 replaces it later"
+    )
 
 
 def _number(experiment) -> int | str | None:

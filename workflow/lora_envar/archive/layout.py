@@ -16,12 +16,11 @@ from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .axes import on_levels
 from .completeness import IncompleteError as IncompleteError
-from .completeness import in_words as in_words
+from .completeness import describe_channels as describe_channels
 from .experiments import FINAL, PRELIMINARY, final_over_preliminary
 from .options import AS_THEY_COME, Options
 from .plausibility import refuse_fraction, refuse_implausible
-from .valid_times import in_words as times_in_words
-from .valid_times import whole_hours
+from .valid_times import describe_times, whole_hours
 from .variables import fields_of_state
 
 
@@ -141,7 +140,7 @@ def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: b
     others = [CHANNELS[index].name for index in np.flatnonzero(broken.any(axis=0))[1:]]
     raise ValueError(
         f"{source}: {CHANNELS[channel].name} holds values that are missing or not finite at "
-        f"{times_in_words(times[when])}: {holes} of {states[0, 0].size} points"
+        f"{describe_times(times[when])}: {holes} of {states[0, 0].size} points"
         + (f" (so do {', '.join(others)})" if others else "")
         + ". States have a value everywhere, under the ground too; give files that do, or leave out these times"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..fields.constants import GRAVITY
 from ..fields.state import CHANNELS, LEVELS, Channel
-from .valid_times import in_words
+from .valid_times import describe_times
 
 #: geopotential height of `LEVELS` in the ICAO standard atmosphere (Doc 7488), m
 _STANDARD_HEIGHT = (20576, 16180, 13608, 11784, 10363, 9164, 7185, 5574, 4206, 3012, 1457, 762, 111)
@@ -117,7 +117,7 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named
     others = [CHANNELS[index].name for index in bad[1:]]
     more = f" (so do {', '.join(others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''})" * bool(others)
     raise ValueError(
-        f"{source}: {channel.name} at {in_words(times[when[:1]])} has values from {np.nanmin(field):.5g} to "
+        f"{source}: {channel.name} at {describe_times(times[when[:1]])} has values from {np.nanmin(field):.5g} to "
         f"{np.nanmax(field):.5g}{more}, {int(outside[when[0]].sum())} of {field.size} outside of {least:g} to {most:g} "
         f"{channel.units}{_looks_like(channel.variable, field, least, most)}"
     )

@@ -13,7 +13,7 @@ from ..fields.harmonics import SphericalHarmonics
 from ..fields.regridding import Axes, Regridder, regridder
 from ..fields.state import CHANNELS
 from ..files.state_file import Archive
-from .completeness import absences, gaps, in_words, missing_channels, refuse_incomplete
+from .completeness import absences, describe_channels, gaps, missing_channels, refuse_incomplete
 from .layout import own_grid, stack, standard_dataset, utc_times
 from .opening import open_datasets
 from .options import AS_THEY_COME, Options
@@ -102,7 +102,7 @@ def read_states(
     if (absent.any(axis=1) & ~absent.all(axis=1)).any():
         report.append(f"missing: {gaps(absent, standard.time.values, options.derive)}")
     else:
-        report.append(f"missing: {in_words(missing)}" if missing else "missing: nothing")
+        report.append(f"missing: {describe_channels(missing)}" if missing else "missing: nothing")
     if grid is not None and grid != found:
         fields = _to_grid(latitude, longitude, grid)(torch.from_numpy(fields)).numpy()
         found = grid

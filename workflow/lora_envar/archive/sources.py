@@ -18,7 +18,7 @@ from ..example_world.nature import NATURE_GRID, NATURE_TRUNCATION
 from ..example_world.packed import read_coefficients
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
 from ..files.state_file import write_states
 from .completeness import IncompleteError, refuse_incomplete
@@ -26,7 +26,7 @@ from .folder import sorted_out
 from .layout import standard_dataset
 from .opening import SourceError, open_datasets
 from .options import AS_THEY_COME, Options
-from .valid_times import in_words, to_minutes
+from .valid_times import describe_times, to_minutes
 
 ARCO_STORE = "gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3"
 CDS_ATTEMPTS = 5
@@ -39,7 +39,7 @@ def fetch_example(settings: dict, times: list[datetime], destination):
     missing = wanted[~np.isin(wanted, available)]
     if len(missing):
         raise SourceError(
-            f"{settings['path']}: has no state valid at {in_words(missing)}; it covers {available[0]} to "
+            f"{settings['path']}: has no state valid at {describe_times(missing)}; it covers {available[0]} to "
             f"{available[-1]} (archive.start, archive.end)"
         )
     harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
@@ -63,7 +63,7 @@ def fetch_files(settings: dict, times: list[datetime], destination):
         print(note, flush=True)
     if not standard.data_vars:
         raise SourceError(
-            f"{folder}: none of its {len(paths)} files has a state valid at {in_words(wanted)} "
+            f"{folder}: none of its {len(paths)} files has a state valid at {describe_times(wanted)} "
             f"(archive.path){_after(notes)}"
         )
     _write(standard, destination, f"{folder} (archive.path)", options, wanted, notes)
@@ -83,7 +83,7 @@ def fetch_arco(settings: dict, times: list[datetime], destination):
         absent = wanted[~np.isin(wanted, dataset.time.values)]
         levels = [str(level) for level in LEVELS if level not in dataset.level.values]
         if len(absent) or levels:
-            lacking = [f"the times {in_words(absent)}"] * bool(len(absent)) + [f"{level} hPa" for level in levels]
+            lacking = [f"the times {describe_times(absent)}"] * bool(len(absent)) + [f"{level} hPa" for level in levels]
             raise SourceError(f"{store}: lacks {', '.join(lacking)} (archive.start, archive.end)")
         # one variable is read after the other, as it is written: all of them may be too many to hold
         chosen = dataset.sel(time=wanted, level=list(LEVELS))
@@ -155,7 +155,7 @@ def _retrieve(client, dataset, request, target, fields: int, key=None):
     """One request, tried again after growing pauses; the file appears when it is whole and has all its fields."""
     for attempt in range(1, CDS_ATTEMPTS + 1):
         try:
-            with whole(target) as temporary:
+            with atomic_write(target) as temporary:
                 client.retrieve(dataset, request, str(temporary))
                 _check_grib(temporary, fields)
             return
@@ -218,7 +218,7 @@ def _write(dataset: xr.Dataset, destination, source: str, options: Options, want
     title = {"title": f"States as the source has them, of {source}"}
     dataset = dataset.copy(deep=False)
     dataset.attrs = provenance(**title)  # not the source's own, which may have a date or a history
-    with whole(destination) as temporary:
+    with atomic_write(destination) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4")
         # what was read is read again from the disk: it may be too much to hold
         with xr.open_dataset(temporary, engine="netcdf4") as written:

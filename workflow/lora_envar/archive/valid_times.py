@@ -51,7 +51,7 @@ def to_minutes(times: np.ndarray) -> np.ndarray:
     return (nanoseconds + np.timedelta64(30, "s")).astype("datetime64[m]").astype("datetime64[ns]")
 
 
-def in_words(times: np.ndarray) -> str:
+def describe_times(times: np.ndarray) -> str:
     """Times (datetime64) for a reader: at most four of them, and how many more up to which."""
     shown = [f"{time.astype('datetime64[m]')}".removesuffix(":00") for time in times]
     if len(shown) <= 4:
@@ -70,7 +70,8 @@ def whole_hours(times: np.ndarray, source: str) -> list[datetime]:
     odd = times[times != times.astype("datetime64[h]")]
     if len(odd):
         raise ValueError(
-            f"{source}: has fields valid at {in_words(odd)}; states are valid at whole hours. Give files of these alone"
+            f"{source}: has fields valid at {describe_times(odd)}; states are valid at whole hours. Give files of "
+            "these alone"
         )
     return [datetime.fromtimestamp(int(hour) * 3600, UTC) for hour in times.astype("datetime64[h]").astype(int)]
 
@@ -111,8 +112,8 @@ def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArra
         values, counts = np.unique(field.time.values, return_counts=True)
         if (counts > 1).any():
             raise ValueError(
-                f"{source}: {field.name} has several values valid at the same time ({in_words(values[counts > 1])}); "
-                "keep one forecast of each"
+                f"{source}: {field.name} has several values valid at the same time "
+                f"({describe_times(values[counts > 1])}); keep one forecast of each"
             )
     values = field.time.values
     return field if (values[1:] > values[:-1]).all() else field.sortby("time")

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 
 
-class ErrorModel(Protocol):
+class BackgroundError(Protocol):
     """A control-variable transform: control vectors become increments.
 
     Unless a model says otherwise by `penalty`, control vectors are standard normal, and increments then have the
@@ -23,7 +23,7 @@ class ErrorModel(Protocol):
         """Increment on the error grid, shape (69, lat, lon), in the units of the state; zero for a zero control."""
         ...
 
-    def linear_part(self) -> "tuple[ErrorModel, slice] | None":
+    def linear_part(self) -> "tuple[BackgroundError, slice] | None":
         """A linear error model that this one contains, and its part of the control vector.
 
         It is cheap, and minimising over it first gives the whole a far better start. None if the model is itself linear

@@ -5,7 +5,7 @@ import torch
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..files.weights import load_weights, save_weights
-from .spectral import GaussianErrorModel, SpectralField, covariance_root, estimate_covariance
+from .spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
 
 
@@ -21,8 +21,10 @@ def save_gaussian(path, covariance: torch.Tensor, deviation):
     save_weights(path, tensors, {"kind": "gaussian"})
 
 
-def load_gaussian(path, grid: Grid, device="cpu") -> GaussianErrorModel:
+def load_gaussian(path, grid: Grid, device="cpu") -> GaussianBackgroundError:
     """The error model of a file of `save_gaussian`, on a grid that resolves its truncation."""
     tensors, _ = load_weights(path)
     harmonics = SphericalHarmonics(grid, tensors["root"].shape[0] - 1, device=device)
-    return GaussianErrorModel(SpectralField(tensors["root"].to(device), harmonics), tensors["deviation"].to(device))
+    return GaussianBackgroundError(
+        SpectralField(tensors["root"].to(device), harmonics), tensors["deviation"].to(device)
+    )

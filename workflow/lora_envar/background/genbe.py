@@ -21,7 +21,7 @@ from ..fields.grid import Grid
 from ..fields.harmonics import LinearBalance, SphericalHarmonics, VectorHarmonics, finest_truncation
 from ..fields.state import LEVELS, channel_index
 from ..files.weights import load_weights, save_weights
-from .background_error import ErrorModel
+from .background_error import BackgroundError
 from .spectral import SpectralCovariance, per_wave
 
 U, V, MASS, HUMIDITY = (
@@ -117,7 +117,7 @@ def _deviation(moments, name):
     return torch.einsum("l,lii->i", waves, moments[:, block, block]).sqrt()
 
 
-class GenBE(ErrorModel):
+class GenBE(BackgroundError):
     """The error model, see the module.
 
     Parameters

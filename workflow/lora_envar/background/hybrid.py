@@ -18,7 +18,7 @@ from ..fields.constants import EARTH_RADIUS
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.state import CHANNELS, LEVELS
-from .background_error import ErrorModel
+from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
 
 COVARIANCES = ("genbe", "localised")
@@ -52,7 +52,7 @@ def vertical_localisation(length: float) -> torch.Tensor:
     return vectors[:, kept] * values[kept].sqrt()
 
 
-class LocalisedEnsemble(ErrorModel):
+class LocalisedEnsemble(BackgroundError):
     """Be of the localised ensemble.
 
     Parameters
@@ -105,7 +105,7 @@ class LocalisedEnsemble(ErrorModel):
         return increment if self._projection is None else self._projection.project(increment)
 
 
-class Hybrid(ErrorModel):
+class Hybrid(BackgroundError):
     """The weighted sum of two error models.
 
     Parameters
@@ -114,7 +114,7 @@ class Hybrid(ErrorModel):
         Share of the static variance, from 0 to 1.
     """
 
-    def __init__(self, static: ErrorModel, ensemble: ErrorModel, alpha: float):
+    def __init__(self, static: BackgroundError, ensemble: BackgroundError, alpha: float):
         self.static, self.ensemble, self.alpha = static, ensemble, alpha
         self.control_size = static.control_size + ensemble.control_size
 
@@ -129,7 +129,7 @@ class Hybrid(ErrorModel):
 COVARIANCES = ("genbe", "localised")
 
 
-def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Grid) -> ErrorModel:
+def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Grid) -> BackgroundError:
     """The hybrid of the configuration's section `methods.hybrid`; the static part alone while members are too few.
 
     Parameters

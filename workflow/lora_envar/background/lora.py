@@ -1,8 +1,9 @@
-"""Tuning the VAE on an ensemble: low-rank adapters (LoRA) of its linear maps, or all weights.
+"""Finetuning the VAE on an ensemble: low-rank adapters (LoRA) of its linear maps, or all weights.
 
 A layer's W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter
-that has not been trained adds exactly zero and the tuned model starts at the pretrained one, bit for bit. Adapters sit
-in the attention blocks, as published, or on the latents (see `prior`), where the best A and B are known in closed form.
+that has not been trained adds exactly zero and the finetuned model starts at the pretrained one, bit for bit. Adapters
+sit in the attention blocks, as published, or on the latents (see `prior`), where the best A and B are known in closed
+form.
 """
 
 import math
@@ -132,18 +133,18 @@ def finetune(
     return train(trainable, loss, settings, progress, report_every=per_epoch)
 
 
-def tune(
+def finetune_cycle(
     vae: VAE,
     members: torch.Tensor | None,
     before,
     output,
-    settings: LoraSettings | None,
-    tuning: dict,
+    lora: LoraSettings | None,
+    settings: dict,
     seed: int,
     time: str,
     progress=print,
 ):
-    """One cycle's error model: that of the cycle before, or the pretrained one, tuned on a large enough ensemble.
+    """One cycle's VAE: that of the cycle before, or the pretrained one, finetuned on a large enough ensemble.
 
     Parameters
     ----------
@@ -154,16 +155,16 @@ def tune(
     before : path or None
         What this function wrote the cycle before.
     output : path
-        For the adapters, or for the whole VAE where all weights are tuned.
-    settings : LoraSettings or None
-        The adapters; None tunes all weights.
-    tuning : dict
+        For the adapters, or for the whole VAE where all weights are finetuned.
+    lora : LoraSettings or None
+        The adapters; None finetunes all weights.
+    settings : dict
         minimum_members, normalisation, ensemble_amplitude, epochs, batch, learning_rate: the configuration's keys.
     seed, time
         From which the random numbers are drawn.
     """
-    if settings is not None:
-        add_adapters(vae, settings, generator(seed, "adapters"))
+    if lora is not None:
+        add_adapters(vae, lora, generator(seed, "adapters"))
         if before is not None:
             load_adapters(vae, load_weights(before)[0])
     else:
@@ -171,24 +172,26 @@ def tune(
             vae = VAE.load(before, vae.deviation.device)
         vae.requires_grad_(True)
     count = 0 if members is None else len(members)
-    tuned = count >= tuning["minimum_members"]
-    if tuned:
-        normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, tuning["normalisation"])
-        normalised *= tuning["ensemble_amplitude"]
+    finetuned = count >= settings["minimum_members"]
+    if finetuned:
+        normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, settings["normalisation"])
+        normalised *= settings["ensemble_amplitude"]
         draws = generator(seed, "finetune", time)
         vae.autocast = True
-        finetune(vae, normalised, tuning["epochs"], tuning["batch"], tuning["learning_rate"], draws, progress)
+        finetune(vae, normalised, settings["epochs"], settings["batch"], settings["learning_rate"], draws, progress)
         vae.autocast = False
     else:
-        progress(f"{count} members, fewer than minimum_members ({tuning['minimum_members']}): no tuning this cycle")
-    about = {"members": count, "tuned": tuned}
-    if settings is not None:
-        save_weights(output, adapters(vae), {"lora": asdict(settings), **about})
+        progress(
+            f"{count} members, fewer than minimum_members ({settings['minimum_members']}): no finetuning this cycle"
+        )
+    about = {"members": count, "finetuned": finetuned}
+    if lora is not None:
+        save_weights(output, adapters(vae), {"lora": asdict(lora), **about})
     else:
         vae.save(output, **about)
 
 
-def load_tuned(vae: VAE, path) -> VAE:
+def load_finetuned(vae: VAE, path) -> VAE:
     """A VAE with the adapters of a file, frozen."""
     tensors, metadata = load_weights(path)
     add_adapters(vae, LoraSettings(**metadata["lora"]))

@@ -13,7 +13,7 @@ from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
 from ..networks.training import TrainingSettings, train
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
-from .vae import FORMS, VAE, SpectralVAE, VAEErrorModel
+from .vae import FORMS, VAE, SpectralVAE, VAEBackgroundError
 
 
 def vae_network(settings: dict, shape: tuple[int, int]) -> NetworkSettings:
@@ -161,8 +161,8 @@ def save_residual(path, covariance: torch.Tensor, **provenance):
     save_weights(path, {"root": covariance_root(covariance).float()}, {"provenance": provenance})
 
 
-def load_error_model(vae: VAE, path, residual_amplitude: float) -> VAEErrorModel:
+def load_background_error(vae: VAE, path, residual_amplitude: float) -> VAEBackgroundError:
     """A VAE's error model with the residual of a file; an amplitude of 0 leaves it out, as published."""
     root = load_weights(path)[0]["root"].to(vae.deviation.device)
     harmonics = SphericalHarmonics(vae.grid, root.shape[0] - 1, device=vae.deviation.device)
-    return VAEErrorModel(vae, SpectralField(root, harmonics), residual_amplitude)
+    return VAEBackgroundError(vae, SpectralField(root, harmonics), residual_amplitude)

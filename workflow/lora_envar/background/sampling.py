@@ -6,13 +6,13 @@ from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.seeds import generator
 from ..fields.state import channel_index
-from .background_error import ErrorModel
+from .background_error import BackgroundError
 
 #: pairs whose correlation at the same grid point is compared
 PAIRS = (("z500", "u500"), ("z500", "t850"), ("z500", "z850"), ("t850", "q850"), ("u500", "u250"), ("t2m", "msl"))
 
 
-def draw(model: ErrorModel, count: int, seed: int, device="cpu") -> torch.Tensor:
+def draw(model: BackgroundError, count: int, seed: int, device="cpu") -> torch.Tensor:
     """Random increments, shape (count, 69, lat, lon)."""
     draws = generator(seed, "samples")
     with torch.no_grad():

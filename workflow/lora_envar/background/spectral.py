@@ -8,7 +8,7 @@ whole of the Gaussian background error, the prior of the VAE's latent fields, an
 import torch
 
 from ..fields.harmonics import SphericalHarmonics
-from .background_error import ErrorModel
+from .background_error import BackgroundError
 
 
 def estimate_covariance(samples, harmonics: SphericalHarmonics) -> torch.Tensor:
@@ -102,7 +102,7 @@ class SpectralField:
         return self.harmonics.synthesise(per_wave(self._root, coefficients, self.harmonics))
 
 
-class GaussianErrorModel(ErrorModel):
+class GaussianBackgroundError(BackgroundError):
     """The static Gaussian background error of 3D-Var: a `SpectralField` times each channel's standard deviation."""
 
     def __init__(self, field: SpectralField, deviation: torch.Tensor):

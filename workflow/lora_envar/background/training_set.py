@@ -10,7 +10,7 @@ import torch
 from ..fields.grid import Grid
 from ..fields.seeds import generator
 from ..fields.state import CHANNELS
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..files.netcdf import CHANNEL_NAMES, provenance, write_channel_names, write_horizontal
 
 
@@ -30,7 +30,7 @@ def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Gr
         If a sample is not finite, or a channel has no variance.
     """
     square, count = np.zeros(len(CHANNELS)), 0
-    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         given = {"title": "Forecast errors by the NMC method", **(attributes or {})}
         dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
         dataset.createDimension("sample", None)

@@ -26,9 +26,9 @@ from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..files.weights import load_weights, save_weights, settings_from
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
-from .background_error import ErrorModel
+from .background_error import BackgroundError
 from .prior import StandardNormal
-from .spectral import GaussianErrorModel, SpectralField, per_wave
+from .spectral import GaussianBackgroundError, SpectralField, per_wave
 
 
 class VAE(nn.Module):
@@ -212,7 +212,7 @@ class SpectralVAE(VAE):
 FORMS = {form.latents: form for form in (VAE, SpectralVAE)}
 
 
-class VAEErrorModel(ErrorModel):
+class VAEBackgroundError(BackgroundError):
     """Increments of a VAE, see the module. Control vectors are the latents and the residual's numbers.
 
     Parameters
@@ -248,20 +248,20 @@ class VAEErrorModel(ErrorModel):
             normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
         return self.vae.deviation * normalised
 
-    def linear_part(self) -> tuple[ErrorModel, slice] | None:
+    def linear_part(self) -> tuple[BackgroundError, slice] | None:
         """The residual, and the linear stage of a `SpectralVAE`."""
         if isinstance(self.vae, SpectralVAE):
-            return LinearErrorModel(self), slice(None)
+            return LinearBackgroundError(self), slice(None)
         if not self.residual_amplitude:
             return None
-        model = GaussianErrorModel(self.residual, self.residual_amplitude * self.vae.deviation)
+        model = GaussianBackgroundError(self.residual, self.residual_amplitude * self.vae.deviation)
         return model, slice(self._latent_size, None)
 
 
-class LinearErrorModel(ErrorModel):
+class LinearBackgroundError(BackgroundError):
     """A `SpectralVAE`'s error model without its networks."""
 
-    def __init__(self, whole: VAEErrorModel):
+    def __init__(self, whole: VAEBackgroundError):
         self._whole, self.control_size = whole, whole.control_size
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:

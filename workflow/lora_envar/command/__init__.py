@@ -106,7 +106,7 @@ def _decode(options):
 
 
 def _state(options):
-    from ..archive.layout import Options, in_words
+    from ..archive.layout import Options, describe_channels
     from ..archive.prepare import read_states
     from ..files.state_file import write_states
 
@@ -116,7 +116,7 @@ def _state(options):
     found = read_states(options.files, grid, wanted, partial=True)
     print("\n".join(found.report))
     if found.missing:
-        raise ValueError(f"{in_words(found.missing)} missing, nothing is written; add files, or see --derive")
+        raise ValueError(f"{describe_channels(found.missing)} missing, nothing is written; add files, or see --derive")
     if found.grid is None:
         raise ValueError("the files' grid is of no kind that the workflow computes on, nothing is written; see --grid")
     write_states(options.out, found.fields, found.times, found.grid)

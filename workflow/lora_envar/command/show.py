@@ -50,14 +50,14 @@ def show(source, out=None, channel: str = "z500", time: str | None = None, coast
         raise ValueError(f"{source}: is a folder; give one of its files")
     if not source.exists():
         raise ValueError(f"{source}: no such file")
-    kind, mend = kind_of(source)
+    kind, advice = kind_of(source)
     if kind == WEIGHTS:
         if out is not None:
             raise ValueError(f"{source}: weights are shown in words, on the terminal; leave out -o")
-        return weights_in_words(source)
+        return weights_summary(source)
     if kind != NETCDF:
-        mend = mend or _ELSEWHERE.get(kind, "give a file of states, observations, forecast errors or weights")
-        raise ValueError(f"{source}: is {kind}, which is not shown; {mend}")
+        advice = advice or _ELSEWHERE.get(kind, "give a file of states, observations, forecast errors or weights")
+        raise ValueError(f"{source}: is {kind}, which is not shown; {advice}")
     out = Path(out or source.with_suffix(".png"))
     check_output(out, [source], "figure")
     _draw(source, out, channel, time, pd.read_csv(coastline))
@@ -126,7 +126,7 @@ def _unpacked(source, wanted):
     return NATURE_GRID, time, field.numpy()
 
 
-def weights_in_words(path) -> str:
+def weights_summary(path) -> str:
     """Settings, and the size and norm of every tensor, of a file of weights.
 
     Raises

@@ -13,7 +13,7 @@ from ..archive.valid_times import whole_hours
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.state import NAMES
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..files.netcdf import CHANNEL_NAMES, coordinate, provenance, write_channel_names
 
 STEP = 0.02
@@ -31,7 +31,7 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
     """
     whole_hours(times, str(path))
     values = coefficients.numpy()
-    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         kind = "packed" if packed else "exact"
         title = f"States as spherical-harmonic coefficients, {kind}"
         dataset.setncatts(provenance(**({"title": title} | (attributes or {}))))

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from ..fields.constants import GRAVITY
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..observations.prepbufr import COLUMNS, VARIABLES, VIRTMP, Reports
 
 #: mnemonic, descriptor, scale, reference, bits, units: code = value 10^scale - reference
@@ -193,7 +193,7 @@ def write_prepbufr(path, cycle: datetime, reports: Reports, earlier=(), programs
         (columns["category"][first].decode(), _subset(columns, values, programs, levels, number))
         for number, (first, levels) in enumerate(_groups(reports_of, levels_of))
     )
-    with whole(path) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         for message in (*_table_messages(), *_data_messages(encoded, cycle)):
             file.write(message)
 

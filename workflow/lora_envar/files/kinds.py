@@ -34,7 +34,7 @@ def kind_of(path) -> tuple[str, str | None]:
     -------
     kind : str
         A name as "gzip", "GRIB" or "text"; "empty", or `UNKNOWN`.
-    mend : str or None
+    advice : str or None
 
     Raises
     ------
@@ -45,9 +45,9 @@ def kind_of(path) -> tuple[str, str | None]:
         head = file.read(1024)
     if not head:
         return "empty", None
-    for beginning, kind, mend in _BEGINNINGS:
+    for beginning, kind, advice in _BEGINNINGS:
         if head.startswith(beginning):
-            return kind, mend
+            return kind, advice
     if head[257:262] == b"ustar":
         return "a tar archive", "unpack it with tar -xf first"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _SAFETENSORS_HEADER:

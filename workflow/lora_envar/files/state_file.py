@@ -16,7 +16,7 @@ import numpy as np
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from ..fields.timeline import from_hours, hours_since_1970
-from .atomic import whole
+from .atomic import atomic_write
 from .netcdf import CHANNEL_NAMES, auxiliary_coordinate, coordinate, provenance, write_channel_names, write_horizontal
 
 #: of files that are to be small: a third less, for some 15 times the processor's time to write (see
@@ -65,7 +65,7 @@ def write_states(
     if start is not None:
         what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
         title = f"{what} that starts at {start:%Y-%m-%dT%H} UTC"
-    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         _begin(dataset, grid, title, attributes)
         coordinate(dataset, "time", [hours_since_1970(time) for time in times], **_TIME)
         auxiliary = []
@@ -112,7 +112,7 @@ def write_forecast(
     """
     states = _checked(path, states, (len(leads),), grid)
     dimensions = ("time", LEAD_AXIS)
-    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         _begin(dataset, grid, f"Forecast that starts at {start:%Y-%m-%dT%H} UTC", attributes)
         # CF expects of a variable of this name that it says so of itself; what it is is said by another
         coordinate(dataset, "time", [hours_since_1970(start)], **{**_START, "standard_name": "time"})

@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .atomic import whole
+from .atomic import atomic_write
 
 #: values from which on a tensor counts as large
 LARGE = 1000
@@ -23,7 +23,7 @@ def save_weights(path, tensors: dict[str, torch.Tensor], settings: dict, half: b
     for name, tensor in sorted(tensors.items()):
         tensor = tensor.detach().cpu().contiguous()
         stored[name] = tensor.half() if half and tensor.is_floating_point() and tensor.numel() > LARGE else tensor
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(stored, temporary, metadata={"settings": json.dumps(settings, sort_keys=True)})
         temporary.chmod(0o644)  # safetensors lets nobody else read
 

@@ -101,9 +101,9 @@ def all_messages(path, data) -> Iterator[Message]:
 
 def _check_kind(path, data, start):
     """Refuse a file whose first bytes say that it is something else, or that holds no message at all."""
-    kind, mend = kind_of(path)
-    if mend:
-        raise PrepBufrError(f"{path}: is {kind}, not BUFR; {mend}")
+    kind, advice = kind_of(path)
+    if advice:
+        raise PrepBufrError(f"{path}: is {kind}, not BUFR; {advice}")
     if start < 0:
         raise PrepBufrError(
             f"{path}: is not BUFR: begins with {data[:8]!r} (the file is {kind}) and holds no message; check the path"

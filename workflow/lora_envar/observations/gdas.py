@@ -76,7 +76,7 @@ def _check(partial: Path):
         file.seek(max(0, size - 64))
         ends = file.read()
     if b"BUFR" not in begins or b"7777" not in ends:
-        kind, mend = kind_of(partial)
+        kind, advice = kind_of(partial)
         partial.unlink()
-        what = f" but {kind} ({mend})" if mend else ""
+        what = f" but {kind} ({advice})" if advice else ""
         raise PrepBufrError(f"what arrived, {size} bytes, is not a whole BUFR file{what}")

@@ -106,7 +106,7 @@ class DepartureChecks:
 
     Attributes
     ----------
-    background_error : (69,) array
+    background_deviation : (69,) array
         Standard deviation per channel, in the units of the state.
     background_check : float
         Largest |O - B| over the square root of the sum of both error variances.
@@ -117,23 +117,23 @@ class DepartureChecks:
         How far these may be; in the vertical within 0.2 of ln p.
     """
 
-    background_error: np.ndarray
+    background_deviation: np.ndarray
     background_check: float
     buddy_check: float
     buddy_distance_km: float
 
 
-def check_departures(table: Observations, departure, background_error, checks: DepartureChecks) -> np.ndarray:
+def check_departures(table: Observations, departure, background_deviation, checks: DepartureChecks) -> np.ndarray:
     """The column `rejection` after the checks of O - B.
 
     Parameters
     ----------
-    departure, background_error : (rows,) arrays
+    departure, background_deviation : (rows,) arrays
         O - B, NaN where H is not defined, and the background's standard deviation there.
     """
     rejection = table.rejection.copy()
     judged = np.isin(rejection, (REASONS["used"], REASONS["withheld"])) & np.isfinite(departure)
-    scale = np.hypot(background_error, table.error)
+    scale = np.hypot(background_deviation, table.error)
     with np.errstate(invalid="ignore"):
         size = np.abs(departure) / scale
         rejection[judged & (size > checks.background_check)] = REASONS["background_check"]

@@ -6,7 +6,7 @@ import netCDF4
 import numpy as np
 
 from ..fields.state import VARIABLES
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
 from .limits import implausible
 from .names import printable_names
@@ -150,7 +150,7 @@ def write_observations(path, table: Observations, attributes: dict | None = None
         Global attributes beside those of `provenance`; a `title` replaces the general one.
     """
     general = {"title": "Observations, and what became of them", "featureType": "point"}
-    with whole(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         dataset.setncatts(provenance(**{**general, **(attributes or {})}))
         dataset.createDimension("observation", len(table))
         dataset.createDimension("character", 8)

@@ -35,7 +35,7 @@ class Window:
         Observations are used at `start`, `start + slot_hours`, ...; there are `slots` of these times.
     model : ForecastModel
         Differentiable; whole steps make a slot.
-    model_error : (slots, 69)
+    forecast_error : (slots, 69)
         Standard deviation per channel of the model's error at each slot; zero at the first.
     checkpoint : bool
         Keep a state a step and compute the rest again for the gradient, in place of keeping all activations.
@@ -50,7 +50,7 @@ class Window:
     slots: int
     slot_hours: int
     model: ForecastModel
-    model_error: torch.Tensor
+    forecast_error: torch.Tensor
     checkpoint: bool = True
 
     def __post_init__(self):
@@ -107,14 +107,14 @@ class WindowOperator:
             parts.append(operator(state))
         return torch.cat(parts)[self._order]
 
-    def model_error(self) -> torch.Tensor:
+    def forecast_error(self) -> torch.Tensor:
         """Standard deviation of the model's error at each row, shape (rows,)."""
-        fields = self.window.model_error[:, :, None, None].expand(-1, *self._shape)
+        fields = self.window.forecast_error[:, :, None, None].expand(-1, *self._shape)
         parts = [operator(field) for operator, field in zip(self._operators, fields, strict=True)]
         return torch.cat(parts)[self._order]
 
 
-def measure_model_error(forecast, truth, starts, slots: int, slot_hours: int, grid: Grid) -> pd.DataFrame:
+def measure_forecast_error(forecast, truth, starts, slots: int, slot_hours: int, grid: Grid) -> pd.DataFrame:
     """Root mean square errors of forecasts at the slots of a window.
 
     Parameters
@@ -147,8 +147,8 @@ def measure_model_error(forecast, truth, starts, slots: int, slot_hours: int, gr
     )
 
 
-def read_model_error(path, slots: int, slot_hours: int) -> torch.Tensor:
-    """Standard deviations, (slots, 69), of a table written from `measure_model_error`.
+def read_forecast_error(path, slots: int, slot_hours: int) -> torch.Tensor:
+    """Standard deviations, (slots, 69), of a table written from `measure_forecast_error`.
 
     Raises
     ------

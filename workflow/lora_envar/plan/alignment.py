@@ -67,8 +67,8 @@ def check_alignment(config: dict):
             _reached("verification.forecast.lead_hours", lead, config["forecast_model"])
 
     periods = {f"experiments.{name}.period": entry["period"] for name, entry in config["experiments"].items()}
-    if config.get("tuning"):
-        periods["tuning.period"] = config["tuning"]["period"]
+    if config.get("search"):
+        periods["search.period"] = config["search"]["period"]
     for key, period in periods.items():
         for index, text in enumerate(period):
             time = _time(f"{key}[{index}]", text)

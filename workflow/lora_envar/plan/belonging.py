@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from .. import __version__
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from .brought import digest, named_files
 
 RECORD = Path("results/configuration.yaml")
@@ -66,7 +66,7 @@ def record(config: dict):
     try:
         if RECORD.exists() and RECORD.read_text() == text:
             return
-        with whole(RECORD) as temporary:
+        with atomic_write(RECORD) as temporary:
             temporary.write_text(text)
     except OSError as error:
         raise OtherExperimentError(f"{RECORD}: cannot be written ({error}); nothing is started") from None

@@ -12,7 +12,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..forecast import named_files as files_of_model
 
 #: digests of files by path, with the size and time of change that they had
@@ -55,7 +55,7 @@ def missing_files(files: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(key, path) for key, path in files if not os.path.exists(path)]
 
 
-def missing_in_words(missing: list[tuple[str, str]]) -> list[str]:
+def missing_lines(missing: list[tuple[str, str]]) -> list[str]:
     """A line for every missing file; of many with one key, the first and their number."""
     lines = []
     for key in dict.fromkeys(key for key, _ in missing):
@@ -86,7 +86,7 @@ def digest(path: str) -> str | None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     known[os.path.abspath(path)] = [*stamp, found]
     # several processes may write at once, or none may: what is not kept is computed again
-    with contextlib.suppress(OSError), whole(DIGESTS) as temporary:
+    with contextlib.suppress(OSError), atomic_write(DIGESTS) as temporary:
         temporary.write_text(json.dumps(known, indent=0, sort_keys=True))
     return found
 

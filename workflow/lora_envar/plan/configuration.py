@@ -20,30 +20,30 @@ class ConfigurationError(ValueError):
     """The configuration asks for something impossible."""
 
 
-def with_tuned_settings(config: dict):
-    """Put the values of the file `tuned_settings` into the section `methods`, in place, where it has none itself.
+def with_found_settings(config: dict):
+    """Put the values of the file `found_settings` into the section `methods`, in place, where it has none itself.
 
     Raises
     ------
     ConfigurationError
         If the file is missing, or names methods or settings that do not exist.
     """
-    path = config.get("tuned_settings")
+    path = config.get("found_settings")
     if not path:
         return
     try:
         tuned = yaml.safe_load(Path(path).read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"tuned_settings: {path} cannot be read ({error}); `tune` makes it") from None
+        raise ConfigurationError(f"found_settings: {path} cannot be read ({error}); `search` makes it") from None
     if not isinstance(tuned, dict) or not all(isinstance(entry, dict) for entry in tuned.values()):
-        raise ConfigurationError(f"tuned_settings: {path} does not hold settings by method; `tune` makes it")
+        raise ConfigurationError(f"found_settings: {path} does not hold settings by method; `search` makes it")
     for method, settings in tuned.items():
         if method not in METHODS:
-            raise ConfigurationError(f"tuned_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
+            raise ConfigurationError(f"found_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
         unknown = sorted(set(settings) - set(METHODS[method].settings))
         if unknown:
             raise ConfigurationError(
-                f"tuned_settings: {path} has {', '.join(unknown)} of {method}, which has "
+                f"found_settings: {path} has {', '.join(unknown)} of {method}, which has "
                 f"{', '.join(METHODS[method].settings)}"
             )
         if method in config["methods"]:
@@ -51,10 +51,10 @@ def with_tuned_settings(config: dict):
 
 
 def _check_methods(config: dict):
-    """Every method in use has all its settings, from `methods` or `tuned_settings`, and no experiment has others."""
+    """Every method in use has all its settings, from `methods` or `found_settings`, and no experiment has others."""
     for name, experiment in {**config["experiments"], **candidates(config)}.items():
         method, key = experiment["method"], f"experiments.{name}.settings"
-        if method not in METHODS or not METHODS[method].error_model:
+        if method not in METHODS or not METHODS[method].background_error:
             continue
         own = experiment.get("settings", {})
         known = METHODS[method].settings
@@ -66,14 +66,14 @@ def _check_methods(config: dict):
         missing = [setting for setting in known if setting not in {**config["methods"][method], **own}]
         if missing:
             raise ConfigurationError(
-                f"methods.{method}.{missing[0]}: missing, here and in tuned_settings; experiments.{name} needs "
+                f"methods.{method}.{missing[0]}: missing, here and in found_settings; experiments.{name} needs "
                 f"{', '.join(known)}"
             )
 
 
 def ensemble_sizes(experiment: dict) -> tuple[int, int]:
     """Members of an experiment's ensemble: time-lagged ones, and those of last year's dates."""
-    size = experiment.get("ensemble", 0)
+    size = experiment.get("ensemble_size", 0)
     return (size["lags"], size["last_year"]) if isinstance(size, dict) else (size, 0)
 
 
@@ -128,7 +128,7 @@ def check(config: dict):
     step, spin_up = config["cycling"]["step_hours"], config["verification"]["spin_up_cycles"]
     for name, experiment in config["experiments"].items():
         _check_experiment(name, experiment, config, archive, step, spin_up)
-    _check_tuning(config, archive, step)
+    _check_search(config, archive, step)
     first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
     held = finer if finer and finer[0] <= first <= finer[1] else archive
     _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), held)
@@ -146,7 +146,10 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
     method = experiment["method"]
     if method not in METHODS:
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
-    for entry, wanted in (("rank", METHODS[method].tuning == "adapters"), ("ensemble", METHODS[method].ensemble)):
+    for entry, wanted in (
+        ("rank", METHODS[method].finetunes == "adapters"),
+        ("ensemble_size", METHODS[method].ensemble),
+    ):
         if (entry in experiment) != wanted:
             raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
     _check_donor(key, experiment, config)
@@ -166,7 +169,7 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
         _within(f"{key}.period[0] less the ensemble's lags", first - timedelta(hours=step * lags), archive)
     if last_year:
         before = parse(year_before(time_name(first))) - timedelta(hours=step * last_year)
-        _within(f"{key}.ensemble.last_year: its first forecast", before, archive)
+        _within(f"{key}.ensemble_size.last_year: its first forecast", before, archive)
     if (last - first) % timedelta(hours=step):
         raise ConfigurationError(f"{key}.period: is not a whole number of cycles of {step} h")
     cycles = (last - first) // timedelta(hours=step) + 1
@@ -221,35 +224,34 @@ def _check_window(key, experiment, config, step, archive_step) -> timedelta:
     return timedelta(hours=(window["slots"] - 1) * window["slot_hours"])
 
 
-def _check_tuning(config, archive, step):
+def _check_search(config, archive, step):
     """Candidates can be run, and on no day of what they are chosen for."""
     for name, experiment in candidates(config).items():
-        _check_experiment(name, experiment, config, archive, step, config["tuning"]["spin_up_cycles"])
+        _check_experiment(name, experiment, config, archive, step, config["search"]["spin_up_cycles"])
     for name, experiment in config["experiments"].items():
         if name.startswith(PREFIX):
             raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are for candidates")
-        if config.get("tuning"):
+        if config.get("search"):
             (start, end), (first, last) = (
-                [parse(text) for text in e["period"]] for e in (config["tuning"], experiment)
+                [parse(text) for text in e["period"]] for e in (config["search"], experiment)
             )
             if start <= last and first <= end:
                 raise ConfigurationError(
-                    f"tuning.period: {' to '.join(config['tuning']['period'])} overlaps with experiments.{name}.period"
+                    f"search.period: {' to '.join(config['search']['period'])} overlaps with experiments.{name}.period"
                 )
 
 
 def _check_donor(key, experiment, config):
     """Members of other days come from an experiment with an ensemble and cycles enough to be an ensemble apart."""
     chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
-    wanted = chosen.get("members") == "other_days"
+    wanted = chosen.get("member_source") == "other_days"
     if ("donor" in experiment) != wanted:
-        raise ConfigurationError(
-            f"{key}.donor: {'missing, with' if wanted else 'of no use without'} members: other_days in the settings"
-        )
+        what = "missing, with" if wanted else "of no use without"
+        raise ConfigurationError(f"{key}.donor: {what} member_source: other_days in the settings")
     if not wanted:
         return
     donor = config["experiments"].get(experiment["donor"], {})
-    if "ensemble" not in donor or "donor" in donor:
+    if "ensemble_size" not in donor or "donor" in donor:
         raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
     first, last = (parse(text) for text in donor["period"])
     count, enough = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1, 3 * ensemble_sizes(donor)[0]

@@ -15,6 +15,18 @@ from .search import candidates
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
+#: keys that had another name before -> the name that they have now; * stands for any name
+RENAMED = {
+    "tuning": "search",
+    "search.search": "search.candidates",
+    "tuned_settings": "found_settings",
+    "experiments.*.ensemble": "experiments.*.ensemble_size",
+    "experiments.*.settings.members": "experiments.*.settings.member_source",
+    "methods.*.members": "methods.*.member_source",
+    "search.candidates.*.ensemble": "search.candidates.*.ensemble_size",
+    "search.candidates.*.members": "search.candidates.*.member_source",
+}
+
 
 def check_schema(config: dict):
     """Refuse a configuration that does not fit the schema.
@@ -25,15 +37,16 @@ def check_schema(config: dict):
         Naming the key, what was found, and what may stand there.
     """
     _check_names(config, "")
+    _refuse_renamed(config)
     error = best_match(Draft202012Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config), key=_relevance)
     if error is not None:
-        raise ConfigurationError(_in_words(error))
+        raise ConfigurationError(_message(error))
 
 
 def check_settings(config: dict):
     """Refuse values of settings that the schema of their method does not allow, wherever they come from.
 
-    Settings of experiments, of candidates of a search, and of `tuned_settings` replace those of `methods` and pass by
+    Settings of experiments, of candidates of a search, and of `found_settings` replace those of `methods` and pass by
     the schema.
 
     Raises
@@ -49,7 +62,7 @@ def check_settings(config: dict):
         merged = {**config["methods"].get(method, {}), **experiment.get("settings", {})}
         error = best_match(Draft202012Validator(methods).iter_errors({method: merged}), key=_relevance)
         if error is not None:
-            raise ConfigurationError(f"experiments.{name}, with its settings: methods.{_in_words(error)}")
+            raise ConfigurationError(f"experiments.{name}, with its settings: methods.{_message(error)}")
 
 
 def _check_names(section, prefix: str):
@@ -64,12 +77,31 @@ def _check_names(section, prefix: str):
             _check_names(value, f"{prefix}{key}.")
 
 
+def _refuse_renamed(config: dict):
+    """Refuse keys by which the configuration was written before, each with the name that it has now."""
+    for old, new in RENAMED.items():
+        for found in _matches(config, old.split(".")):
+            names = dict(zip(old.split("."), found, strict=True))
+            wanted = ".".join(names["*"] if part == "*" else part for part in new.split("."))
+            raise ConfigurationError(f"{'.'.join(found)}: this key is now {wanted}; rename it")
+
+
+def _matches(section, pattern: list[str]) -> list[list[str]]:
+    """Keys within nested mappings that fit a pattern, each as its parts."""
+    if not pattern:
+        return [[]]
+    if not isinstance(section, dict):
+        return []
+    keys = list(section) if pattern[0] == "*" else [key for key in pattern[:1] if key in section]
+    return [[key, *rest] for key in keys for rest in _matches(section[key], pattern[1:])]
+
+
 def _relevance(error) -> tuple:
     """Unknown keys first (a misspelt one is missing under its right name, too), then the least deep error."""
     return (error.validator == "additionalProperties", -len(error.absolute_path))
 
 
-def _in_words(error) -> str:
+def _message(error) -> str:
     path = ".".join(str(part) for part in error.absolute_path)
     where = f"{path}." if path else ""
     if error.validator == "additionalProperties":

@@ -2,18 +2,18 @@
 
 from itertools import product
 
-PREFIX = "tuning"
+PREFIX = "search"
 
 
 def candidates(config: dict) -> dict[str, dict]:
-    """Experiments of all combinations of the settings searched: tuning_{method}_{number} -> experiment."""
-    section = config.get("tuning")
+    """Experiments of all combinations of the settings searched: search_{method}_{number} -> experiment."""
+    section = config.get("search")
     if not section:
         return {}
     common = {key: section[key] for key in ("observations", "seed", "period")}
     experiments = {}
-    for method, search in section["search"].items():
-        fixed = {key: search[key] for key in ("rank", "ensemble") if key in search}
+    for method, search in section["candidates"].items():
+        fixed = {key: search[key] for key in ("rank", "ensemble_size") if key in search}
         values = {key: entry for key, entry in search.items() if key not in fixed}
         for number, combination in enumerate(product(*values.values())):
             settings = dict(zip(values, combination, strict=True))

@@ -87,7 +87,7 @@ def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
     return table[table["count"] > 0].reset_index(drop=True)
 
 
-def in_words(table: pd.DataFrame) -> str:
+def as_text(table: pd.DataFrame) -> str:
     """The table for a terminal, with its sums."""
     sizes = ["download", "write", "keep"]
     total = pd.DataFrame([("together", "", *table[sizes].sum())], columns=table.columns)

@@ -70,7 +70,7 @@ def step(job):
             sys.exit(130)
         except BaseException as error:
             traceback.print_exc(file=log)
-            line = _in_one_line(job, error)
+            line = _one_line(job, error)
             print(line, file=log)
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print(line, file=terminal, flush=True)
@@ -80,7 +80,7 @@ def step(job):
             sys.stdout, sys.stderr = plain
 
 
-def _in_one_line(job, error: BaseException) -> str:
+def _one_line(job, error: BaseException) -> str:
     """What failed: the rule and its wildcards, and what the error says."""
     wildcards = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
     what = " ".join(str(error).split())

@@ -27,7 +27,7 @@ MODULES = (
     "safetensors.torch",
     "snakemake.iocontainers",
     "lora_envar.analysis.assimilate",
-    "lora_envar.analysis.error_models",
+    "lora_envar.analysis.loading",
     "lora_envar.forecast.emulator",
     "lora_envar.files.state_file",
 )

@@ -4,7 +4,7 @@
 SIGNIFICANCE = 0.05
 
 #: in words, for every page with such a table
-SIGNIFICANCE_IN_WORDS = (
+ABOUT_SIGNIFICANCE = (
     "Differences are those of mean RMSE over the cycles that both experiments have, in percent of the reference's, "
     "with 95 % intervals of the ratio of both means, resampled in circular blocks whose length is found from the data; "
     "they stand out where p, adjusted for the number of comparisons with that reference (Benjamini and Hochberg), is "

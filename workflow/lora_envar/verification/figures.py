@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..observations.table import CODES, REASONS, Observations
 from .gates import GATED
 from .observation_fit import nearest_level
@@ -24,7 +24,7 @@ PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#5
 
 
 def _save(figure, path):
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": "lora-envar"})
     plt.close(figure)
 

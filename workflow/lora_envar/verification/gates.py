@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from ..background import sampling
-from ..background.background_error import ErrorModel
+from ..background.background_error import BackgroundError
 from ..background.pretraining import normalised
 from ..background.training_set import TrainingSet
 from ..background.vae import VAE
@@ -170,7 +170,9 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
     return gates
 
 
-def error_model_gates(models: dict[str, ErrorModel], vae: VAE, samples: TrainingSet, held_out: list[int], seed: int):
+def background_error_gates(
+    models: dict[str, BackgroundError], vae: VAE, samples: TrainingSet, held_out: list[int], seed: int
+):
     """The VAE explains held-out errors, and samples of each error model resemble them.
 
     Parameters

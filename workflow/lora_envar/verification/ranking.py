@@ -1,4 +1,4 @@
-"""The best candidate of every method in a search for settings (see `tuning`)."""
+"""The best candidate of every method in a search for settings (see `plan.search`)."""
 
 import numpy as np
 import pandas as pd

@@ -10,10 +10,10 @@ import yaml
 from .. import __version__
 from ..fields.state import HEADLINE
 from ..fields.timeline import parse
-from ..files.atomic import whole
+from ..files.atomic import atomic_write
 from ..files.tables import read_table
 from ..plan.replicates import group, grouped
-from . import SIGNIFICANCE, SIGNIFICANCE_IN_WORDS, costs
+from . import ABOUT_SIGNIFICANCE, SIGNIFICANCE, costs
 from .figures import error_curves
 from .means import forecast_errors, mean_errors, units_of
 from .observation_fit import shown
@@ -96,7 +96,7 @@ def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[s
             (means, dict(zip(means.errors.index, units_of(means.errors.index), strict=True)))
             for means in mean_errors(tables.scores, tables.first)
         ],
-        about_comparisons=SIGNIFICANCE_IN_WORDS,
+        about_comparisons=ABOUT_SIGNIFICANCE,
         nothing=nothing_to_compare(config["verification"]["references"]),
         comparisons=_comparisons(tables),
         forecasts=forecast_errors(tables.scores, list(tables.first), ["z500", "t850", "u500"]),
@@ -112,7 +112,7 @@ def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[s
         settings=yaml.safe_dump(config, sort_keys=False, width=110),
         spin_up=config["verification"]["spin_up_cycles"],
     )
-    with whole(paths.html) as temporary:
+    with atomic_write(paths.html) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 

@@ -15,8 +15,8 @@ from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
 STAGES = {
-    "finetune_lora": "tuning",
-    "finetune_all": "tuning",
+    "finetune_lora": "finetuning",
+    "finetune_all": "finetuning",
     "assimilate": "analysis",
     "ensemble_forecast": "forecast",
 }
@@ -103,7 +103,7 @@ def page(
             rows.append([experiment, *values, str(int(cells.n.iloc[0])), blocks])
         parts.append(_table(["", *HEADLINE, "cycles", "blocks"], rows))
     parts.append("## Cost of a cycle")
-    names = {"tuning": "tuning, s", "analysis": "analysis, s", "forecast": "forecasts, s"}
+    names = {"finetuning": "finetuning, s", "analysis": "analysis, s", "forecast": "forecasts, s"}
     rows = [
         [name, *(f"{row[key]:.1f}" for key in names), f"{sum(row[key] for key in names):.1f}", f"{row.evaluations:.0f}"]
         for name, row in costs.iterrows()

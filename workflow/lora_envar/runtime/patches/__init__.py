@@ -22,7 +22,7 @@ PARTS = {
 }
 
 
-def mend():
+def apply_patches():
     """Replace the parts, and name those that are not where they were."""
     for replace, loss in PARTS.items():
         if not replace():

@@ -1,18 +1,18 @@
-"""Rule model_error: errors of a window's forecast model at the window's slots."""
+"""Rule forecast_error: errors of a window's forecast model at the window's slots."""
 
 from lora_envar.runtime.step import device, step
 
 with step(snakemake):
     import torch
     from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.files.state_file import Archive
     from lora_envar.forecast import forecast, load_model
-    from lora_envar.observations.window import measure_model_error
+    from lora_envar.observations.window import measure_forecast_error
 
     archive, window = Archive(snakemake.input.archive), snakemake.params.window
     model = load_model(**window["model"], device=device())
-    table = measure_model_error(
+    table = measure_forecast_error(
         lambda state, lead, hour: forecast(model, state, lead, valid=[from_hours(hour)])[-1],
         lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
         [hours_since_1970(parse(time)) for time in snakemake.params.starts],
@@ -20,5 +20,5 @@ with step(snakemake):
         window["slot_hours"],
         archive.grid,
     )
-    with whole(snakemake.output[0]) as temporary:
+    with atomic_write(snakemake.output[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")

@@ -1,17 +1,17 @@
 """The error model of a method, from its files."""
 
-from ..background.background_error import ErrorModel
+from ..background.background_error import BackgroundError
 from ..background.gaussian import load_gaussian
 from ..background.genbe import GenBE
 from ..background.hybrid import hybrid
-from ..background.lora import load_tuned
-from ..background.pretraining import load_error_model
+from ..background.lora import load_finetuned
+from ..background.pretraining import load_background_error
 from ..background.vae import VAE
 from ..fields.grid import Grid
 from . import METHODS
 
 
-def load(method: str, files: dict, settings: dict, grid: Grid, members=None, device="cpu") -> ErrorModel | None:
+def load(method: str, files: dict, settings: dict, grid: Grid, members=None, device="cpu") -> BackgroundError | None:
     """The background error model that a method names, or None for `no_assimilation`.
 
     Parameters
@@ -23,7 +23,7 @@ def load(method: str, files: dict, settings: dict, grid: Grid, members=None, dev
     members : (members, 69, lat, lon) or None
         For `hybrid`: the ensemble valid at the analysis time, on `grid`.
     """
-    kind = METHODS[method].error_model
+    kind = METHODS[method].background_error
     if kind is None:
         return None
     if kind == "genbe":
@@ -32,8 +32,8 @@ def load(method: str, files: dict, settings: dict, grid: Grid, members=None, dev
         return hybrid(GenBE.load(files["genbe"], grid, device), members, settings, grid)
     if kind == "gaussian":
         return load_gaussian(files["gaussian"], grid, device)
-    tuning = METHODS[method].tuning
-    vae = VAE.load(files["tuned" if tuning == "all" else "vae"], device)
-    if tuning == "adapters":
-        load_tuned(vae, files["tuned"])
-    return load_error_model(vae, files["residual"], settings["residual_amplitude"])
+    finetunes = METHODS[method].finetunes
+    vae = VAE.load(files["finetuned" if finetunes == "all" else "vae"], device)
+    if finetunes == "adapters":
+        load_finetuned(vae, files["finetuned"])
+    return load_background_error(vae, files["residual"], settings["residual_amplitude"])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 from lora_envar.fields.state import HEADLINE
-from lora_envar.plan.configuration import ConfigurationError, check, with_tuned_settings
+from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings
 from lora_envar.plan.search import candidates
 from lora_envar.verification.ranking import best, rank
 from lora_envar.verification.score import COLUMNS
@@ -14,22 +14,22 @@ from lora_envar.verification.score import COLUMNS
 
 @pytest.fixture
 def config(config):
-    config["tuning"]["search"] = {
+    config["search"]["candidates"] = {
         "vae_var": {"background_weight": [1.0, 2.0], "residual_amplitude": [0.0, 1.0]},
-        "hybrid": {"ensemble": 4, "alpha": [0.5, 0.9]},
+        "hybrid": {"ensemble_size": 4, "alpha": [0.5, 0.9]},
     }
     return config
 
 
 def test_candidates_are_all_combinations(config):
     found = candidates(config)
-    assert [found[f"tuning_vae_var_{i:02d}"]["settings"] for i in range(4)] == [
+    assert [found[f"search_vae_var_{i:02d}"]["settings"] for i in range(4)] == [
         {"background_weight": weight, "residual_amplitude": amplitude}
         for weight in (1.0, 2.0)
         for amplitude in (0.0, 1.0)
     ]
-    assert found["tuning_hybrid_01"]["ensemble"] == 4
-    assert found["tuning_hybrid_01"]["settings"] == {"alpha": 0.9}
+    assert found["search_hybrid_01"]["ensemble_size"] == 4
+    assert found["search_hybrid_01"]["settings"] == {"alpha": 0.9}
     assert len(found) == 6
     check(config)
 
@@ -53,39 +53,39 @@ def test_the_smallest_error_over_the_headline_variables_wins(config):
         "vae_var": {"background_weight": 2.0, "residual_amplitude": 1.0},
         "hybrid": {"alpha": 0.5},
     }
-    assert table.set_index("candidate").ratio["tuning_vae_var_03"] == pytest.approx(0.5)
+    assert table.set_index("candidate").ratio["search_vae_var_03"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"tuning\.period: .* overlaps with experiments\.no_assim"),
+        ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"search\.period: .* overlaps with experiments\.no_assim"),
         (
-            {"search": {"vae_var": {"epochs": [1]}}},
-            r"tuning_vae_var_00\.settings: epochs unknown; vae_var has background_weight",
+            {"candidates": {"vae_var": {"epochs": [1]}}},
+            r"search_vae_var_00\.settings: epochs unknown; vae_var has background_weight",
         ),
-        ({"search": {"hybrid": {"alpha": [0.5]}}}, r"tuning_hybrid_00\.ensemble: missing"),
-        ({"observations": "none"}, r"tuning_vae_var_00\.observations"),
+        ({"candidates": {"hybrid": {"alpha": [0.5]}}}, r"search_hybrid_00\.ensemble_size: missing"),
+        ({"observations": "none"}, r"search_vae_var_00\.observations"),
     ],
 )
 def test_a_search_that_cannot_be_run_is_refused(config, change, message):
-    config["tuning"] |= change
+    config["search"] |= change
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 
 
-def test_tuned_settings_stand_where_the_configuration_says_nothing(config, tmp_path):
+def test_found_settings_stand_where_the_configuration_says_nothing(config, tmp_path):
     path = tmp_path / "tuned.yaml"
     path.write_text(yaml.safe_dump({"vae_var": {"background_weight": 7.0, "residual_amplitude": 5.0}}))
-    tuned = copy.deepcopy(config) | {"tuned_settings": str(path)}
+    tuned = copy.deepcopy(config) | {"found_settings": str(path)}
     tuned["methods"]["vae_var"] = {"background_weight": 9.0}
-    with_tuned_settings(tuned)
+    with_found_settings(tuned)
     assert tuned["methods"]["vae_var"] == {"background_weight": 9.0, "residual_amplitude": 5.0}, "one's own value wins"
     del tuned["methods"]["3dvar"]["background_weight"]
-    with pytest.raises(ConfigurationError, match=r"methods\.3dvar\.background_weight: missing, here and in tuned"):
+    with pytest.raises(ConfigurationError, match=r"methods\.3dvar\.background_weight: missing, here and in found"):
         check(tuned)
     path.write_text(yaml.safe_dump({"vae_var": {"weight": 7.0}}))
     with pytest.raises(ConfigurationError, match=r"has weight of vae_var, which has background_weight"):
-        with_tuned_settings(tuned)
-    with pytest.raises(ConfigurationError, match=r"tuned_settings: .*missing\.yaml"):
-        with_tuned_settings(config | {"tuned_settings": str(tmp_path / "missing.yaml")})
+        with_found_settings(tuned)
+    with pytest.raises(ConfigurationError, match=r"found_settings: .*missing\.yaml"):
+        with_found_settings(config | {"found_settings": str(tmp_path / "missing.yaml")})

@@ -1,16 +1,16 @@
-"""Rule tune: rank the candidates of every method, and write down the best settings."""
+"""Rule search: rank the candidates of every method, and write down the best settings."""
 
 from lora_envar.runtime.step import step
 
 with step(snakemake):
     import yaml
-    from lora_envar.files.atomic import whole
+    from lora_envar.files.atomic import atomic_write
     from lora_envar.verification.ranking import best, rank
     from lora_envar.verification.score import after_spin_up, read_scores
 
     scores = read_scores(*snakemake.input)
     table = rank(after_spin_up(scores, snakemake.params.spin_up), snakemake.params.candidates)
-    with whole(snakemake.output.table) as temporary:
+    with atomic_write(snakemake.output.table) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
-    with whole(snakemake.output.chosen) as temporary:
+    with atomic_write(snakemake.output.chosen) as temporary:
         temporary.write_text(yaml.safe_dump(best(table), sort_keys=True))
