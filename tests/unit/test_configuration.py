@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from lora_envar.analysis import METHODS
-from lora_envar.archive.sources import SOURCES
+from lora_envar.archive import SOURCES
 from lora_envar.background.ensemble import NORMALISATIONS
 from lora_envar.background.hybrid import COVARIANCES
 from lora_envar.background.lora import TARGETS

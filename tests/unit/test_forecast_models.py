@@ -256,7 +256,7 @@ def test_settings_of_another_model_are_refused_by_name():
         check_model("emulator", weights="w", mean="m", step_hours=6)
     with pytest.raises(ValueError, match="fengwu: needs the setting deviation"):
         check_model("fengwu", weights="w", mean="m")
-    with pytest.raises(ValueError, match="'pangu' is unknown; known: emulator, fengwu, exported, neuralgcm"):
+    with pytest.raises(ValueError, match="'pangu' is unknown; known: emulator, exported, fengwu, neuralgcm"):
         check_model("pangu", weights="w")
     assert model_files({"name": "fengwu", "weights": "w", "deviation": "d", "mean": "m"}) == ["w", "m", "d"]
     assert model_files({"name": "emulator", "weights": "w"}) == ["w"]

@@ -1,5 +1,5 @@
-# What a configuration downloads, writes and keeps: `snakemake storage`, before anything else is started.
 rule storage:
+    """What a configuration downloads, writes and keeps, before anything else is started."""
     input:
         "results/storage.txt",
     log:
@@ -12,6 +12,7 @@ rule storage:
 
 
 rule count_storage:
+    """The sizes of these."""
     output:
         "results/storage.txt",
     log:
@@ -26,6 +27,6 @@ rule count_storage:
         runtime=10,
     params:
         config=config,
-        counts=lambda wildcards: storage_counts(),
+        counts=lambda wildcards: plan.counts(),
     script:
         "../scripts/count_storage.py"

@@ -1,5 +1,6 @@
 """One analysis: background and observations in, analysis and departures out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,44 +39,63 @@ class Analysis:
         return {"used": used, **without_data, "evaluations": 0}
 
 
-def assimilate(
-    background: np.ndarray,
-    grid: Grid,
-    error_grid: Grid,
-    table: Observations,
-    background_error: BackgroundError | None,
-    background_weight: float,
-    settings: MinimiserSettings,
-    window: Window | None = None,
-    progress=print,
-    device="cpu",
-    checks: DepartureChecks | None = None,
-) -> Analysis:
-    """Analyse; without an error model, or without observations, the analysis is the background.
+@dataclass(frozen=True)
+class Case:
+    """What an analysis is made of, whatever the method.
+
+    Attributes
+    ----------
+    background : (69, lat, lon)
+        In the units of the state, on `grid`.
+    grid, error_grid : Grid
+        Of the state, and of background errors.
+    observations : Observations
+        All of this analysis' time, or of its window.
+    minimiser : MinimiserSettings
+    window : Window or None
+        Slots over which observations are spread (4D-Var); None takes all at the analysis time (3D-Var).
+    checks : DepartureChecks or None
+        Of O - B; None makes none.
+    device : str
+    progress : function
+        Is given a line of text at a time.
+    """
+
+    background: np.ndarray
+    grid: Grid
+    error_grid: Grid
+    observations: Observations
+    minimiser: MinimiserSettings
+    window: Window | None = None
+    checks: DepartureChecks | None = None
+    device: str = "cpu"
+    progress: Callable[[str], None] = print
+
+
+def assimilate(case: Case, background_error: BackgroundError | None, background_weight: float) -> Analysis:
+    """The variational analysis; without a background error, or without observations, it is the background.
 
     Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
     and are not used.
 
     Parameters
     ----------
-    background : (69, lat, lon)
-        In the units of the state, on `grid`.
-    table : Observations
-        All of this analysis' time, or of its window.
     background_error : BackgroundError or None
-        On `error_grid`.
+        On the error grid.
     background_weight : float
         lambda of the cost function.
-    window : Window or None
-        Slots over which observations are spread (4D-Var); None takes all at the analysis time (3D-Var).
-    checks : DepartureChecks or None
-        Of O - B; None makes none.
     """
+    table = case.observations
+    grid = case.grid
+    window = case.window
+    checks = case.checks
+    device = case.device
+    progress = case.progress
     rejection = table.rejection.copy()
     rejection[(rejection == REASONS["used"]) & outside_of_levels(table)] = REASONS["outside_of_levels"]
     table = table.with_columns(rejection=rejection)
     observed = np.isin(rejection, (REASONS["used"], REASONS["withheld"]))
-    state = torch.as_tensor(background, device=device)
+    state = torch.as_tensor(case.background, device=device)
 
     def operator_of(rows):
         if window is None:
@@ -107,12 +127,12 @@ def assimilate(
             background_error,
             background_weight,
             state,
-            regridder(error_grid, grid, device=device),
+            regridder(case.error_grid, grid, device=device),
             operator,
             values,
             errors,
         )
-        minimum = analyse(cost, settings, progress)
+        minimum = analyse(cost, case.minimiser, progress)
         with torch.no_grad():
             analysed = cost.state(minimum.control)
         progress(

@@ -267,6 +267,10 @@ class Archive:
         self.times = sorted(self._by_time)
         self.grid = self._files[0].grid
 
+    def get(self, time: datetime) -> np.ndarray | None:
+        """The state valid at a time, shape (69, lat, lon), or None if there is none."""
+        return self._by_time[time].read(time) if time in self._by_time else None
+
     def read(self, time: datetime) -> np.ndarray:
         """The state valid at a time, shape (69, lat, lon)."""
         if time not in self._by_time:

@@ -4,6 +4,7 @@ A gate that is not passed does not stop the workflow; the report shows it as it 
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from ..fields.seeds import generator
 from ..fields.state import CHANNELS, HEADLINE, channel_index
 from ..fields.timeline import from_hours, hours_since_1970
 from ..files.state_file import Archive
-from ..forecast import ForecastModel, forecast
+from ..forecast import forecast, frames
+from ..forecast.model import ForecastModel
 from ..observations.table import attribute
 from . import ROLLOUT_HOURS
 from .score import after_spin_up, channel_of
@@ -60,23 +62,13 @@ def _device_of(model: ForecastModel):
     return next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
 
 
-def _time_before(model: ForecastModel, time):
-    return from_hours(hours_since_1970(time) - model.step_hours)
-
-
 def _starts(model: ForecastModel, archive: Archive, last: int) -> list:
     """Times up to the hour `last` from which forecasts can start; models of two frames need the one before, too."""
     available = [time for time in archive.times if hours_since_1970(time) <= last]
-    if getattr(model, "history", 1) == 1:
+    if model.history == 1:
         return available
-    return [time for time in available if _time_before(model, time) in archive.times]
-
-
-def _frame_before(model: ForecastModel, archive: Archive, time) -> torch.Tensor | None:
-    """The state one step before a time, (1, 69, lat, lon), for models of two frames."""
-    if getattr(model, "history", 1) == 1:
-        return None
-    return torch.as_tensor(archive.read(_time_before(model, time)), device=_device_of(model))[None]
+    step = timedelta(hours=model.step_hours)
+    return [time for time in available if time - step in archive.times]
 
 
 def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: np.ndarray, count: int = 12):
@@ -101,10 +93,9 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
     weights = archive.grid.area_weights[:, None]
     square = np.zeros((3, len(LEADS), len(CHANNELS)))
     for start in starts:
+        present, previous = frames(model, archive.read, [start], _device_of(model))
         initial = archive.read(start)
-        device = _device_of(model)
-        previous = _frame_before(model, archive, start)
-        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1], previous, [start])
+        states = forecast(model, present, LEADS[-1], previous, [start])
         for index, lead in enumerate(LEADS):
             truth = archive.read(from_hours(hours_since_1970(start) + lead))
             predicted = states[lead // model.step_hours - 1][0].cpu().numpy()
@@ -142,15 +133,13 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
         gates.add("forecast model", "beats persistence", quantity, row.model / row.persistence, high=1.0)
     last = hours_since_1970(archive.times[-1]) - ROLLOUT_HOURS
     start = max(_starts(model, archive, last))
-    state = torch.from_numpy(archive.read(start))[None]
-    device = _device_of(model)
-    previous = _frame_before(model, archive, start)
-    clean = forecast(model, state.to(device), ROLLOUT_HOURS, previous, [start])
+    present, previous = frames(model, archive.read, [start], _device_of(model))
+    clean = forecast(model, present, ROLLOUT_HOURS, previous, [start])
     truncation = getattr(model, "truncation", None) or finest_truncation(archive.grid)
     harmonics = SphericalHarmonics(archive.grid, truncation)
     white = torch.randn(len(CHANNELS), harmonics.size, generator=generator(seed, "white noise")) * harmonics.size**-0.5
     noise = 0.1 * torch.from_numpy(deviation)[:, None, None] * harmonics.synthesise(white)
-    disturbed = forecast(model, (state + noise).to(device), 48, previous, [start])
+    disturbed = forecast(model, present + noise.to(present.device), 48, previous, [start])
     scale = torch.from_numpy(deviation)[:, None, None]
     for lead in (6, 24, 48):
         difference = (disturbed[lead // model.step_hours - 1] - clean[lead // model.step_hours - 1])[0].cpu() / scale
