@@ -25,9 +25,9 @@ def prepare_environment(warm_start: bool):
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
     if warm_start:
-        warm.begin(sys.argv)
+        warm.offer_server(sys.argv)
     else:
-        os.environ.pop(warm.VARIABLE, None)
+        os.environ.pop(warm.OWNER_VARIABLE, None)
 
 
 @contextlib.contextmanager
