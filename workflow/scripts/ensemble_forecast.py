@@ -1,18 +1,21 @@
 """Rules ensemble_forecast, background_forecast, reanalysis_forecast: the next background, longer leads as members."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.background.ensemble import read_members
-    from lora_envar.fields.grid import Grid
-    from lora_envar.fields.regridding import regridder
-    from lora_envar.fields.timeline import parse, shift
-    from lora_envar.files.state_file import StateFile, write_states
-    from lora_envar.forecast import forecast, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.background.ensemble import read_members
+        from lora_envar.fields.grid import Grid
+        from lora_envar.fields.regridding import regridder
+        from lora_envar.fields.timeline import parse, shift
+        from lora_envar.files.provenance import described
+        from lora_envar.files.state_file import StateFile, write_states
+        from lora_envar.forecast import forecast, load_model
 
     analysis = StateFile(snakemake.input.analysis)
-    start, hours = snakemake.params.start, snakemake.params.step_hours
+    start = snakemake.params.start
+    hours = snakemake.params.step_hours
     model = load_model(**snakemake.params.model, device=device())
     count = max(1, snakemake.params.members)
     state = torch.as_tensor(analysis.read(parse(start)), device=device())[None]

@@ -2,14 +2,17 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.background.ensemble import read_members
-    from lora_envar.background.lora import LoraSettings, finetune_cycle
-    from lora_envar.background.training_set import TrainingSet
-    from lora_envar.background.vae import VAE
-    from lora_envar.fields.timeline import parse
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.background.ensemble import read_members
+        from lora_envar.background.lora import LoraSettings, finetune_cycle
+        from lora_envar.background.training_set import TrainingSet
+        from lora_envar.background.vae import VAE
+        from lora_envar.fields.timeline import parse
 
-    time, settings, seed = snakemake.wildcards.time, snakemake.params.settings, snakemake.params.seed
+    time = snakemake.wildcards.time
+    settings = snakemake.params.settings
+    seed = snakemake.params.seed
     if settings["member_source"] == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble, seed, time)
     else:

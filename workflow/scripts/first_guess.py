@@ -1,14 +1,17 @@
 """Rule first_guess: the first background, a forecast from the reanalysis."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.fields.timeline import parse, shift
-    from lora_envar.files.state_file import Archive, write_states
-    from lora_envar.forecast import forecast, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.fields.timeline import parse, shift
+        from lora_envar.files.provenance import described
+        from lora_envar.files.state_file import Archive, write_states
+        from lora_envar.forecast import forecast, load_model
 
-    start, lead = snakemake.params.start, snakemake.params.lead_hours
+    start = snakemake.params.start
+    lead = snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
     state = torch.as_tensor(archive.read(parse(start)), device=device())

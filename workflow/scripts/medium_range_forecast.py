@@ -1,13 +1,15 @@
 """Rule medium_range_forecast: the configured lead times of a forecast from an analysis."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.background.ensemble import read_members
-    from lora_envar.fields.timeline import name, parse, shift
-    from lora_envar.files.state_file import StateFile, write_forecast
-    from lora_envar.forecast import forecast, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.background.ensemble import read_members
+        from lora_envar.fields.timeline import name, parse, shift
+        from lora_envar.files.provenance import described
+        from lora_envar.files.state_file import StateFile, write_forecast
+        from lora_envar.forecast import forecast, load_model
 
     analysis = StateFile(snakemake.input.analysis)
     model = load_model(**snakemake.params.model, device=device())
