@@ -2,9 +2,10 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.verification.score import read_scores
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.verification.score import read_scores
 
     table = read_scores(*snakemake.input)
     with atomic_write(snakemake.output[0]) as temporary:

@@ -2,10 +2,11 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.verification.score import after_spin_up, read_scores
-    from lora_envar.verification.significance import compare
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.verification.score import after_spin_up, read_scores
+        from lora_envar.verification.significance import compare
 
     scores = read_scores(snakemake.input[0])
     bootstrap = snakemake.params.bootstrap

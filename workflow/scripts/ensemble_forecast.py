@@ -1,16 +1,17 @@
 """Rules ensemble_forecast, background_forecast, reanalysis_forecast: the next background, longer leads as members."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from datetime import timedelta
-
-    import torch
-    from lora_envar.fields.grid import Grid
-    from lora_envar.fields.regridding import regridder
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.state_file import Archive, write_states
-    from lora_envar.forecast import forecast, frames, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        from datetime import timedelta
+        import torch
+        from lora_envar.fields.grid import Grid
+        from lora_envar.fields.regridding import regridder
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.state_file import Archive, write_states
+        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.files.provenance import described
 
     start = parse(snakemake.params.start)
     hours = snakemake.params.step_hours

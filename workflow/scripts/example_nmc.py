@@ -2,14 +2,15 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.background.nmc import nmc_differences
-    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
-    from lora_envar.example_world.packed import read_coefficients, write_coefficients
-    from lora_envar.fields.harmonics import SphericalHarmonics
-    from lora_envar.forecast import forecast
-    from lora_envar.forecast.emulator import Emulator
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.background.nmc import nmc_differences
+        from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+        from lora_envar.example_world.packed import read_coefficients, write_coefficients
+        from lora_envar.fields.harmonics import SphericalHarmonics
+        from lora_envar.forecast import forecast
+        from lora_envar.forecast.emulator import Emulator
 
     times, coefficients = read_coefficients(snakemake.input.segment)
     model = Emulator.load(snakemake.input.model, device())

@@ -2,14 +2,15 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.analysis import METHODS
-    from lora_envar.background.ensemble import read_members
-    from lora_envar.background.lora import finetune_cycle
-    from lora_envar.background.training_set import TrainingSet
-    from lora_envar.background.vae import VAE
-    from lora_envar.fields.timeline import parse
-    from lora_envar.settings import settings_from
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.analysis import METHODS
+        from lora_envar.background.ensemble import read_members
+        from lora_envar.background.lora import finetune_cycle
+        from lora_envar.background.training_set import TrainingSet
+        from lora_envar.background.vae import VAE
+        from lora_envar.fields.timeline import parse
+        from lora_envar.settings import settings_from
 
     time = snakemake.wildcards.time
     seed = snakemake.params.seed

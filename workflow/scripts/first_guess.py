@@ -1,11 +1,13 @@
 """Rule first_guess: the first background, a forecast from the reanalysis."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.fields.timeline import parse, shift
-    from lora_envar.files.state_file import Archive, write_states
-    from lora_envar.forecast import forecast, frames, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.fields.timeline import parse, shift
+        from lora_envar.files.state_file import Archive, write_states
+        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.files.provenance import described
 
     start, lead = snakemake.params.start, snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)

@@ -1,12 +1,14 @@
 """Rule medium_range_forecast: the configured lead times of a forecast from an analysis."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.state_file import Archive, write_forecast
-    from lora_envar.forecast import forecast, frames, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.state_file import Archive, write_forecast
+        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.files.provenance import described
 
     start = parse(snakemake.wildcards.time)
     analyses = Archive([snakemake.input.analysis, *snakemake.input.before])

@@ -2,18 +2,19 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.analysis.loading import load
-    from lora_envar.background.training_set import TrainingSet
-    from lora_envar.background.vae import VAE
-    from lora_envar.fields.grid import Grid
-    from lora_envar.fields.regridding import regridder
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.state_file import Archive, StateFile, read_per_channel
-    from lora_envar.forecast import load_model
-    from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.analysis.loading import load
+        from lora_envar.background.training_set import TrainingSet
+        from lora_envar.background.vae import VAE
+        from lora_envar.fields.grid import Grid
+        from lora_envar.fields.regridding import regridder
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.files.state_file import Archive, StateFile, read_per_channel
+        from lora_envar.forecast import load_model
+        from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())

@@ -1,15 +1,17 @@
 """Rule nmc_forecasts: forecast errors of one block of start times, on the error grid."""
 
-from lora_envar.runtime.step import described, device, step
+from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.background.nmc import nmc_differences
-    from lora_envar.background.training_set import write_samples
-    from lora_envar.fields.grid import Grid
-    from lora_envar.fields.regridding import regridder
-    from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
-    from lora_envar.files.state_file import Archive
-    from lora_envar.forecast import forecast, frames, load_model
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.background.nmc import nmc_differences
+        from lora_envar.background.training_set import write_samples
+        from lora_envar.fields.grid import Grid
+        from lora_envar.fields.regridding import regridder
+        from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
+        from lora_envar.files.state_file import Archive
+        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.files.provenance import described
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())

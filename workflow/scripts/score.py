@@ -2,11 +2,12 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.state_file import Archive, StateFile
-    from lora_envar.verification.score import score_all
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.files.state_file import Archive, StateFile
+        from lora_envar.verification.score import score_all
 
     truth = Archive(snakemake.input.archive)
     files = [

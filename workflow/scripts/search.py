@@ -2,11 +2,12 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    import yaml
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.verification.ranking import best, rank
-    from lora_envar.verification.score import after_spin_up, read_scores
+with step(snakemake) as clock:
+    with clock.imports():
+        import yaml
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.verification.ranking import best, rank
+        from lora_envar.verification.score import after_spin_up, read_scores
 
     scores = read_scores(*snakemake.input)
     table = rank(after_spin_up(scores, snakemake.params.spin_up), snakemake.params.candidates)

@@ -2,9 +2,10 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.verification.costs import read_costs
-    from lora_envar.verification.report import Tables, write_report
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.verification.costs import read_costs
+        from lora_envar.verification.report import Tables, write_report
 
     write_report(
         snakemake.output,

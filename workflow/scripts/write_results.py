@@ -2,16 +2,18 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.tables import read_table
-    from lora_envar.verification import ABOUT_SIGNIFICANCE, costs
-    from lora_envar.verification.means import mean_errors
-    from lora_envar.verification.observation_fit import shown
-    from lora_envar.verification.results import cost, ensembles, nothing_to_compare, page, table_sections
-    from lora_envar.verification.score import read_scores
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.files.tables import read_table
+        from lora_envar.verification import ABOUT_SIGNIFICANCE, costs
+        from lora_envar.verification.means import mean_errors
+        from lora_envar.verification.observation_fit import shown
+        from lora_envar.verification.results import cost, ensembles, nothing_to_compare, page, table_sections
+        from lora_envar.verification.score import read_scores
 
-    spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
+    spin_up = snakemake.params.spin_up
+    experiments = snakemake.params.experiments
     comparison = read_table(snakemake.input.comparison, dtype={"level": "Int64"})
     scores = read_scores(snakemake.input.scores)
     about = [
