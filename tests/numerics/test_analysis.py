@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from cases import GRID, blue, cost_of, observations, quiet
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import DivergenceError, MinimiserSettings, analyse, minimise
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEBackgroundError
@@ -190,7 +190,7 @@ def test_withheld_observations_are_judged_and_not_used():
     background = np.zeros((69, *GRID.shape), dtype=np.float32)
 
     def analysis(table, checks=None):
-        return assimilate(background, GRID, GRID, table, model, 1.0, settings, checks=checks, progress=quiet)
+        return assimilate(Case(background, GRID, GRID, table, settings, checks=checks, progress=quiet), model, 1.0)
 
     withheld = np.isin(table.station, np.unique(table.station)[::4])
     marked = table.with_columns(rejection=np.where(withheld, REASONS["withheld"], 0).astype("i1"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from cases import GRID, cost_of, observations, quiet
 from conftest import small_network
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings, minimise
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble
@@ -106,7 +106,7 @@ def test_zero_is_the_background_and_no_observations_give_it_back(models, name):
     background = drawn(69, *GRID.shape).numpy()
     table = observations()
     none = table.select(np.zeros(len(table), dtype=bool))
-    result = assimilate(background, GRID, GRID, none, model, 1.0, MinimiserSettings(), progress=quiet)
+    result = assimilate(Case(background, GRID, GRID, none, MinimiserSettings(), progress=quiet), model, 1.0)
     assert np.array_equal(result.state, background)
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import numpy as np
 import torch
 from conftest import ROOT
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.archive import SOURCES
 from lora_envar.archive.prepare import prepare
-from lora_envar.archive.sources import fetch_files
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.example_world.packed import read_coefficients
 from lora_envar.example_world.twin import draw_columns, simulate
@@ -23,7 +23,7 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
     time, grid = datetime(1959, 1, 2, tzinfo=UTC), Grid("gaussian", 32, 64)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "era5.nc").symlink_to(shared_data / "era5_tl31_19590102T00.nc")
-    fetch_files({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
+    SOURCES["files"].fetch({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
     truth = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)[1][0]
 
     # NMC errors of the example's model: a small set to fit the covariance, and one apart from it for the background
@@ -42,9 +42,8 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
     background = truth + errors[-1].numpy()
     columns = draw_columns(grid, 700, "quasi_uniform", 1)
     table = simulate(lambda _: truth, [time], grid, columns, 0.2 * deviation.numpy(), True, 1)
-    result = assimilate(
-        background, grid, grid, table, background_error, 1.0, MinimiserSettings(), progress=lambda line: None
-    )
+    case = Case(background, grid, grid, table, MinimiserSettings(), progress=lambda line: None)
+    result = assimilate(case, background_error, 1.0)
     for name in ("z500", "t850", "u500", "q700"):
         index = channel_index(name)
         before, after = (

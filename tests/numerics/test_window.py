@@ -8,7 +8,7 @@ import pytest
 import torch
 from cases import GRID, blue, quiet
 from conftest import small_network
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
 from lora_envar.example_world.twin import draw_columns, simulate
 from lora_envar.fields.state import NAMES
@@ -142,7 +142,7 @@ def test_later_observations_pull_the_analysis_towards_them():
     settings = MinimiserSettings(30, 10, 1e-4)
     window = window_of(Turning())
     window = Window(window.start, SLOTS, 1, window.model, window.forecast_error.float())
-    result = assimilate(background, GRID, GRID, last, background_error, 1.0, settings, window, quiet)
+    result = assimilate(Case(background, GRID, GRID, last, settings, window, progress=quiet), background_error, 1.0)
     before, after = result.observations.observation_minus_background, result.observations.observation_minus_analysis
     assert np.square(after).mean() < 0.9 * np.square(before).mean()
 

@@ -20,6 +20,7 @@ from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import LEVELS, channel_index
 from lora_envar.forecast import check_model, forecast, load_model, model_files
 from lora_envar.forecast.emulator import Emulator
+from lora_envar.forecast.model import ForecastModel
 from torch import nn
 
 GRID = Grid("equiangular", 5, 8)
@@ -302,10 +303,10 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 
 
 def test_a_model_that_depends_on_the_date_gets_it():
-    class Clock:
+    class Clock(ForecastModel):
         grid, step_hours, differentiable, timed = GRID, 6, True, True
 
-        def step(self, states, valid):
+        def step(self, states, previous=None, valid=None):
             return torch.stack([state + time.hour for state, time in zip(states, valid, strict=True)])
 
     start = torch.zeros(2, 69, *GRID.shape)

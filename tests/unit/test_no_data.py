@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import name
+from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, select, summary
 from lora_envar.observations.table import REASONS, attribute, read_observations, write_observations
 from lora_envar.observations.window import Window, WindowOperator
-from lora_envar.plan.replicates import group
 from lora_envar.verification.figures import observation_maps
 from lora_envar.verification.gates import consistency, cycling_gates
 from lora_envar.verification.observation_fit import fit, interpolate, rejections, shown
+from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost
 from lora_envar.verification.score import score_all
 from test_reports import fitted
@@ -35,7 +36,7 @@ class Unused:
     """An error model that must not be asked for anything."""
 
 
-class Still:
+class Still(ForecastModel):
     """A forecast model that does nothing."""
 
     differentiable = True
@@ -50,7 +51,9 @@ def test_without_data_the_analysis_is_the_background(table, tmp_path):
     said = []
     background = np.random.default_rng(1).normal(size=(69, *GRID.shape)).astype("f4")
     checks = DepartureChecks(np.ones(69), background_check=5.0, buddy_check=3.0, buddy_distance_km=500.0)
-    result = assimilate(background, GRID, GRID, table, Unused(), 1.0, SETTINGS, progress=said.append, checks=checks)
+    result = assimilate(
+        Case(background, GRID, GRID, table, SETTINGS, checks=checks, progress=said.append), Unused(), 1.0
+    )
     assert np.array_equal(result.state, background)
     assert [line for line in said if line.startswith("warning: none of")] == said
     assert result.attributes() == {"used": 0, "cost_at_background": 0.0, "cost_at_analysis": 0.0, "evaluations": 0}
@@ -68,13 +71,13 @@ def test_a_window_without_data_is_no_obstacle():
     window = Window(0, 2, 1, Still(), torch.zeros(2, 69))
     background = np.zeros((69, *GRID.shape), dtype="f4")
     assert len(WindowOperator(NOTHING, GRID, window)(torch.zeros(69, *GRID.shape))) == 0
-    result = assimilate(background, GRID, GRID, NOTHING, Unused(), 1.0, SETTINGS, window, lambda _: None)
+    result = assimilate(Case(background, GRID, GRID, NOTHING, SETTINGS, window, progress=lambda _: None), Unused(), 1.0)
     assert np.array_equal(result.state, background)
 
 
 def test_an_experiment_that_does_not_assimilate_says_nothing_of_a_cost():
     background = np.zeros((69, *GRID.shape), dtype="f4")
-    result = assimilate(background, GRID, GRID, fitted(), None, 1.0, SETTINGS, progress=lambda _: None)
+    result = assimilate(Case(background, GRID, GRID, fitted(), SETTINGS, progress=lambda _: None), None, 1.0)
     assert result.attributes() == {"used": 4, "evaluations": 0}
 
 
@@ -109,9 +112,9 @@ def test_cycling_gates_and_costs_cope(tmp_path, used, passed):
     entries = [
         (TIME + timedelta(hours=6 * c), kind, 0, zero + 1, zero) for c in (0, 1) for kind in ("analysis", "background")
     ]
-    gates = cycling_gates(score_all("a", entries, GRID), {"a": "3dvar"}, {"a": name(TIME)}, files).table()
+    gates = cycling_gates(score_all("a", entries, GRID), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
     assert gates[gates.gate == "consistency"].passed.tolist() == [passed]
-    assert cost(["a"], files, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
+    assert cost({"a": files}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
 
 
 @pytest.mark.parametrize("tables", [[NOTHING], [REJECTED], [NOTHING, REJECTED, fitted()]])

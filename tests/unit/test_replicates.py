@@ -9,14 +9,14 @@ import yaml
 from conftest import ROOT
 from lora_envar.fields.state import HEADLINE
 from lora_envar.plan.configuration import check
-from lora_envar.plan.replicates import expand, group
+from lora_envar.plan.replicates import expand
 from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
 from lora_envar.verification.means import Means
+from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import compare
 from snakemake.utils import update_config, validate
-from test_configuration import SCHEMA
 
 
 def test_every_seed_gets_its_experiment_network_and_donor(config):
@@ -91,7 +91,7 @@ def test_the_page_says_what_the_tables_say(tmp_path):
         path.mkdir(parents=True)
         with netCDF4.Dataset(path / "observations.nc", "w") as dataset:
             dataset.evaluations = evaluations
-    costs = cost(["a_seed_1"], sorted((tmp_path / "results").rglob("*.nc")), tmp_path)
+    costs = cost({"a_seed_1": sorted((tmp_path / "results").rglob("*.nc"))}, tmp_path)
     assert costs.loc["a"].to_dict() == {"evaluations": 20, "finetuning": 0, "analysis": 3, "forecast": 0}
     names = [
         (name[0], int(name[1:])) if name[1:].isdigit() and name[0] in "ztuvq" else (name, pd.NA) for name in HEADLINE

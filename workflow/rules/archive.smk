@@ -6,6 +6,7 @@ rule download_era5:
         temp("results/archive/download/{block}.nc"),
     log:
         "logs/download_era5/{block}.log",
+        timings="logs/download_era5/{block}.timings.tsv",
     benchmark:
         "benchmarks/download_era5/{block}.tsv"
     conda:
@@ -30,6 +31,7 @@ rule prepare_archive:
         "results/archive/states/{block}.nc",
     log:
         "logs/prepare_archive/{block}.log",
+        timings="logs/prepare_archive/{block}.timings.tsv",
     benchmark:
         "benchmarks/prepare_archive/{block}.tsv"
     conda:
@@ -53,6 +55,7 @@ rule climatology:
         "results/archive/climatology.nc",
     log:
         "logs/climatology.log",
+        timings="logs/climatology.timings.tsv",
     benchmark:
         "benchmarks/climatology.tsv"
     conda:

@@ -7,6 +7,7 @@ rule nmc_forecasts:
         temp("results/background/nmc/{block}.nc"),
     log:
         "logs/nmc_forecasts/{block}.log",
+        timings="logs/nmc_forecasts/{block}.timings.tsv",
     benchmark:
         "benchmarks/nmc_forecasts/{block}.tsv"
     conda:
@@ -34,6 +35,7 @@ rule nmc_training_set:
         "results/background/nmc_training_set.nc",
     log:
         "logs/nmc_training_set.log",
+        timings="logs/nmc_training_set.timings.tsv",
     benchmark:
         "benchmarks/nmc_training_set.tsv"
     conda:
@@ -54,6 +56,7 @@ rule fit_gaussian:
         "results/background/gaussian.safetensors",
     log:
         "logs/fit_gaussian.log",
+        timings="logs/fit_gaussian.timings.tsv",
     benchmark:
         "benchmarks/fit_gaussian.tsv"
     conda:
@@ -76,6 +79,7 @@ rule fit_genbe:
         "results/background/genbe.safetensors",
     log:
         "logs/fit_genbe.log",
+        timings="logs/fit_genbe.timings.tsv",
     benchmark:
         "benchmarks/fit_genbe.tsv"
     conda:
@@ -99,6 +103,7 @@ rule pretrain_vae:
         "results/background/vae.safetensors",
     log:
         "logs/pretrain_vae.log",
+        timings="logs/pretrain_vae.timings.tsv",
     benchmark:
         "benchmarks/pretrain_vae.tsv"
     conda:
@@ -130,6 +135,7 @@ rule fit_residual:
         "results/background/residual.safetensors",
     log:
         "logs/fit_residual.log",
+        timings="logs/fit_residual.timings.tsv",
     benchmark:
         "benchmarks/fit_residual.tsv"
     conda:
@@ -157,6 +163,7 @@ rule forecast_error:
         "results/background/forecast_error_{window}.csv",
     log:
         "logs/forecast_error/{window}.log",
+        timings="logs/forecast_error/{window}.timings.tsv",
     benchmark:
         "benchmarks/forecast_error/{window}.tsv"
     conda:

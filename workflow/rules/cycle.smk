@@ -7,6 +7,7 @@ rule first_guess:
         kept("results/{first}/background.nc"),
     log:
         "logs/first_guess/{first}.log",
+        timings="logs/first_guess/{first}.timings.tsv",
     benchmark:
         "benchmarks/first_guess/{first}.tsv"
     wildcard_constraints:
@@ -43,6 +44,7 @@ rule ensemble_forecast:
         members=kept("results/{experiment}/{time}/members.nc"),
     log:
         "logs/ensemble_forecast/{experiment}/{time}.log",
+        timings="logs/ensemble_forecast/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
     wildcard_constraints:
@@ -76,6 +78,7 @@ use rule ensemble_forecast as background_forecast with:
         background=kept("results/{experiment}/{time}/background.nc"),
     log:
         "logs/background_forecast/{experiment}/{time}.log",
+        timings="logs/background_forecast/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/background_forecast/{experiment}/{time}.tsv"
     wildcard_constraints:
@@ -92,6 +95,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
         members=kept("results/reanalysis_forecasts/{time}.nc"),
     log:
         "logs/reanalysis_forecast/{time}.log",
+        timings="logs/reanalysis_forecast/{time}.timings.tsv",
     benchmark:
         "benchmarks/reanalysis_forecast/{time}.tsv"
     group:
@@ -120,6 +124,7 @@ rule finetune_lora:
         "results/{experiment}/{time}/adapters.safetensors",
     log:
         "logs/finetune_lora/{experiment}/{time}.log",
+        timings="logs/finetune_lora/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/finetune_lora/{experiment}/{time}.tsv"
     priority: 10  # the chain with the most jobs per cycle decides when a run ends
@@ -153,6 +158,7 @@ use rule finetune_lora as finetune_all with:
         kept("results/{experiment}/{time}/vae.safetensors"),
     log:
         "logs/finetune_all/{experiment}/{time}.log",
+        timings="logs/finetune_all/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/finetune_all/{experiment}/{time}.tsv"
 
@@ -174,6 +180,7 @@ rule assimilate:
         observations="results/{experiment}/{time}/observations.nc",
     log:
         "logs/assimilate/{experiment}/{time}.log",
+        timings="logs/assimilate/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
     group:

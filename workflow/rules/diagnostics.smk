@@ -9,6 +9,7 @@ rule ensemble_diagnostics:
         "results/{experiment}/ensemble.csv",
     log:
         "logs/ensemble_diagnostics/{experiment}.log",
+        timings="logs/ensemble_diagnostics/{experiment}.timings.tsv",
     benchmark:
         "benchmarks/ensemble_diagnostics/{experiment}.tsv"
     conda:
@@ -35,6 +36,7 @@ rule fit_to_observations:
         rejections="results/{experiment}/rejections.csv",
     log:
         "logs/fit_to_observations/{experiment}.log",
+        timings="logs/fit_to_observations/{experiment}.timings.tsv",
     benchmark:
         "benchmarks/fit_to_observations/{experiment}.tsv"
     conda:
@@ -57,6 +59,7 @@ rule collect_fits:
         rejections="results/rejections.csv",
     log:
         "logs/collect_fits.log",
+        timings="logs/collect_fits.timings.tsv",
     benchmark:
         "benchmarks/collect_fits.tsv"
     conda:

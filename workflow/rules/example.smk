@@ -18,6 +18,7 @@ if WORLD:
             f"{REMADE}/nature_{{segment}}.nc",
         log:
             "logs/nature_run/{segment}.log",
+            timings="logs/nature_run/{segment}.timings.tsv",
         benchmark:
             "benchmarks/nature_run/{segment}.tsv"
         wildcard_constraints:
@@ -45,6 +46,7 @@ if WORLD:
             f"{REMADE}/{{archive}}.nc",
         log:
             "logs/pack_archive/{archive}.log",
+            timings="logs/pack_archive/{archive}.timings.tsv",
         benchmark:
             "benchmarks/pack_archive/{archive}.tsv"
         wildcard_constraints:
@@ -68,6 +70,7 @@ if WORLD:
             f"{REMADE}/orography.nc",
         log:
             "logs/surface_height.log",
+            timings="logs/surface_height.timings.tsv",
         benchmark:
             "benchmarks/surface_height.tsv"
         conda:
@@ -90,6 +93,7 @@ if WORLD:
             f"{REMADE}/{{emulator}}.safetensors",
         log:
             "logs/train_emulator/{emulator}.log",
+            timings="logs/train_emulator/{emulator}.timings.tsv",
         benchmark:
             "benchmarks/train_emulator/{emulator}.tsv"
         wildcard_constraints:
@@ -115,6 +119,7 @@ if WORLD:
             f"{REMADE}/nmc_{{segment}}.nc",
         log:
             "logs/example_nmc/{segment}.log",
+            timings="logs/example_nmc/{segment}.timings.tsv",
         benchmark:
             "benchmarks/example_nmc/{segment}.tsv"
         conda:
@@ -141,6 +146,7 @@ if WORLD:
             f"{REMADE}/vae.safetensors",
         log:
             "logs/train_vae.log",
+            timings="logs/train_vae.timings.tsv",
         benchmark:
             "benchmarks/train_vae.tsv"
         conda:

@@ -9,6 +9,7 @@ rule simulate_observations:
         "results/observations/{network}/{day}.nc",
     log:
         "logs/simulate_observations/{network}/{day}.log",
+        timings="logs/simulate_observations/{network}/{day}.timings.tsv",
     benchmark:
         "benchmarks/simulate_observations/{network}/{day}.tsv"
     wildcard_constraints:
@@ -39,6 +40,7 @@ rule simulate_reports:
         "results/observations/{network}/prepbufr/{time}.prepbufr",
     log:
         "logs/simulate_reports/{network}/{time}.log",
+        timings="logs/simulate_reports/{network}/{time}.timings.tsv",
     benchmark:
         "benchmarks/simulate_reports/{network}/{time}.tsv"
     wildcard_constraints:
@@ -66,6 +68,7 @@ rule download_gdas:
         temp("results/observations/{network}/prepbufr/{time}.prepbufr"),
     log:
         "logs/download_gdas/{network}/{time}.log",
+        timings="logs/download_gdas/{network}/{time}.timings.tsv",
     benchmark:
         "benchmarks/download_gdas/{network}/{time}.tsv"
     wildcard_constraints:
@@ -98,6 +101,7 @@ rule decode_prepbufr:
         "results/observations/{network}/decoded/{time}.nc",
     log:
         "logs/decode_prepbufr/{network}/{time}.log",
+        timings="logs/decode_prepbufr/{network}/{time}.timings.tsv",
     benchmark:
         "benchmarks/decode_prepbufr/{network}/{time}.tsv"
     wildcard_constraints:
@@ -127,6 +131,7 @@ rule select_observations:
         "results/observations/{network}/{day}.nc",
     log:
         "logs/select_observations/{network}/{day}.log",
+        timings="logs/select_observations/{network}/{day}.timings.tsv",
     benchmark:
         "benchmarks/select_observations/{network}/{day}.tsv"
     wildcard_constraints:

@@ -9,6 +9,7 @@ if plan.experiments.candidates:
             chosen="results/search/settings.yaml",
         log:
             "logs/search.log",
+            timings="logs/search.timings.tsv",
         benchmark:
             "benchmarks/search.tsv"
         conda:

@@ -17,6 +17,7 @@ rule count_storage:
         "results/storage.txt",
     log:
         "logs/count_storage.log",
+        timings="logs/count_storage.timings.tsv",
     benchmark:
         "benchmarks/count_storage.tsv"
     conda:

@@ -11,6 +11,7 @@ rule medium_range_forecast:
         kept("results/{experiment}/{time}/forecast.nc"),
     log:
         "logs/medium_range_forecast/{experiment}/{time}.log",
+        timings="logs/medium_range_forecast/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/medium_range_forecast/{experiment}/{time}.tsv"
     group:
@@ -42,6 +43,7 @@ rule score:
         "results/{experiment}/scores/{block}.csv",
     log:
         "logs/score/{experiment}/{block}.log",
+        timings="logs/score/{experiment}/{block}.timings.tsv",
     benchmark:
         "benchmarks/score/{experiment}/{block}.tsv"
     conda:
@@ -66,6 +68,7 @@ rule collect_scores:
         ),
     log:
         "logs/collect_scores.log",
+        timings="logs/collect_scores.timings.tsv",
     benchmark:
         "benchmarks/collect_scores.tsv"
     conda:
@@ -90,6 +93,7 @@ rule compare:
         ),
     log:
         "logs/compare.log",
+        timings="logs/compare.timings.tsv",
     benchmark:
         "benchmarks/compare.tsv"
     conda:
@@ -109,19 +113,17 @@ rule compare:
 rule model_gates:
     """Whether forecast model and background errors are fit to be cycled."""
     input:
+        unpack(lambda wildcards: plan.verification.judged_files()),
         archive=plan.verification.gate_files(),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
-        genbe="results/background/genbe.safetensors",
-        gaussian="results/background/gaussian.safetensors",
-        vae="results/background/vae.safetensors",
-        residual="results/background/residual.safetensors",
         model=present(*plan.model_files),
     output:
         gates="results/model_gates.csv",
         forecast="results/forecast_model.csv",
     log:
         "logs/model_gates.log",
+        timings="logs/model_gates.timings.tsv",
     benchmark:
         "benchmarks/model_gates.tsv"
     conda:
@@ -135,6 +137,7 @@ rule model_gates:
         model=config["forecast_model"],
         held_out=config["nmc"]["held_out"],
         error_grid=config["error_grid"],
+        methods=plan.verification.judged_methods,
         first=plan.verification.first_cycle_name,
         seed=config["vae"]["training"]["seed"],
         brought=digests(plan.model_files),
@@ -151,6 +154,7 @@ rule cycling_gates:
         "results/cycling_gates.csv",
     log:
         "logs/cycling_gates.log",
+        timings="logs/cycling_gates.timings.tsv",
     benchmark:
         "benchmarks/cycling_gates.tsv"
     conda:
@@ -170,7 +174,7 @@ rule cycling_gates:
 rule draw_maps:
     """The last cycle of the richest method as maps."""
     input:
-        unpack(plan.verification.shown_files()),
+        unpack(lambda wildcards: plan.verification.shown_files()),
         coastline="resources/coastline.csv",
     output:
         report(
@@ -180,6 +184,7 @@ rule draw_maps:
         ),
     log:
         "logs/draw_maps.log",
+        timings="logs/draw_maps.timings.tsv",
     benchmark:
         "benchmarks/draw_maps.tsv"
     conda:
@@ -218,6 +223,7 @@ rule write_report:
         ),
     log:
         "logs/write_report.log",
+        timings="logs/write_report.timings.tsv",
     benchmark:
         "benchmarks/write_report.tsv"
     conda:
@@ -249,6 +255,7 @@ rule write_results:
         "results/results.md",
     log:
         "logs/write_results.log",
+        timings="logs/write_results.timings.tsv",
     benchmark:
         "benchmarks/write_results.tsv"
     conda:

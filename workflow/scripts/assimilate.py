@@ -10,12 +10,12 @@ with step(snakemake) as clock:
         from lora_envar.analysis.variational import MinimiserSettings
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.timeline import hours_since_1970, parse
+        from lora_envar.files.provenance import described
         from lora_envar.files.state_file import StateFile, read_per_channel, write_states
         from lora_envar.forecast import load_model
         from lora_envar.observations.quality import DepartureChecks
         from lora_envar.observations.table import read_observations, write_observations
         from lora_envar.observations.window import Window, read_forecast_error
-        from lora_envar.files.provenance import described
 
     time = parse(snakemake.wildcards.time)
     start = hours_since_1970(time)

@@ -9,8 +9,8 @@ with step(snakemake) as clock:
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
-        from lora_envar.files.atomic import atomic_write
         from lora_envar.files.state_file import Archive, StateFile
+        from lora_envar.files.tables import write_table
         from lora_envar.verification.ensemble import diagnose
 
     archive = Archive(snakemake.input.archive)
@@ -32,5 +32,4 @@ with step(snakemake) as clock:
             yield valid, background, truth, ensemble(time), ensemble(other)
 
     table = diagnose(snakemake.wildcards.experiment, cycles(), torch.as_tensor(samples.deviation), samples.grid)
-    with atomic_write(snakemake.output[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(snakemake.output[0], table)

@@ -5,13 +5,14 @@ from lora_envar.runtime.step import device, step
 with step(snakemake) as clock:
     with clock.imports():
         from datetime import timedelta
+
         import torch
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
+        from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_states
         from lora_envar.forecast import forecast, frames, load_model
-        from lora_envar.files.provenance import described
 
     start = parse(snakemake.params.start)
     hours = snakemake.params.step_hours

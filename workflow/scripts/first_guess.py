@@ -5,9 +5,9 @@ from lora_envar.runtime.step import device, step
 with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.fields.timeline import parse, shift
+        from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_states
         from lora_envar.forecast import forecast, frames, load_model
-        from lora_envar.files.provenance import described
 
     start, lead = snakemake.params.start, snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)

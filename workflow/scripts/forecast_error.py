@@ -6,8 +6,8 @@ with step(snakemake) as clock:
     with clock.imports():
         import torch
         from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
-        from lora_envar.files.atomic import atomic_write
         from lora_envar.files.state_file import Archive
+        from lora_envar.files.tables import write_table
         from lora_envar.forecast import forecast, load_model
         from lora_envar.observations.window import measure_forecast_error
 
@@ -22,5 +22,4 @@ with step(snakemake) as clock:
         window["slot_hours"],
         archive.grid,
     )
-    with atomic_write(snakemake.output[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(snakemake.output[0], table)

@@ -6,9 +6,9 @@ with step(snakemake) as clock:
     with clock.imports():
         import torch
         from lora_envar.fields.timeline import parse
+        from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_forecast
         from lora_envar.forecast import forecast, frames, load_model
-        from lora_envar.files.provenance import described
 
     start = parse(snakemake.wildcards.time)
     analyses = Archive([snakemake.input.analysis, *snakemake.input.before])

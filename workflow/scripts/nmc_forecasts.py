@@ -9,9 +9,9 @@ with step(snakemake) as clock:
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
+        from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive
         from lora_envar.forecast import forecast, frames, load_model
-        from lora_envar.files.provenance import described
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())

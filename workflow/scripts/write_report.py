@@ -10,7 +10,7 @@ with step(snakemake) as clock:
     write_report(
         snakemake.output,
         snakemake.params.config,
-        Tables.read(snakemake.input, snakemake.params.spin_up),
+        Tables.read(snakemake.input, snakemake.params.first_scored),
         snakemake.input.maps,
         (snakemake.params.experiment, snakemake.params.time),
         read_costs(snakemake.params.benchmarks, snakemake.params.logs),

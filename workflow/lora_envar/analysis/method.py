@@ -124,6 +124,14 @@ class VariationalMethod(Method):
 
     Settings: ClassVar[type] = BackgroundWeight
 
+    #: values of `Settings` by which the background error has the amplitude that was fitted
+    fitted_settings: ClassVar[dict[str, Any]] = {"background_weight": 1.0}
+
+    @classmethod
+    def as_fitted(cls) -> VariationalMethod:
+        """The method by which its background error is judged: amplitudes of the cycles are found by a search."""
+        return cls(cls.fitted_settings)
+
     @abstractmethod
     def background_error(self, inputs: Inputs) -> BackgroundError:
         """The background error, from its files."""

@@ -180,6 +180,8 @@ class StateFile:
     grid : Grid
     times : list of datetime
         Valid times of the states, in the order of the file.
+    leads : list of int
+        Hours between the start of a forecast of `write_forecast` and each of these; 0 in other files.
 
     Parameters
     ----------
@@ -204,10 +206,12 @@ class StateFile:
                 hours = dataset["time"][:]
                 # of a forecast this is the start, and leads follow
                 self._shape = hours.shape
+                leads = np.zeros(hours.shape, dtype=int)
                 if LEAD_AXIS in dataset.variables:
-                    hours = hours[:, None] + dataset[LEAD_AXIS][:]
-                    self._shape = hours.shape
-                    hours = hours.ravel()
+                    leads = np.zeros_like(hours)[:, None] + dataset[LEAD_AXIS][:]
+                    hours = (hours[:, None] + leads).ravel()
+                    self._shape = leads.shape
+                self.leads = [int(lead) for lead in leads.ravel()]
                 self.times = [from_hours(hour) for hour in hours]
             if keep_open:
                 self._opened = netCDF4.Dataset(self.path)

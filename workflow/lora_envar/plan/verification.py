@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..analysis import METHODS
+from ..analysis.method import VariationalMethod
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse
 from .archive import ArchivePlan
@@ -126,6 +128,18 @@ class VerificationPlan:
         """Files of the states by which the forecast model is judged."""
         first = self.first_cycle - timedelta(hours=self._archive.frame_hours)
         return self._archive.files(first, self._archive.end(self.first_cycle))
+
+    @property
+    def judged_methods(self) -> list[str]:
+        """Names of the methods whose background error is static, and judged before it is cycled."""
+        return [
+            name for name, method in METHODS.items() if issubclass(method, VariationalMethod) and not method.ensemble
+        ]
+
+    def judged_files(self) -> dict[str, str]:
+        """What their background errors are made of."""
+        names = dict.fromkeys(file for method in self.judged_methods for file in METHODS[method].fitted_files)
+        return {name: f"results/background/{name}.safetensors" for name in names}
 
     @property
     def shown(self) -> Experiment:

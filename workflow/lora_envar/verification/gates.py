@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..analysis import METHODS
 from ..background import sampling
 from ..background.background_error import BackgroundError
 from ..background.pretraining import normalised
@@ -225,8 +226,10 @@ def consistency(observation_files: list) -> float:
     return float(np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in with_data]))
 
 
-def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], observation_files: list[str]):
-    """Analyses are better than backgrounds, do not drift, the VAE keeps up with 3D-Var, and 2 J / p is near 1.
+def cycling_gates(
+    scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], tables: dict[str, list[str]]
+) -> Gates:
+    """Analyses are better than backgrounds, do not drift, keep up with their control, and 2 J / p is near 1.
 
     Parameters
     ----------
@@ -234,8 +237,8 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
         Experiment -> method.
     first : dict
         Experiment -> first scored cycle.
-    observation_files : list of paths
-        Tables of analyses, results/{experiment}/{time}/observations.nc.
+    tables : dict
+        Experiment that assimilates -> files of the tables of observations of its scored analyses.
     """
     gates = Gates()
     chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
@@ -243,8 +246,7 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
     chosen = chosen.assign(channel=channel_of(chosen))
     table = chosen.pivot_table(index=["experiment", "channel"], columns=["kind", "valid_time"], values="value")
     mean = chosen.pivot_table(index=["experiment", "channel"], columns="kind", values="value")
-    assimilating = [name for name, method in methods.items() if method != "no_assimilation"]
-    for name in assimilating:
+    for name, files in tables.items():
         for channel in GATED:
             row = mean.loc[name, channel]
             gates.add(
@@ -254,12 +256,10 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
             half = len(series) // 2
             drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
             gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
-        own = [
-            path for path in observation_files if f"/{name}/" in str(path) and str(path).split("/")[-2] >= first[name]
-        ]
-        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", consistency(own), 0.5, 2.0)
-    controls = [name for name in assimilating if methods[name] == "3dvar"]
-    for name in [name for name in assimilating if methods[name] == "vae_var"]:
+        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", consistency(files), 0.5, 2.0)
+    for name, method in methods.items():
+        wanted = METHODS[method].control
+        controls = [other for other, kind in methods.items() if kind == wanted]
         for control in controls[:1]:
             for channel in GATED:
                 pair = table.loc[[(name, channel), (control, channel)], "analysis"].dropna(axis=1).mean(axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...background.settings import VAESettings
 from ..method import Inputs, VariationalMethod
@@ -17,6 +17,7 @@ class VAEMethod(VariationalMethod):
 
     Settings: ClassVar[type] = VAESettings
     fitted_files = ("vae", "residual")
+    fitted_settings: ClassVar[dict[str, Any]] = {"background_weight": 1.0, "residual_amplitude": 1.0}
 
     def vae(self, inputs: Inputs) -> VAE:
         """The VAE of this cycle."""
