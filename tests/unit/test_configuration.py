@@ -87,7 +87,7 @@ def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value,
         ("archive.end", "2008-01-01T00", r"archive\.end: .* is not after archive\.start"),
         ("nmc.end", "2009-05-21T00", r"nmc\.end plus .* outside of the archive"),
         ("observations.quasi_uniform_700.columns", 2049, r"quasi_uniform_700\.columns: 2049 .* 2048 points"),
-        ("experiments.vae_var.method", "4dvar", r"experiments\.vae_var\.method: '4dvar' is unknown; known: no_assim"),
+        ("experiments.vae_var.method", "4dvar", r"experiments\.vae_var\.method: '4dvar' is unknown; known: 3dvar, "),
         ("experiments.vae_var.rank", 2, r"experiments\.vae_var\.rank: of no use"),
         ("experiments.vae_var.observations", "none", r"experiments\.vae_var\.observations"),
         ("experiments.3dvar.period", ["2009-05-08T00", "2009-05-01T00"], r"experiments\.3dvar\.period\[1\]"),
@@ -314,7 +314,7 @@ def test_the_page_of_keys_is_that_of_the_registries():
         ("forecast_model", {"name": "pangu", "weights": "w"}, "'pangu' is unknown; known: emulator, exported"),
         ("archive.source", "era6", "'era6' is unknown; known: arco, cds, example, files"),
         ("methods.hybrid", {"beta": 1.0}, "methods.hybrid.beta: there is no such key"),
-        ("methods.4dvar", {}, "methods.4dvar: there is no such key; methods has 3dvar, "),
+        ("methods.4dvar", {}, "methods.4dvar: there is no such key; did you mean 3dvar? methods has 3dvar, "),
     ],
 )
 def test_what_is_declared_is_what_may_be_configured(config, section, value, named):

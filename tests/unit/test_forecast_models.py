@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-import yaml
-from conftest import ROOT, fengwu_files, small_network
+from conftest import fengwu_files, small_network
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import LEVELS, channel_index
 from lora_envar.forecast import check_model, forecast, load_model, model_files
 from lora_envar.forecast.emulator import Emulator
 from lora_envar.forecast.model import ForecastModel
+from lora_envar.plan.schema import complete_schema
 from torch import nn
 
 GRID = Grid("equiangular", 5, 8)
@@ -278,7 +278,7 @@ def test_settings_of_another_model_are_refused_by_name():
     ],
 )
 def test_the_schema_agrees_with_the_models(section, named):
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    schema = complete_schema()
     validator = jsonschema.Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/model"})
     section = section | {"weights": "w"}
     found = [error.message for error in validator.iter_errors(section)]

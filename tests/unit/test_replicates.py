@@ -16,7 +16,7 @@ from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import compare
-from snakemake.utils import update_config, validate
+from snakemake.utils import update_config
 
 
 def test_every_seed_gets_its_experiment_network_and_donor(config):
@@ -27,7 +27,7 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
         "settings": {"member_source": "other_days"},
         "donor": "lora_envar",
     }
-    validate(copy.deepcopy(config), SCHEMA)
+    check_schema(copy.deepcopy(config))
     expand(config)
     check(config)
     experiments = config["experiments"]
@@ -45,7 +45,7 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
 @pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional"])
 def test_shipped_overlays_pass(config, name):
     update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
-    validate(copy.deepcopy(config), SCHEMA)
+    check_schema(copy.deepcopy(config))
     expand(config)
     check(config)
 

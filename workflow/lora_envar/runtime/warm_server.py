@@ -33,7 +33,9 @@ MODULES = (
     "safetensors.torch",
     "snakemake.iocontainers",
     "lora_envar.analysis.assimilate",
-    "lora_envar.analysis.loading",
+    "lora_envar.background.hybrid",
+    "lora_envar.background.lora",
+    "lora_envar.background.pretraining",
     "lora_envar.forecast.emulator",
     "lora_envar.files.state_file",
 )
