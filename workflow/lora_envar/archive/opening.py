@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from .folder import kind_of
+from ..files.kinds import GRIB
+from .folder import field_kind_of
 
 #: ecCodes' short names of the fields that are read: near the surface, and on pressure levels
 _NEAR_SURFACE = ("10u", "10v", "2t", "msl", "prmsl", "orog")
@@ -46,14 +47,14 @@ def open_datasets(path) -> list[xr.Dataset]:
     """
     path = Path(path)
     try:
-        kind, advice = kind_of(path)
+        kind, advice = field_kind_of(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
     if advice:
         raise SourceError(f"{path}: is {kind}; {advice}")
     try:
         # lead times are made of numbers and units in `valid_times`, where all forms of them are known
-        return _open_grib(path) if kind == "GRIB" else [xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)]
+        return _open_grib(path) if kind == GRIB else [xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)]
     except SourceError:
         raise
     except Exception as error:  # ecCodes and netCDF raise errors of many kinds
@@ -63,7 +64,7 @@ def open_datasets(path) -> list[xr.Dataset]:
 class _Selection(Mapping):
     """Some fields of a GRIB file by their offsets, for cfgrib: read when asked for, and no other is looked at."""
 
-    def __init__(self, path: Path, offsets: list):
+    def __init__(self, path: Path, offsets: list) -> None:
         import cfgrib
 
         self._stream = cfgrib.messages.FileStream(str(path), errors="raise")
@@ -75,7 +76,7 @@ class _Selection(Mapping):
     def __iter__(self):
         return iter(self._offsets)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._offsets)
 
 
@@ -139,7 +140,7 @@ def _every_base_has_every_step(inventory: Iterable[tuple]) -> bool:
     return all(len(run) == len({base for base, _ in run}) * len({step for _, step in run}) for run in runs.values())
 
 
-def _refuse_twice(path: Path, inventory: Iterable[tuple]):
+def _refuse_twice(path: Path, inventory: Iterable[tuple]) -> None:
     """Refuse fields of the same name, level, valid time and experiment, unless their values are the same."""
     import cfgrib
 

@@ -5,20 +5,18 @@ from pathlib import Path
 import netCDF4
 import pandas as pd
 
-from ..files.kinds import kind_of
+from ..files.kinds import BUFR, CSV, GRIB, NETCDF3, NETCDF4, PNG, SAFETENSORS, TEXT, kind_of
 from .outputs import check_output
 
 #: kind of a file that is not shown -> what to do with it
 _ELSEWHERE = {
-    "BUFR": "make a table of observations of it with lora-envar decode, and show that",
-    "GRIB": "make states of it with lora-envar state, and show those",
-    "netCDF-3": "make states of it with lora-envar state, and show those",
-    "CSV": "open it with a spreadsheet or with pandas",
-    "text": "open it with an editor",
-    "PNG": "it is a figure already",
+    BUFR: "make a table of observations of it with lora-envar decode, and show that",
+    GRIB: "make states of it with lora-envar state, and show those",
+    NETCDF3: "make states of it with lora-envar state, and show those",
+    CSV: "open it with a spreadsheet or with pandas",
+    TEXT: "open it with an editor",
+    PNG: "it is a figure already",
 }
-NETCDF = "netCDF-4 or HDF5"
-WEIGHTS = "safetensors"
 
 
 def show(source, out=None, channel: str = "z500", time: str | None = None, coastline=None) -> str:
@@ -51,11 +49,11 @@ def show(source, out=None, channel: str = "z500", time: str | None = None, coast
     if not source.exists():
         raise ValueError(f"{source}: no such file")
     kind, advice = kind_of(source)
-    if kind == WEIGHTS:
+    if kind == SAFETENSORS:
         if out is not None:
             raise ValueError(f"{source}: weights are shown in words, on the terminal; leave out -o")
         return weights_summary(source)
-    if kind != NETCDF:
+    if kind != NETCDF4:
         advice = advice or _ELSEWHERE.get(kind, "give a file of states, observations, forecast errors or weights")
         raise ValueError(f"{source}: is {kind}, which is not shown; {advice}")
     out = Path(out or source.with_suffix(".png"))
@@ -64,7 +62,7 @@ def show(source, out=None, channel: str = "z500", time: str | None = None, coast
     return str(out)
 
 
-def _draw(source, out, wanted, time, coastline):
+def _draw(source, out, wanted, time, coastline) -> None:
     """Draw the figure of a kind of netCDF file, known by its variables."""
     from ..fields.state import CHANNELS, channel_index
     from ..files.state_file import StateFile, read_per_channel

@@ -8,12 +8,12 @@ import netCDF4
 import numpy as np
 import torch
 
-from ..archive.folder import kind_of
 from ..archive.valid_times import whole_hours
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.state import NAMES
 from ..files.atomic import atomic_write
+from ..files.kinds import NETCDF4, kind_of
 from ..files.netcdf import CHANNEL_NAMES, coordinate, provenance, write_channel_names
 
 STEP = 0.02
@@ -21,7 +21,7 @@ EPOCH = np.datetime64("1970-01-01", "h")
 _DEFLATED = {"compression": "zlib", "complevel": 9}
 
 
-def write_coefficients(path, times, coefficients, packed: bool = False, attributes: dict | None = None):
+def write_coefficients(path, times, coefficients, packed: bool = False, attributes: dict | None = None) -> None:
     """Write coefficients of shape (time, 69, (T + 1)^2) valid at `times` (datetime64) to a netCDF-4 file.
 
     Raises
@@ -68,7 +68,7 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
         )
 
 
-def _variable(dataset, name, kind, dimensions, values, long_name, **options):
+def _variable(dataset, name, kind, dimensions, values, long_name, **options) -> None:
     variable = dataset.createVariable(name, kind, dimensions, **options)
     variable.long_name = long_name
     variable[:] = values
@@ -86,7 +86,7 @@ def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
         kind, advice = kind_of(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be opened ({error.strerror or error})") from error
-    if kind != "netCDF":
+    if kind != NETCDF4:
         raise ValueError(f"{path}: is {kind}, expected a packed archive in netCDF; {advice or 'name another file'}")
     try:
         return _read(path)
