@@ -10,11 +10,11 @@ from ..analysis import METHODS
 from ..fields.state import GROUPS
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
+from ..files.provenance import group
 from ..forecast import check_model
 from ..verification import ROLLOUT_HOURS
 from .alignment import AlignmentError, check_alignment
 from .experiments import ensemble_sizes
-from .replicates import group
 from .search import PREFIX, candidates
 
 #: first and last time

@@ -28,8 +28,3 @@ def expand(config: dict[str, Any]) -> None:
                 single["donor"] = f"{entry['donor']}{REPLICATE_MARK}{seed}"
             experiments[f"{name}{REPLICATE_MARK}{seed}"] = single
     config["experiments"] = experiments
-
-
-def group(name: str) -> str:
-    """The experiment that a replicate is of."""
-    return name.partition(REPLICATE_MARK)[0]
