@@ -14,7 +14,7 @@ FIGURE_MARK = b"Software\0lora-envar"
 _MARKS = {"observations": "rejection", "states": "geopotential"}
 
 
-def check_output(out, inputs: Iterable, kind: str) -> None:
+def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str) -> None:
     """Refuse an output that would destroy an input, or a file that is of another kind or was not made here.
 
     Parameters

@@ -1,12 +1,18 @@
 """What a file of the workflow holds: a figure of netCDF files, words about networks' weights."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import netCDF4
+import numpy as np
 import pandas as pd
 
 from ..files.kinds import BUFR, CSV, GRIB, NETCDF3, NETCDF4, PNG, SAFETENSORS, TEXT, kind_of
 from .outputs import check_output
+
+if TYPE_CHECKING:
+    from ..fields.grid import Grid
 
 #: kind of a file that is not shown -> what to do with it
 _ELSEWHERE = {
@@ -19,16 +25,18 @@ _ELSEWHERE = {
 }
 
 
-def show(source, out=None, channel: str = "z500", time: str | None = None, coastline=None) -> str:
+def show(source: str | Path, out: str | Path | None, channel: str, time: str | None, coastline: str | Path) -> str:
     """Show a file.
 
     Parameters
     ----------
     source : path
         Of states, observations, forecast errors, a packed archive, or weights.
-    out : path, optional
-        Figure to write; beside `source` with its name if not given. Weights have none.
-    channel, time : str
+    out : path or None
+        Figure to write; beside `source` with its name if None. Weights have none.
+    channel : str
+        Of states, as z500.
+    time : str or None
         Of states; the first time if None.
     coastline : path
         CSV of coastlines.
@@ -62,7 +70,7 @@ def show(source, out=None, channel: str = "z500", time: str | None = None, coast
     return str(out)
 
 
-def _draw(source, out, wanted, time, coastline) -> None:
+def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.DataFrame) -> None:
     """Draw the figure of a kind of netCDF file, known by its variables."""
     from ..fields.state import CHANNELS, channel_index
     from ..files.state_file import StateFile, read_per_channel
@@ -87,7 +95,8 @@ def _draw(source, out, wanted, time, coastline) -> None:
         if "geopotential" in names:
             file = StateFile(source)
             chosen = _chosen(file.times, time, source)
-            grid, state = file.grid, file.read(chosen)
+            grid = file.grid
+            state = file.read(chosen)
         else:
             grid, chosen, state = _unpacked(source, time)
         title = f"{source}: {channel.name}, {chosen:%Y-%m-%d %H} UTC"
@@ -99,7 +108,8 @@ def _draw(source, out, wanted, time, coastline) -> None:
         )
 
 
-def _chosen(times, wanted, source):
+def _chosen(times: list[datetime], wanted: str | None, source: Path) -> datetime:
+    """The wanted time, or the first."""
     from ..fields.timeline import parse
 
     if wanted is None:
@@ -111,7 +121,8 @@ def _chosen(times, wanted, source):
     return parse(wanted)
 
 
-def _unpacked(source, wanted):
+def _unpacked(source: Path, wanted: str | None) -> tuple["Grid", datetime, np.ndarray]:
+    """Grid, time and state, (69, lat, lon), of a packed archive."""
     from ..example_world.nature import NATURE_GRID, NATURE_TRUNCATION
     from ..example_world.packed import read_coefficients
     from ..fields.harmonics import SphericalHarmonics
@@ -124,7 +135,7 @@ def _unpacked(source, wanted):
     return NATURE_GRID, time, field.numpy()
 
 
-def weights_summary(path) -> str:
+def weights_summary(path: str | Path) -> str:
     """Settings, and the size and norm of every tensor, of a file of weights.
 
     Raises
@@ -156,9 +167,9 @@ def weights_summary(path) -> str:
     return "\n".join(lines)
 
 
-def _flat(settings: dict, prefix: str = "") -> list[tuple[str, str]]:
+def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Settings within settings by names with dots."""
-    found = []
+    found: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, dict):
             found += _flat(value, f"{prefix}{name}.")
