@@ -505,7 +505,7 @@ def test_neuralgcm_needs_what_its_model_needs():
         NeuralGCM(core, sea(core))
     core.config["input_variables"].pop()
     core.config["data_pressure_levels"] = [level for level in core.config["data_pressure_levels"] if level != 700]
-    with pytest.raises(ValueError, match="some of .* are missing among the model's levels"):
+    with pytest.raises(ValueError, match=r"some of .* are missing among the model's levels"):
         NeuralGCM(core, sea(core))
 
 

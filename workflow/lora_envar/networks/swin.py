@@ -184,13 +184,15 @@ class WindowAttention(nn.Module):
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, lat, lon, width) -> (batch * windows, tokens of a window, width)."""
         batch, _, _, width = x.shape
-        (rows, columns), (lat, lon) = self.window, self.tokens
+        rows, columns = self.window
+        lat, lon = self.tokens
         x = x.view(batch, lat // rows, rows, lon // columns, columns, width)
         return x.transpose(2, 3).reshape(-1, rows * columns, width)
 
     def _join(self, windows: torch.Tensor, batch: int) -> torch.Tensor:
         """The way back of `_split`."""
-        (rows, columns), (lat, lon) = self.window, self.tokens
+        rows, columns = self.window
+        lat, lon = self.tokens
         x = windows.view(batch, lat // rows, lon // columns, rows, columns, -1)
         return x.transpose(2, 3).reshape(batch, lat, lon, -1)
 
