@@ -1,4 +1,4 @@
-"""What a dataset of a reanalysis lacks: which channels, and at which times."""
+"""What is missing in a dataset of a reanalysis: which channels, and at which times."""
 
 from collections.abc import Iterable
 
@@ -16,11 +16,11 @@ _NOTES_SHOWN = 4
 
 
 class IncompleteError(ValueError):
-    """The data lack something that the state needs."""
+    """Something that the state needs is missing in the data."""
 
 
 def absences(standard: xr.Dataset, derive: tuple[str, ...] = (), times: np.ndarray | None = None) -> np.ndarray:
-    """Which channels a dataset lacks at which times: booleans of shape (69, times).
+    """Which channels are missing in a dataset at which times: booleans of shape (69, times).
 
     Parameters
     ----------

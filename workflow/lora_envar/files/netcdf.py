@@ -24,7 +24,7 @@ def provenance(**attributes: Any) -> dict[str, Any]:
 
 
 def coordinate(
-    dataset: netCDF4.Dataset, name: str, values: Sequence | np.ndarray, kind: str, **attributes: Any
+    dataset: netCDF4.Dataset, name: str, values: Sequence[int] | np.ndarray, kind: str, **attributes: Any
 ) -> None:
     """A dimension and its coordinate, in a netCDF file that is open.
 

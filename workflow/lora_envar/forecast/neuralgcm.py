@@ -219,7 +219,7 @@ def _read_boundary(path: str | Path, model: "PressureLevelModel") -> xr.Dataset:
     with open_datasets(path)[0] as dataset:
         missing = [name for name in model.forcing_variables if name not in dataset]
         if missing:
-            raise ValueError(f"{path} lacks {', '.join(missing)}")
+            raise ValueError(f"{path}: {', '.join(missing)} missing")
         boundary = ensure_ascending_latitude(dataset[list(model.forcing_variables)].load())
     if "time" not in boundary.dims:
         boundary = boundary.expand_dims("time")
