@@ -16,11 +16,12 @@ import torch
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
 from conftest import ROOT
 from lora_envar.archive import SOURCES
-from lora_envar.archive.folder import kind_of, sorted_out
+from lora_envar.archive.folder import sorted_out
 from lora_envar.archive.opening import SourceError, open_datasets
 from lora_envar.archive.prepare import prepare, read_states
 from lora_envar.example_world.packed import read_coefficients, write_coefficients
 from lora_envar.fields.state import SURFACE, UPPER_AIR
+from lora_envar.files.kinds import TEXT, kind_of
 from lora_envar.observations.reports import Orography
 
 
@@ -65,7 +66,7 @@ def test_a_heading_before_the_first_message_is_passed_over(tmp_path):
     (tmp_path / "headed").write_bytes(heading + (tmp_path / "plain").read_bytes())
     assert_same(read_states([tmp_path / "headed"]).fields, reference())
     (tmp_path / "README").write_text("GRIB files of NCEP lie here")
-    assert kind_of(tmp_path / "README")[0] == "neither GRIB nor netCDF"
+    assert kind_of(tmp_path / "README")[0] == TEXT
 
 
 def test_a_folder_of_files_by_ncep_s_names(tmp_path):
@@ -107,7 +108,7 @@ def test_other_files_of_a_folder_are_left_out_and_said_to_be(tmp_path, capsys):
     SOURCES["files"].fetch(settings, TIMES, tmp_path / "raw.nc")
     said = capsys.readouterr().out
     for line in (
-        "left out: README.md, neither GRIB nor netCDF",
+        "left out: README.md, text; give GRIB (1 or 2) or netCDF",
         "left out: c.zip, a zip archive; unpack it",
         "left out: empty.grib, empty",
         "left out: error.nc, a web page",

@@ -482,7 +482,7 @@ def test_gradients_flow_through_neuralgcm():
     direction, weights = smooth.synthesise(draws).split(1)
 
     def score(state):
-        return (weights * model.step(state, [REFERENCE_TIME]) / scale).mean()
+        return (weights * model.step(state, valid=[REFERENCE_TIME]) / scale).mean()
 
     variable = start.clone().requires_grad_()
     score(variable).backward()
@@ -505,7 +505,7 @@ def test_neuralgcm_needs_what_its_model_needs():
         NeuralGCM(core, sea(core))
     core.config["input_variables"].pop()
     core.config["data_pressure_levels"] = [level for level in core.config["data_pressure_levels"] if level != 700]
-    with pytest.raises(ValueError, match="lack some of"):
+    with pytest.raises(ValueError, match=r"some of .* are missing among the model's levels"):
         NeuralGCM(core, sea(core))
 
 
@@ -536,7 +536,7 @@ def test_a_checkpoint_of_neuralgcm_is_read_without_unpickling(tmp_path):
     with pytest.raises(ValueError, match=r"trapped\.pt: cannot be read as a checkpoint"):
         load_model("neuralgcm", tmp_path / "trapped.pt")
     assert not SPRUNG
-    # arrays, as in the published ones, are read; this one lacks the model
+    # arrays, as in the published ones, are read; the model is missing in this one
     arrays = {"orography": np.zeros((2, 3)), "mask": np.ones(3, bool), "step": np.float64(1.0)}
     torch.save({"format_version": 1, "config": {}, "aux_features": arrays}, tmp_path / "arrays.pt")
     with pytest.raises(ValueError, match="lacks the model bindings"):

@@ -11,6 +11,7 @@ from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import name
+from lora_envar.files.provenance import group
 from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, select, summary
 from lora_envar.observations.table import REASONS, attribute, read_observations, write_observations
@@ -18,7 +19,6 @@ from lora_envar.observations.window import Window, WindowOperator
 from lora_envar.verification.figures import observation_maps
 from lora_envar.verification.gates import consistency, cycling_gates
 from lora_envar.verification.observation_fit import fit, interpolate, rejections, shown
-from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost
 from lora_envar.verification.score import score_all
 from test_reports import fitted

@@ -142,7 +142,7 @@ def test_weights_are_shown_in_words(folder, capsys):
         ("notes", "is text, which is not shown"),
         ("foreign.grib", "is GRIB, which is not shown; make states of it with lora-envar state"),
         ("prepbufr", "is BUFR, which is not shown; make a table of observations of it with lora-envar decode"),
-        ("packed.gz", "is gzip, which is not shown; gunzip it first"),
+        ("packed.gz", "is compressed by gzip, which is not shown; unpack it (gunzip"),
         ("foreign.png", "it is a figure already"),
         ("none", "no such file"),
         ("", "is a folder"),

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from conftest import ROOT
 from lora_envar.fields.state import HEADLINE
+from lora_envar.files.provenance import group
 from lora_envar.plan.configuration import check
 from lora_envar.plan.replicates import expand
 from lora_envar.plan.schema import check_schema
 from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
 from lora_envar.verification.means import Means
-from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import compare

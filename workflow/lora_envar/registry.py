@@ -34,7 +34,7 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
         When they are asked for, if two have the same name.
     """
 
-    def __init__(self, packages: str, base: type[Kind]):
+    def __init__(self, packages: str, base: type[Kind]) -> None:
         self._packages = packages
         self._base = base
 

@@ -22,7 +22,7 @@ def setting(
     above: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
-    schema: dict | None = None,
+    schema: dict[str, Any] | None = None,
     file: bool = False,
 ) -> Any:
     """A field of a dataclass of settings.
@@ -75,11 +75,13 @@ def meanings_of(settings: type) -> dict[str, str]:
     return {field.name: field.metadata["meaning"] for field in dataclasses.fields(settings)}
 
 
-def schema_of(settings: type, complete: bool = True) -> dict:
+def schema_of(settings: type, complete: bool = True) -> dict[str, Any]:
     """The JSON schema of a mapping with the fields of a dataclass of settings.
 
     Parameters
     ----------
+    settings : type
+        The dataclass.
     complete : bool
         Whether all settings without a default must be there; they may also come from elsewhere.
     """
@@ -92,7 +94,7 @@ def schema_of(settings: type, complete: bool = True) -> dict:
     return schema
 
 
-def _schema(hint: Any, field: dataclasses.Field) -> dict:
+def _schema(hint: Any, field: dataclasses.Field[Any]) -> dict[str, Any]:
     rules = field.metadata["rules"]
     if "$ref" in rules or "type" in rules or "enum" in rules:
         return dict(rules)
@@ -105,7 +107,7 @@ def _schema(hint: Any, field: dataclasses.Field) -> dict:
     return {"type": names[0] if len(names) == 1 else names, **rules}
 
 
-def settings_from(kind: type[Settings], values: dict) -> Settings:
+def settings_from(kind: type[Settings], values: dict[str, Any]) -> Settings:
     """Settings of plain values, as a configuration or a file of weights has them: lists become tuples.
 
     Raises

@@ -7,7 +7,7 @@ with step(snakemake) as clock:
         from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
         from lora_envar.example_world.packed import read_coefficients
         from lora_envar.fields.state import CHANNELS
-        from lora_envar.forecast.emulator import train_emulator
+        from lora_envar.forecast.emulator import EmulatorTraining, train_emulator
         from lora_envar.networks.swin import NetworkSettings
         from lora_envar.networks.training import TrainingSettings
         from lora_envar.settings import settings_from
@@ -20,10 +20,9 @@ with step(snakemake) as clock:
         NATURE_GRID,
         NATURE_TRUNCATION,
         settings_from(NetworkSettings, sizes),
-        TrainingSettings(**settings["training"]),
-        settings["noise"],
-        settings["seed"],
-        settings["step_hours"],
+        EmulatorTraining(
+            TrainingSettings(**settings["training"]), settings["noise"], settings["seed"], settings["step_hours"]
+        ),
         device=device(),
     )
     model.save(snakemake.output[0], half=True, **settings["training"])

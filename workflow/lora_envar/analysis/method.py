@@ -94,7 +94,7 @@ class Method(ABC):
     assimilates: ClassVar[bool] = True
     control: ClassVar[str | None] = None
 
-    def __init__(self, settings: dict[str, Any]):
+    def __init__(self, settings: dict[str, Any]) -> None:
         own = names_of(self.Settings)
         self.settings: Any = settings_from(self.Settings, {name: settings[name] for name in own})
 
@@ -137,6 +137,7 @@ class VariationalMethod(Method):
         """The background error, from its files."""
 
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
+        """The minimum of the cost function."""
         from .assimilate import assimilate
 
         return assimilate(case, self.background_error(inputs), self.settings.background_weight)

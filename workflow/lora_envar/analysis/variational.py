@@ -76,16 +76,21 @@ class CostFunction:
         operator: Callable[[torch.Tensor], torch.Tensor],
         values: torch.Tensor,
         errors: torch.Tensor,
-    ):
-        self.background_error, self.background_weight = background_error, background_weight
-        self.background, self.to_state_grid, self.operator = background, to_state_grid, operator
-        self.values, self.errors = values, errors
+    ) -> None:
+        self.background_error = background_error
+        self.background_weight = background_weight
+        self.background = background
+        self.to_state_grid = to_state_grid
+        self.operator = operator
+        self.values = values
+        self.errors = errors
 
     def state(self, control: torch.Tensor) -> torch.Tensor:
         """x_b + dx(w), shape (69, lat, lon)."""
         return self.background + self.to_state_grid(self.background_error.increment(control))
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
+        """J, a scalar."""
         departure = (self.values - self.operator(self.state(control))) / self.errors
         return 0.5 * self.background_weight * self.background_error.penalty(control) + 0.5 * departure.square().sum()
 
@@ -145,12 +150,14 @@ def minimise(
     history: list[tuple[float, float, float]] = []
     best = (math.inf, start)
 
-    def closure():
+    def closure() -> torch.Tensor:
         nonlocal best
         control.grad = None
         value = cost(control)
         value.backward()
-        history.append((value.item(), control.grad.norm().item(), control.grad.abs().max().item()))
+        gradient = control.grad
+        assert gradient is not None  # the backward pass has made it
+        history.append((value.item(), gradient.norm().item(), gradient.abs().max().item()))
         if not all(map(math.isfinite, history[-1])):
             raise DivergenceError(
                 f"the minimisation diverged: at evaluation {len(history)} the cost is {history[-1][0]} and the "

@@ -1,5 +1,7 @@
 """Axes of a field as it comes onto those of the state: valid times, pressure levels, the whole globe."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import xarray as xr
 
@@ -68,7 +70,7 @@ def _axis(name: str, coordinate: xr.DataArray) -> str | None:
         return "longitude"
     if is_lead(coordinate):
         return "step"
-    by_standard_name = {"air_pressure": "level", "time": "time", "realization": "member"}.get(standard_name)
+    by_standard_name = {"air_pressure": "level", "time": "time", "realization": "member"}.get(str(standard_name))
     return by_standard_name or ("duration" if may_be_lead(coordinate) else None)
 
 
@@ -85,13 +87,34 @@ def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.set_coords(found)
 
 
-def standard_axes(field: xr.DataArray, source: str, options: Options, times, notes) -> xr.DataArray | None:
+def standard_axes(
+    field: xr.DataArray, source: str, options: Options, times: np.ndarray | None, notes: list[str]
+) -> xr.DataArray | None:
     """A field on (time, level, latitude, longitude), the level only if it has one; None if it is of another kind.
 
     Its attributes say of which ensemble member and experiment it is, where that is known: ``member`` and ``expver``.
+
+    Parameters
+    ----------
+    field : DataArray
+        Of a dataset of `with_coordinates`.
+    source : str
+        For messages.
+    options : Options
+    times : array of datetime64 or None
+        Valid times that are wanted; None wants all.
+    notes : list of str
+        Gets a line about what is left out or chosen.
+
+    Raises
+    ------
+    ValueError
+        If its axes cannot be understood, it is not global, or it is of several ensemble members.
     """
     name = field.name
-    kinds = {axis: _axis(str(axis), field[axis]) for axis in (*field.dims, *(set(field.coords) - set(field.dims)))}
+    kinds: dict[Hashable, str | None] = {
+        axis: _axis(str(axis), field[axis]) for axis in (*field.dims, *(set(field.coords) - set(field.dims)))
+    }
     chosen = _one_member(field, kinds, source, options, notes)
     if chosen is None:
         return None
@@ -128,9 +151,12 @@ def standard_axes(field: xr.DataArray, source: str, options: Options, times, not
     return field.assign_attrs(member=member, expver=experiment)
 
 
-def _one_member(field, kinds, source, options, notes) -> tuple[xr.DataArray, int | None] | None:
+def _one_member(
+    field: xr.DataArray, kinds: dict[Hashable, str | None], source: str, options: Options, notes: list[str]
+) -> tuple[xr.DataArray, int | None] | None:
     """The field of one ensemble member and that member's number, if it has one; None if it is of another member."""
-    name, member = field.name, None
+    name = field.name
+    member: int | None = None
     for axis in [axis for axis, kind in kinds.items() if kind == "member"]:
         numbers = np.atleast_1d(field[axis].values).tolist()
         if options.member is None and len(numbers) > 1:
@@ -157,7 +183,9 @@ def _ascending(field: xr.DataArray, axis: str) -> xr.DataArray:
 
 
 def _hectopascals(level: xr.DataArray, source: str) -> np.ndarray:
-    values, units = level.values.astype(float), str(level.attrs.get("units", "hPa")).lower()
+    """Values of a level axis in hPa."""
+    values = level.values.astype(float)
+    units = str(level.attrs.get("units", "hPa")).lower()
     if units in ("pa", "pascal") or values.max() > 2000:
         return values / 100.0
     if units not in ("hpa", "millibar", "millibars", "mbar", "mb", "hectopascal", "hectopascals"):
@@ -182,7 +210,8 @@ def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
         )
     if not (np.diff(field.latitude.values) < 0).all():
         field = field.sortby("latitude", ascending=False)
-    latitude, longitude = field.latitude.values, field.longitude.values
+    latitude = field.latitude.values
+    longitude = field.longitude.values
     east = np.diff(np.append(longitude, longitude[0] + 360.0))
     south = -np.diff(latitude)
     if min(latitude.size, longitude.size) < 2 or not (
@@ -198,18 +227,20 @@ def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
     return field
 
 
-def on_levels(short: str, field: xr.DataArray, options: Options, notes) -> xr.DataArray:
-    """The field on the levels of the state; those that lack are interpolated, if that may be, or not a number."""
+def on_levels(short: str, field: xr.DataArray, options: Options, notes: list[str]) -> xr.DataArray:
+    """The field on the levels of the state; missing ones are interpolated, if that may be, or not a number."""
     levels = field.level.values
     wanted = field.reindex(level=list(LEVELS), method="nearest", tolerance=0.05)
     if not options.interpolate_levels:
         return wanted
     parts = []
     for index, level in enumerate(LEVELS):
-        above, below = levels[levels < level - 0.05], levels[levels > level + 0.05]
+        above = levels[levels < level - 0.05]
+        below = levels[levels > level + 0.05]
         part = wanted.isel(level=[index])
         if not np.isclose(levels, level, atol=0.05).any() and above.size and below.size:
-            low, high = above.max(), below.min()
+            low = above.max()
+            high = below.min()
             weight = np.log(level / low) / np.log(high / low)
             part = part.copy(
                 data=(1 - weight) * field.sel(level=[low]).values + weight * field.sel(level=[high]).values

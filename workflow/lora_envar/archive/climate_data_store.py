@@ -5,7 +5,7 @@ import time as clock
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from ..files.atomic import atomic_write
@@ -14,6 +14,10 @@ from .layout import standard_dataset
 from .opening import SourceError, open_datasets
 from .options import AS_THEY_COME
 
+if TYPE_CHECKING:
+    import cdsapi
+
+#: how often a request is made before it is given up
 ATTEMPTS = 5
 
 
@@ -67,13 +71,20 @@ def fetch(settings: dict[str, Any], times: Sequence[datetime], destination: str 
     _remove(partial)
 
 
-def _remove(folder: Path):
+def _remove(folder: Path) -> None:
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
 
 
-def _retrieve(client, dataset, request, target, fields: int, key=None):
+def _retrieve(
+    client: "cdsapi.Client",
+    dataset: str,
+    request: dict[str, Any],
+    target: Path,
+    fields: int,
+    key: str | None = None,
+) -> None:
     """One request, tried again after growing pauses; the file appears when it is whole and has all its fields."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -89,7 +100,7 @@ def _retrieve(client, dataset, request, target, fields: int, key=None):
             clock.sleep(min(2**attempt, 60))
 
 
-def _check_grib(path: Path, fields: int):
+def _check_grib(path: Path, fields: int) -> None:
     """Refuse a file that is not whole GRIB messages, at least so many."""
     import eccodes
 

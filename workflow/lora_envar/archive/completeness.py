@@ -1,4 +1,4 @@
-"""What a dataset of a reanalysis lacks: which channels, and at which times."""
+"""What is missing in a dataset of a reanalysis: which channels, and at which times."""
 
 from collections.abc import Iterable
 
@@ -16,11 +16,11 @@ _NOTES_SHOWN = 4
 
 
 class IncompleteError(ValueError):
-    """The data lack something that the state needs."""
+    """Something that the state needs is missing in the data."""
 
 
 def absences(standard: xr.Dataset, derive: tuple[str, ...] = (), times: np.ndarray | None = None) -> np.ndarray:
-    """Which channels a dataset lacks at which times: booleans of shape (69, times).
+    """Which channels are missing in a dataset at which times: booleans of shape (69, times).
 
     Parameters
     ----------
@@ -51,8 +51,9 @@ def absences(standard: xr.Dataset, derive: tuple[str, ...] = (), times: np.ndarr
 
 def missing_channels(absent: np.ndarray) -> list[str]:
     """Channels that are missing at any time, given `absences`."""
-    gone = absent.any(axis=1) if absent.shape[1] else np.ones(len(CHANNELS), bool)
-    return _names(gone)
+    if not absent.shape[1]:
+        return _names(np.ones(len(CHANNELS), bool))
+    return _names(np.asarray(absent.any(axis=1)))
 
 
 def _names(gone: np.ndarray) -> list[str]:
@@ -63,8 +64,8 @@ def _names(gone: np.ndarray) -> list[str]:
 
 def refuse_incomplete(
     standard: xr.Dataset, source: str, options: Options, notes: Iterable[str] = (), times: np.ndarray | None = None
-):
-    """Raise an `IncompleteError` that names what a dataset lacks, and when, if it lacks anything.
+) -> None:
+    """Refuse a dataset in which something is missing, and name what, and when.
 
     Parameters
     ----------
@@ -77,6 +78,11 @@ def refuse_incomplete(
         Of `layout.standard_dataset`; what was left out is said in the message.
     times : array of datetime64, optional
         Those that are wanted, in place of those that the dataset has.
+
+    Raises
+    ------
+    IncompleteError
+        If anything is missing.
     """
     absent = absences(standard, options.derive, times)
     if absent.shape[1] and not absent.any():
@@ -114,7 +120,7 @@ def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) ->
     str
         As "t2m, q (all levels), z50; everything at 2022-01-01T06; z (all levels) at 2022-01-01T12".
     """
-    always = absent.all(axis=1)
+    always = np.asarray(absent.all(axis=1))
     if not len(times):
         return describe_channels(list(NAMES))
     needed = np.array([channel.variable not in derive for channel in CHANNELS])
@@ -138,7 +144,7 @@ def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) ->
     return "; ".join(parts)
 
 
-def describe_channels(channels: list[str]) -> str:
+def describe_channels(channels: Iterable[str]) -> str:
     """Names of channels for a reader: a variable of which all levels are among them is named once."""
     words = list(channels)
     for short in UPPER_AIR:

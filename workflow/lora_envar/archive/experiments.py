@@ -5,17 +5,22 @@ Files of the Climate Data Store that reach into the last two to three months hol
 https://confluence.ecmwf.int/pages/viewpage.action?pageId=173385064.
 """
 
+from collections.abc import Hashable
+
 import numpy as np
 import xarray as xr
 
 from .opening import EXPERIMENT
 from .valid_times import describe_times
 
+#: their numbers
 FINAL = 1
 PRELIMINARY = 5
 
 
-def one_experiment(field: xr.DataArray, kinds: dict, source: str, notes: list[str]) -> tuple[xr.DataArray, int | None]:
+def one_experiment(
+    field: xr.DataArray, kinds: dict[Hashable, str | None], source: str, notes: list[str]
+) -> tuple[xr.DataArray, int | str | None]:
     """A field without an axis of experiments, and which experiment all of it is of, if that is known and one alone.
 
     Parameters
@@ -60,7 +65,9 @@ def one_experiment(field: xr.DataArray, kinds: dict, source: str, notes: list[st
     return final_over_preliminary(final, preliminary, source, notes), None
 
 
-def final_over_preliminary(final: xr.DataArray, preliminary: xr.DataArray, source: str, notes: list[str]):
+def final_over_preliminary(
+    final: xr.DataArray, preliminary: xr.DataArray, source: str, notes: list[str]
+) -> xr.DataArray:
     """Values of `final` where it has any, else of `preliminary`; at which times these are used is noted."""
     merged = final.combine_first(preliminary).assign_attrs(final.attrs)
     others = [axis for axis in merged.dims if axis != "time"]
@@ -79,7 +86,7 @@ def _note(source: str, times: np.ndarray) -> str:
     )
 
 
-def _number(experiment) -> int | str | None:
+def _number(experiment: object) -> int | str | None:
     """1 of ``0001``, as files write it, or the name of another experiment."""
     text = str(experiment.decode() if isinstance(experiment, bytes) else experiment).strip()
     if experiment is None or text in ("", "nan"):

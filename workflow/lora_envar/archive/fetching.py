@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -14,8 +15,34 @@ from .opening import SourceError
 from .options import Options
 
 
-def write_source(dataset: xr.Dataset, destination, source: str, options: Options, wanted: np.ndarray, notes=()):
-    """Write what was found; the file appears only if every wanted time has all that states need."""
+def write_source(
+    dataset: xr.Dataset,
+    destination: str | Path,
+    source: str,
+    options: Options,
+    wanted: np.ndarray,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write what was found; the file appears only if every wanted time has all that states need.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its encodings are cleared.
+    destination : path
+    source : str
+        For messages and the file's title.
+    options : Options
+    wanted : (times,)
+        datetime64.
+    notes : sequence of str
+        Of `standard_dataset`, for messages.
+
+    Raises
+    ------
+    SourceError
+        If something is missing; all of it is named.
+    """
     for variable in dataset.variables.values():
         variable.encoding.clear()
     absent = wanted[~np.isin(wanted, dataset.time.values)]
@@ -32,7 +59,9 @@ def write_source(dataset: xr.Dataset, destination, source: str, options: Options
             _refuse_incomplete(written, source, options, wanted, notes)
 
 
-def _refuse_incomplete(dataset, source, options, wanted, notes):
+def _refuse_incomplete(
+    dataset: xr.Dataset, source: str, options: Options, wanted: np.ndarray, notes: Sequence[str]
+) -> None:
     try:
         refuse_incomplete(standard_dataset([(source, dataset)], options)[0], source, options, notes, wanted)
     except IncompleteError as error:

@@ -1,18 +1,19 @@
-"""Any GRIB or netCDF dataset of a reanalysis into the 69 channels, by names, units and axes; what lacks is named.
+"""Any GRIB or netCDF dataset of a reanalysis into the 69 channels, by names, units and axes; what is missing is named.
 
 Two steps: `standard_dataset` finds the fields of the state in datasets as they come, and puts them on standard axes and
 levels, in the units of the state; `utc_times`, `own_grid` and `stack` make states of them, once `refuse_incomplete` has
 found nothing missing. Names and units are understood in `variables`, axes and levels in `axes`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
 from ..fields.constants import GAS_CONSTANT, GRAVITY, LAPSE_RATE, VAPOUR_GAS_CONSTANT
-from ..fields.grid import Grid
+from ..fields.grid import Field, Grid
 from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .axes import on_levels
 from .completeness import IncompleteError as IncompleteError
@@ -23,6 +24,8 @@ from .plausibility import refuse_fraction, refuse_implausible
 from .valid_times import describe_times, whole_hours
 from .variables import fields_of_state
 
+Values = TypeVar("Values", np.ndarray, xr.DataArray)
+
 
 def standard_dataset(
     parts: Iterable[tuple[str, xr.Dataset]], options: Options = AS_THEY_COME, times: np.ndarray | None = None
@@ -30,8 +33,7 @@ def standard_dataset(
     """The fields of the state that datasets hold between them, by short name, and notes on what was done to get them.
 
     Axes are time, level (always the 13 of the state), latitude from the north, longitude from 0 eastward; units are
-    those of the state. Levels that lack are not a number. Relative humidity becomes specific humidity where there is
-    none.
+    those of the state. Missing levels are not a number. Relative humidity becomes specific where there is none.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def standard_dataset(
     ValueError
         If what there is cannot be understood, contradicts itself, or is of several ensemble members.
     """
-    found: dict[str, list[xr.DataArray]] = {}
+    found: dict[str, list[tuple[str, xr.DataArray]]] = {}
     notes: list[str] = []
     axes = None
     members: dict[int, str] = {}
@@ -100,7 +102,7 @@ def own_grid(standard: xr.Dataset, source: str) -> Grid:
 
 
 def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: bool = False) -> np.ndarray:
-    """States, (time, 69, lat, lon), of a dataset of `standard_dataset`, with what lacks of `derive` derived.
+    """States, (time, 69, lat, lon), of a dataset of `standard_dataset`, with what is missing of `derive` derived.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     return states
 
 
-def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: bool):
+def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: bool) -> None:
     """Refuse fields with values that are not finite; fields without any value only unless `partial`."""
     broken = ~np.isfinite(states).all(axis=(2, 3))
     if partial:
@@ -146,7 +148,7 @@ def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: b
     )
 
 
-def surface_estimate(name: str, upper: dict):
+def surface_estimate(name: str, upper: Mapping[str, Field]) -> Field:
     """A surface variable from the lowest level, 1000 hPa, of upper-air fields.
 
     u10, v10 by a logarithmic profile, t2m with the standard lapse rate, msl hydrostatically from z1000.
@@ -164,33 +166,35 @@ def surface_estimate(name: str, upper: dict):
     if name in ("u10", "v10"):
         # 1000 hPa taken as 100 m above a roughness length of 1 cm
         return upper[name[0]][..., -1, :, :] * float(np.log(10 / 0.01) / np.log(100 / 0.01))
-    temperature, height = upper["t"][..., -1, :, :], upper["z"][..., -1, :, :] / GRAVITY
+    temperature = upper["t"][..., -1, :, :]
+    height = upper["z"][..., -1, :, :] / GRAVITY
     if name == "t2m":
         return temperature + LAPSE_RATE * (height - 2.0).clip(0.0)
     return 1.0e5 * (1 + LAPSE_RATE * height / temperature) ** (GRAVITY / (GAS_CONSTANT * LAPSE_RATE))
 
 
-def saturation_pressure(temperature):
+def saturation_pressure(temperature: Values) -> Values:
     """Saturation vapour pressure, Pa, at a temperature in K, over water, ice, or both between -23 and 0 Celsius.
 
     Tetens' formula with the coefficients of Buck (1981) over water and of Alduchov and Eskridge (1996) over ice, mixed
     as ECMWF's relative humidity (parameter 157) is (IFS documentation Cy41r2, part IV, equation 7.5).
     """
-    freezing, all_ice = 273.16, 250.16
+    freezing = 273.16
+    all_ice = 250.16
     water = 611.21 * np.exp(17.502 * (temperature - freezing) / (temperature - 32.19))
     ice = 611.21 * np.exp(22.587 * (temperature - freezing) / (temperature + 0.7))
     share = ((temperature - all_ice) / (freezing - all_ice)).clip(0.0, 1.0) ** 2
     return share * water + (1 - share) * ice
 
 
-def specific_humidity(relative, temperature, pressure):
+def specific_humidity(relative: Values, temperature: Values, pressure: Values) -> Values:
     """Specific humidity, kg/kg, of a relative humidity in per cent, at K and Pa: q = eps e / (p - (1 - eps) e)."""
     ratio = GAS_CONSTANT / VAPOUR_GAS_CONSTANT
     vapour = relative / 100.0 * saturation_pressure(temperature)
     return ratio * vapour / (pressure - (1 - ratio) * vapour)
 
 
-def _refuse_members(known: dict[int, str], member: int | None, short: str, source: str):
+def _refuse_members(known: dict[int, str], member: int | None, short: str, source: str) -> None:
     """Refuse a second ensemble member; fields that do not say of which they are go with any."""
     if member is None:
         return

@@ -1,13 +1,23 @@
 """GRIB and netCDF files as xarray datasets, whatever they are named; what a GRIB file holds twice is refused."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import xarray as xr
 
-from .folder import kind_of
+from ..files.kinds import GRIB
+from .folder import field_kind_of
+
+if TYPE_CHECKING:
+    import cfgrib
+
+#: where a field begins in a GRIB file, for cfgrib: a byte, and which of its message's fields it is, if it has several
+Offset: TypeAlias = int | tuple[int, int]
+#: offset, keys, times and experiment of a field
+Entry: TypeAlias = tuple[Offset, tuple[Any, ...], tuple[Any, ...], str]
 
 #: ecCodes' short names of the fields that are read: near the surface, and on pressure levels
 _NEAR_SURFACE = ("10u", "10v", "2t", "msl", "prmsl", "orog")
@@ -35,7 +45,7 @@ class SourceError(RuntimeError):
     """A source cannot be reached or does not have what was asked for."""
 
 
-def open_datasets(path) -> list[xr.Dataset]:
+def open_datasets(path: str | Path) -> list[xr.Dataset]:
     """Datasets of the fields of a GRIB file that are read, one per parameter and more, or the one of a netCDF file.
 
     Raises
@@ -46,36 +56,36 @@ def open_datasets(path) -> list[xr.Dataset]:
     """
     path = Path(path)
     try:
-        kind, advice = kind_of(path)
+        kind, advice = field_kind_of(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
     if advice:
         raise SourceError(f"{path}: is {kind}; {advice}")
     try:
         # lead times are made of numbers and units in `valid_times`, where all forms of them are known
-        return _open_grib(path) if kind == "GRIB" else [xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)]
+        return _open_grib(path) if kind == GRIB else [xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)]
     except SourceError:
         raise
     except Exception as error:  # ecCodes and netCDF raise errors of many kinds
         raise SourceError(f"{path}: cannot be read as {kind} ({error}); is it whole?") from error
 
 
-class _Selection(Mapping):
+class _Selection(Mapping[Offset, "cfgrib.messages.Message"]):
     """Some fields of a GRIB file by their offsets, for cfgrib: read when asked for, and no other is looked at."""
 
-    def __init__(self, path: Path, offsets: list):
+    def __init__(self, path: Path, offsets: list[Offset]) -> None:
         import cfgrib
 
         self._stream = cfgrib.messages.FileStream(str(path), errors="raise")
         self._offsets = offsets
 
-    def __getitem__(self, offset):
+    def __getitem__(self, offset: Offset) -> "cfgrib.messages.Message":
         return self._stream[offset]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Offset]:
         return iter(self._offsets)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._offsets)
 
 
@@ -85,13 +95,13 @@ def _open_grib(path: Path) -> list[xr.Dataset]:
 
     inventory = _inventory(path)
     _refuse_twice(path, inventory)
-    groups: dict[tuple, list[tuple]] = {}
+    groups: dict[tuple[int, str, str], list[Entry]] = {}
     for entry in inventory:
         _, (parameter, kind_of_level, *_), _, experiment = entry
         groups.setdefault((parameter, kind_of_level, experiment), []).append(entry)
     datasets = []
     for (*_, experiment), entries in groups.items():
-        arguments = {"errors": "raise", "squeeze": True}
+        arguments: dict[str, Any] = {"errors": "raise", "squeeze": True}
         if not _every_base_has_every_step(entries):
             # as a table of base times and steps there would be valid times at which nothing is
             arguments["time_dims"] = ("valid_time",)
@@ -105,11 +115,11 @@ def _open_grib(path: Path) -> list[xr.Dataset]:
     return datasets
 
 
-def _inventory(path: Path) -> list[tuple]:
+def _inventory(path: Path) -> list[Entry]:
     """Offset, keys, times and experiment of every field that is read of a GRIB file, without its values."""
     import cfgrib
 
-    found = []
+    found: list[Entry] = []
     for offset, message in cfgrib.messages.FileStream(str(path), errors="raise").items():
         if _is_read(message.get("shortName"), message.get("cfName"), str(message.get("typeOfLevel"))):
             keys = tuple(message.get(key) for key in _KEYS)
@@ -131,26 +141,27 @@ def _is_read(name: str, standard_name: str, kind_of_level: str) -> bool:
     return upper_air and kind_of_level.startswith(("isobaric", "hybrid"))
 
 
-def _every_base_has_every_step(inventory: Iterable[tuple]) -> bool:
+def _every_base_has_every_step(inventory: Iterable[Entry]) -> bool:
     """Whether the fields of a kind, of any level, are of each base time at each step."""
-    runs: dict[tuple, set] = {}
+    runs: dict[tuple[Any, ...], set[tuple[Any, Any]]] = {}
     for _, (parameter, kind, _, *others), (date, time, step, *_), experiment in inventory:
         runs.setdefault((parameter, kind, *others, experiment), set()).add(((date, time), step))
     return all(len(run) == len({base for base, _ in run}) * len({step for _, step in run}) for run in runs.values())
 
 
-def _refuse_twice(path: Path, inventory: Iterable[tuple]):
+def _refuse_twice(path: Path, inventory: Iterable[Entry]) -> None:
     """Refuse fields of the same name, level, valid time and experiment, unless their values are the same."""
     import cfgrib
 
     stream = cfgrib.messages.FileStream(str(path), errors="raise")
-    first: dict[tuple, tuple] = {}
+    first: dict[tuple[Any, ...], tuple[Offset, list[Any]]] = {}
     for offset, keys, times, experiment in inventory:
         *base, date, hour = times
         known = first.setdefault((keys, date, hour, experiment), (offset, base))
         if known[0] == offset:
             continue
-        message, other = stream[offset], stream[known[0]]
+        message = stream[offset]
+        other = stream[known[0]]
         name = f"{message['shortName']} at {message['typeOfLevel']} {message['level']}, valid at {date} {hour:04d}"
         if known[1] != base:
             raise SourceError(

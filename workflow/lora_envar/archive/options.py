@@ -1,6 +1,7 @@
 """What a user allows to be done to data of an archive, the section `archive` of the configuration."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Options:
     member : int or None
         Which member of an ensemble to take.
     interpolate_levels : bool
-        Whether levels that lack may be interpolated, linearly in the logarithm of pressure, between those around them.
+        Whether missing levels may be interpolated, linearly in the logarithm of pressure, between those around them.
     """
 
     derive: tuple[str, ...] = ()
@@ -22,7 +23,7 @@ class Options:
     interpolate_levels: bool = False
 
     @classmethod
-    def from_settings(cls, archive: dict) -> "Options":
+    def from_settings(cls, archive: dict[str, Any]) -> "Options":
         """Of the configuration's section `archive`."""
         derive = tuple(archive.get("derive", ()))
         return cls(derive, archive.get("member"), archive.get("interpolate_levels", False))

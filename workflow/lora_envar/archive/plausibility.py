@@ -83,7 +83,7 @@ def plausible_range(channel: Channel) -> tuple[float, float]:
     return -float(_LARGEST_WIND[index]), float(_LARGEST_WIND[index])
 
 
-def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named_last: tuple[str, ...] = ()):
+def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named_last: tuple[str, ...] = ()) -> None:
     """Raise an error if states hold values that cannot be the atmosphere's; what is not a number is not looked at.
 
     Parameters
@@ -109,13 +109,17 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named
     if not bad.size:
         return
     bad = np.array(sorted(bad, key=lambda index: CHANNELS[index].variable in named_last))
-    channel, (least, most) = CHANNELS[bad[0]], bounds[bad[0]]
+    channel = CHANNELS[bad[0]]
+    least, most = bounds[bad[0]]
     values = states[:, bad[0]]
     outside = (values < least) | (values > most)
     when = np.flatnonzero(outside.any(axis=(1, 2)))
     field = values[when[0]]
     others = [CHANNELS[index].name for index in bad[1:]]
-    more = f" (so do {', '.join(others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''})" * bool(others)
+    more = ""
+    if others:
+        rest = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        more = f" (so do {', '.join(others[:3])}{rest})"
     raise ValueError(
         f"{source}: {channel.name} at {describe_times(times[when[:1]])} has values from {np.nanmin(field):.5g} to "
         f"{np.nanmax(field):.5g}{more}, {int(outside[when[0]].sum())} of {field.size} outside of {least:g} to {most:g} "
@@ -123,9 +127,23 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named
     )
 
 
-def refuse_fraction(humidity: np.ndarray, name: str, source: str):
-    """Raise an error if a relative humidity in per cent looks like a fraction, or like nothing that it can be."""
-    low, high = float(np.nanmin(humidity, initial=np.inf)), float(np.nanmax(humidity, initial=-np.inf))
+def refuse_fraction(humidity: np.ndarray, name: str, source: str) -> None:
+    """Raise an error if a relative humidity in per cent looks like a fraction, or like nothing that it can be.
+
+    Parameters
+    ----------
+    humidity : array
+        Of any shape.
+    name, source : str
+        For the message.
+
+    Raises
+    ------
+    ValueError
+        With the values, and what they look like.
+    """
+    low = float(np.nanmin(humidity, initial=np.inf))
+    high = float(np.nanmax(humidity, initial=-np.inf))
     # supersaturation over ice reaches 170 % in models; spectral truncation goes some per cent below 0
     if (1.5 < high < 250.0 and low > -50.0) or not np.isfinite([low, high]).all():
         return
@@ -137,7 +155,8 @@ def refuse_fraction(humidity: np.ndarray, name: str, source: str):
 
 
 def _looks_like(variable: str, field: np.ndarray, least: float, most: float) -> str:
-    low, high = float(np.nanmin(field)), float(np.nanmax(field))
+    low = float(np.nanmin(field))
+    high = float(np.nanmax(field))
     fill = _fill(low, high)
     if fill:
         return f"{fill}; declare it in the attribute _FillValue"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ class States:
     fields : (time, 69, lat, lon)
         In the units of the state; what is missing is not a number.
     missing : tuple of str
-        Names of the channels that lack at any time.
+        Names of the channels that are missing at any time.
     report : list of str
         What was found, converted, left out, and what is missing, a line each.
     """
@@ -47,7 +48,7 @@ class States:
 
 
 def read_states(
-    paths: Sequence, grid: Grid | None = None, options: Options = AS_THEY_COME, partial: bool = False
+    paths: Sequence[str | Path], grid: Grid | None = None, options: Options = AS_THEY_COME, partial: bool = False
 ) -> States:
     """States that GRIB and netCDF files hold between them, at the times at which they are whole, if there are any.
 
@@ -73,18 +74,21 @@ def read_states(
     parts = [(str(path), dataset) for path in paths for dataset in open_datasets(path)]
     standard, notes = standard_dataset(parts, options)
     absent = absences(standard, options.derive)
-    whole = ~absent.any(axis=0)
+    whole = np.asarray(~absent.any(axis=0))
     if not whole.any() and not (partial and standard.data_vars):
         refuse_incomplete(standard, source, options, notes)
     if whole.any() and not whole.all():
-        lacking = gaps(absent, standard.time.values, options.derive)
-        notes.append(f"left out: {(~whole).sum()} of {len(whole)} times, which are not whole; missing are {lacking}")
+        holes = gaps(absent, standard.time.values, options.derive)
+        notes.append(f"left out: {(~whole).sum()} of {len(whole)} times, which are not whole; missing are {holes}")
         standard = standard.isel(time=whole)
         absent = absent[:, whole]
     missing = missing_channels(absent)
     fields = stack(standard, source, options.derive, partial)
-    latitude, longitude, times = standard.latitude.values, standard.longitude.values, utc_times(standard, source)
+    latitude = standard.latitude.values
+    longitude = standard.longitude.values
+    times = utc_times(standard, source)
     report = [f"files: {source}", f"times: {len(times)}, {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"]
+    found: Grid | None
     try:
         found = own_grid(standard, source)
         report.append(f"grid: {found.kind}, {found.nlat} x {found.nlon}")
@@ -110,7 +114,9 @@ def read_states(
     return States(times, found, fields, tuple(missing), report)
 
 
-def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = ()):
+def prepare(
+    path: str | Path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = ()
+) -> tuple[list[datetime], np.ndarray]:
     """Times and states, shape (time, 69, lat, lon), of a source's file, on `grid`.
 
     Parameters
@@ -119,14 +125,21 @@ def prepare(path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = 
         Total wavenumber beyond which fields are cut off.
     derive : tuple of str
         See `layout.Options`.
+
+    Raises
+    ------
+    ValueError
+        If something is missing (an IncompleteError), or values cannot be the atmosphere's.
     """
-    options, source = Options(tuple(derive)), str(path)
+    options = Options(tuple(derive))
+    source = str(path)
     harmonics = None if truncation is None else SphericalHarmonics(grid, truncation)
     with xr.open_dataset(path, engine="netcdf4") as dataset:
         whole, _ = standard_dataset([(source, dataset)], options)
         if not whole.data_vars:
             refuse_incomplete(whole, source, options)
-        times, to_grid = utc_times(whole, source), _to_grid(whole.latitude.values, whole.longitude.values, grid)
+        times = utc_times(whole, source)
+        to_grid = _to_grid(whole.latitude.values, whole.longitude.values, grid)
         states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
         # a few times after the other: of a finer grid one, since its states may be too many to hold
         count = max(1, BATCH_POINTS // (whole.latitude.size * whole.longitude.size))
@@ -155,7 +168,7 @@ class Climatology:
     deviation: np.ndarray
 
 
-def climatology(archive: Archive, times) -> Climatology:
+def climatology(archive: Archive, times: Sequence[datetime]) -> Climatology:
     """Mean and anomaly standard deviation over the given times.
 
     Raises
@@ -164,7 +177,8 @@ def climatology(archive: Archive, times) -> Climatology:
         If a channel does not vary.
     """
     first = archive.read(times[0]).astype(np.float64)
-    total, square = np.zeros_like(first), np.zeros(len(CHANNELS))
+    total = np.zeros_like(first)
+    square = np.zeros(len(CHANNELS))
     for time in times:
         departure = archive.read(time) - first
         total += departure

@@ -1,5 +1,6 @@
 """Valid times of a field, from every form in which files give them: valid times, or base times and leads."""
 
+from collections.abc import Hashable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -28,7 +29,7 @@ _NANOSECONDS = {
 _OF_THE_CALENDAR = ("hour", "hour_of_day", "day", "dayofyear", "day_of_year", "minute", "second")
 
 
-def lead_unit(units) -> int | None:
+def lead_unit(units: object) -> int | None:
     """Nanoseconds of a unit of time such as ``hours``, or None if it is none ("hours since" a date is not)."""
     text = str(units or "").strip().lower()
     return _NANOSECONDS.get(text, _NANOSECONDS.get(text.removesuffix("s")))
@@ -76,7 +77,7 @@ def whole_hours(times: np.ndarray, source: str) -> list[datetime]:
     return [datetime.fromtimestamp(int(hour) * 3600, UTC) for hour in times.astype("datetime64[h]").astype(int)]
 
 
-def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArray:
+def on_valid_times(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> xr.DataArray:
     """The field with one dimension, time, of valid times that ascend, rounded to minutes.
 
     Parameters
@@ -97,7 +98,8 @@ def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArra
     kinds = _with_durations(field, kinds, source)
     valid = _valid(field, kinds, source)
     drop = [axis for axis, kind in kinds.items() if kind in ("time", "base", "step") and axis in field.coords]
-    axes, values = valid.dims, to_minutes(valid.values.ravel())
+    axes = valid.dims
+    values = to_minutes(valid.values.ravel())
     field = field.drop_vars(drop)
     if len(axes) == 1:
         field = field.rename({axes[0]: "time"}) if axes[0] != "time" else field
@@ -119,7 +121,7 @@ def on_valid_times(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArra
     return field if (values[1:] > values[:-1]).all() else field.sortby("time")
 
 
-def _with_durations(field: xr.DataArray, kinds: dict, source: str) -> dict:
+def _with_durations(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> dict[Hashable, str | None]:
     """Kinds in which a duration on an axis of its own is a lead, as it can only be; elsewhere it has to be 0."""
     kinds = dict(kinds)
     if "step" in kinds.values() or "valid_time" in kinds:
@@ -136,12 +138,11 @@ def _with_durations(field: xr.DataArray, kinds: dict, source: str) -> dict:
     return kinds
 
 
-def _valid(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArray:
+def _valid(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> xr.DataArray:
     """Valid times of a field, on the dimensions that they depend on."""
-    stamps, bases, leads = (
-        [axis for axis, kind in kinds.items() if kind == wanted and axis in field.coords]
-        for wanted in ("time", "base", "step")
-    )
+    stamps = _coordinates_of(field, kinds, "time")
+    bases = _coordinates_of(field, kinds, "base")
+    leads = _coordinates_of(field, kinds, "step")
     if "valid_time" in stamps:
         return _dates(field["valid_time"], field.name, source)
     loose = [axis for axis, kind in kinds.items() if kind == "step" and axis not in field.coords]
@@ -173,7 +174,13 @@ def _valid(field: xr.DataArray, kinds: dict, source: str) -> xr.DataArray:
     return _dates(base, field.name, source) + lead
 
 
-def _dates(times: xr.DataArray, name: str, source: str) -> xr.DataArray:
+def _coordinates_of(field: xr.DataArray, kinds: dict[Hashable, str | None], wanted: str) -> list[Hashable]:
+    """Names of a field's coordinates of a kind."""
+    return [axis for axis, kind in kinds.items() if kind == wanted and axis in field.coords]
+
+
+def _dates(times: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
+    """Times as datetime64[ns], if they are dates and none is missing."""
     if not np.issubdtype(times.dtype, np.datetime64):
         raise ValueError(
             f"{source}: the times of {name} ({times.name}: {times.values.ravel()[:1]}) cannot be read as dates; give "
@@ -184,7 +191,7 @@ def _dates(times: xr.DataArray, name: str, source: str) -> xr.DataArray:
     return times.astype("datetime64[ns]")
 
 
-def _durations(leads: xr.DataArray, name: str, source: str) -> xr.DataArray:
+def _durations(leads: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
     """Leads as timedelta64[ns]: as they come, or of numbers and units."""
     if np.issubdtype(leads.dtype, np.timedelta64):
         durations = leads.astype("timedelta64[ns]")

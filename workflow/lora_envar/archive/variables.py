@@ -1,10 +1,14 @@
 """Fields of the state in a dataset, by their names in files, and in the units of the state."""
 
+from collections.abc import Hashable, Iterator
+
+import numpy as np
 import xarray as xr
 
 from ..fields.constants import GRAVITY
 from ..fields.state import SURFACE, VARIABLES
 from .axes import standard_axes, with_coordinates
+from .options import Options
 
 #: short name -> names in files beside the short and the long one: of ecCodes, CMIP, NCEP, MERRA-2, NCAR
 ALIASES = {
@@ -33,11 +37,28 @@ _HEIGHTS = ("gh", "geopotential_height", "zg", "hgt", "H")
 _UNITS = {"m/s": "m s-1", "m2/s2": "m2 s-2", "kg/kg": "kg kg-1", "1": "kg kg-1", "kelvin": "K", "pascal": "Pa"}
 
 
-def fields_of_state(dataset, source, options, times, notes):
-    """Pairs of short name and field on standard axes, in standard units, of a dataset."""
+def fields_of_state(
+    dataset: xr.Dataset, source: str, options: Options, times: np.ndarray | None, notes: list[str]
+) -> Iterator[tuple[str, xr.DataArray]]:
+    """Pairs of short name and field on standard axes, in standard units, of a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As it comes.
+    source, options, times, notes
+        As of `axes.standard_axes`.
+
+    Raises
+    ------
+    ValueError
+        If units are not understood, or as of `axes.standard_axes`.
+    """
     dataset = with_coordinates(dataset)
     for short, aliases in ALIASES.items():
-        names = [name for name in (short, VARIABLES.get(short, (short,))[0], *aliases) if name in dataset.data_vars]
+        names: list[Hashable] = [
+            name for name in (short, VARIABLES.get(short, (short,))[0], *aliases) if name in dataset.data_vars
+        ]
         by_standard_name = STANDARD_NAMES.get(short, ())
         names += [name for name, v in dataset.data_vars.items() if v.attrs.get("standard_name") in by_standard_name]
         names += [name for name, v in dataset.data_vars.items() if v.attrs.get("short_name") in (short, *aliases[:1])]
@@ -52,19 +73,23 @@ def fields_of_state(dataset, source, options, times, notes):
             break
 
 
-def _standard_units(field: xr.DataArray, short: str, name: str, source: str, notes) -> xr.DataArray:
+def _standard_units(field: xr.DataArray, short: str, name: Hashable, source: str, notes: list[str]) -> xr.DataArray:
+    """The field in the units of the state; what is converted is noted."""
     expected = "%" if short == "r" else VARIABLES[short][2]
     units = str(field.attrs.get("units", "m" if name in _HEIGHTS else expected)).replace("**", "").replace("^", "")
     units = units.strip()
     if short == "z" and units in ("m", "gpm", "geopotential_meter"):
         notes.append(f"converted: z from geopotential height {name} in m, times {GRAVITY} m s-2")
-        field, units = field * GRAVITY, expected
+        field = field * GRAVITY
+        units = expected
     elif short == "msl" and units in ("hPa", "mb", "mbar", "millibars"):
         notes.append(f"converted: msl from {units} to Pa")
-        field, units = field * 100.0, expected
+        field = field * 100.0
+        units = expected
     elif short == "r" and units in ("1", "0-1"):
         notes.append("converted: r from a fraction to per cent")
-        field, units = field * 100.0, expected
+        field = field * 100.0
+        units = expected
     if units != expected and _UNITS.get(units.lower(), units) != expected:
         raise ValueError(f"{source}: {name} is in {units!r}, expected {expected!r}; convert it")
     return field.assign_attrs(units=expected)

@@ -1,6 +1,8 @@
 """Time-lagged ensembles: perturbations of forecasts valid at one time, and the two normalisations of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import torch
 
@@ -8,14 +10,22 @@ from ..fields.grid import Grid
 from ..fields.timeline import name, parse, year_before
 from ..files.state_file import StateFile
 
+#: names of the normalisations in the configuration
 NORMALISATIONS = ("member", "amplitude", "spread")
 
 
-def read_members(paths: list, time: datetime, last_year: list, device="cpu") -> torch.Tensor | None:
+def read_members(
+    paths: Sequence[str | Path], time: datetime, last_year: Sequence[str | Path], device: torch.device | str = "cpu"
+) -> torch.Tensor | None:
     """The forecasts valid at a time, one of each file: (members, 69, lat, lon), or None if there are no files.
 
     Those of `last_year` are valid at the same date a year before. They follow the others, each with its departure from
     the mean of last year's added to the mean of this year's.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot be read, or is not valid then.
     """
     if not paths:
         return None
@@ -45,7 +55,7 @@ def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, no
     Raises
     ------
     ValueError
-        With fewer than two members, or members that are all alike in a channel.
+        With fewer than two members, members that are all alike in a channel, or if there is no such normalisation.
     """
     if len(members) < 2:
         raise ValueError(f"perturbations need at least 2 members, there is {len(members)}")

@@ -1,5 +1,8 @@
 """The background error of `3dvar_spectral`: homogeneous, isotropic, all channels with all, from NMC samples."""
 
+from pathlib import Path
+
+import numpy as np
 import torch
 
 from ..fields.grid import Grid
@@ -16,12 +19,22 @@ def fit_gaussian(samples: TrainingSet, truncation: int | None) -> torch.Tensor:
     return estimate_covariance((errors / deviation for errors in samples.centred()), harmonics)
 
 
-def save_gaussian(path, covariance: torch.Tensor, deviation):
+def save_gaussian(path: str | Path, covariance: torch.Tensor, deviation: np.ndarray) -> None:
+    """Write what `load_gaussian` reads.
+
+    Parameters
+    ----------
+    path : path
+    covariance : (T + 1, 69, 69)
+        What `fit_gaussian` gives.
+    deviation : (69,)
+        Standard deviation of the errors per channel, in the units of the state.
+    """
     tensors = {"root": covariance_root(covariance).float(), "deviation": torch.as_tensor(deviation)}
     save_weights(path, tensors, {"kind": "gaussian"})
 
 
-def load_gaussian(path, grid: Grid, device="cpu") -> GaussianBackgroundError:
+def load_gaussian(path: str | Path, grid: Grid, device: torch.device | str = "cpu") -> GaussianBackgroundError:
     """The error model of a file of `save_gaussian`, on a grid that resolves its truncation."""
     tensors, _ = load_weights(path)
     harmonics = SphericalHarmonics(grid, tensors["root"].shape[0] - 1, device=device)

@@ -14,6 +14,7 @@ correlations are homogeneous, those of winds with mass are not, since f is not.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 
@@ -24,12 +25,20 @@ from ..files.weights import load_weights, save_weights
 from .background_error import BackgroundError
 from .spectral import SpectralCovariance, per_wave
 
-U, V, MASS, HUMIDITY = (
-    [channel_index(name) for name in (*surface, *(f"{variable}{level}" for variable in variables for level in LEVELS))]
-    for surface, variables in ((["u10"], "u"), (["v10"], "v"), (["t2m", "msl"], "zt"), ([], "q"))
-)
+
+def _channels(surface: Iterable[str], upper_air: Iterable[str]) -> list[int]:
+    """Positions in the state of surface variables, then of upper-air variables on all levels."""
+    names = [*surface, *(f"{variable}{level}" for variable in upper_air for level in LEVELS)]
+    return [channel_index(name) for name in names]
+
+
+U = _channels(["u10"], ["u"])
+V = _channels(["v10"], ["v"])
+MASS = _channels(["t2m", "msl"], ["z", "t"])
+HUMIDITY = _channels([], ["q"])
 #: control variables and how many fields each has; Phi_b only predicts
 SIZES = {"psi": len(U), "chi": len(U), "mass": len(MASS), "humidity": len(HUMIDITY)}
+#: those of which a part is predicted from Phi_b
 PREDICTED = ("chi", "mass")
 #: eigenvalues below this share of the largest are rounding: the state's levels hold fewer independent ones
 RANK_TOLERANCE = 1e-6
@@ -38,17 +47,22 @@ RANK_TOLERANCE = 1e-6
 class ControlVariables:
     """States to coefficients of psi, chi, mass and humidity, and back."""
 
-    def __init__(self, harmonics: SphericalHarmonics):
-        self.harmonics, self.winds, self.balance = harmonics, VectorHarmonics(harmonics), LinearBalance(harmonics)
+    def __init__(self, harmonics: SphericalHarmonics) -> None:
+        self.harmonics = harmonics
+        self.winds = VectorHarmonics(harmonics)
+        self.balance = LinearBalance(harmonics)
 
     def analyse(self, states: torch.Tensor) -> dict[str, torch.Tensor]:
         """Coefficients, each (batch, fields, (T + 1)^2), of states (batch, 69, lat, lon); with those of Phi_b."""
         psi, chi = self.winds.analyse(states[:, U], states[:, V])
-        mass, humidity = (self.harmonics.analyse(states[:, channels]) for channels in (MASS, HUMIDITY))
+        mass = self.harmonics.analyse(states[:, MASS])
+        humidity = self.harmonics.analyse(states[:, HUMIDITY])
         return {"psi": psi, "chi": chi, "mass": mass, "humidity": humidity, "balanced": self.balance(psi)}
 
-    def synthesise(self, psi, chi, mass, humidity) -> torch.Tensor:
-        """States, (..., 69, lat, lon)."""
+    def synthesise(
+        self, psi: torch.Tensor, chi: torch.Tensor, mass: torch.Tensor, humidity: torch.Tensor
+    ) -> torch.Tensor:
+        """States, (..., 69, lat, lon), of coefficients, each (..., fields, (T + 1)^2)."""
         u, v = self.winds.synthesise(psi, chi)
         scalars = self.harmonics.synthesise(torch.cat([mass, humidity], dim=-2))
         fields = torch.cat([u, v, scalars], dim=-3)
@@ -65,7 +79,7 @@ def sample_moments(batches: Iterable[torch.Tensor], variables: ControlVariables)
 
 
 def regressions(moments: torch.Tensor) -> dict[str, torch.Tensor]:
-    """R per wavenumber, (T + 1, fields, 14), of the predicted variables on Phi_b; none in directions Phi_b lacks."""
+    """R per wavenumber, (T + 1, fields, 14), of the predicted variables on Phi_b; none in directions without Phi_b."""
     blocks = _blocks(moments)
     scale = _deviation(moments, "balanced")
     inverse = torch.linalg.pinv(
@@ -76,7 +90,8 @@ def regressions(moments: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def vertical_modes(moments: torch.Tensor, balance: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
     """Modes, (fields, modes), and their deviation per wavenumber, (T + 1, modes), of every control variable."""
-    blocks, modes = _blocks(moments), {}
+    blocks = _blocks(moments)
+    modes: dict[str, dict[str, torch.Tensor]] = {}
     waves = 2.0 * torch.arange(len(moments), dtype=moments.dtype) + 1.0
     for name in SIZES:
         covariance = blocks[name, name]
@@ -99,19 +114,23 @@ def vertical_modes(moments: torch.Tensor, balance: dict[str, torch.Tensor]) -> d
 
 
 def _ranges() -> dict[str, slice]:
-    ranges, first = {}, 0
+    """Where the fields of each control variable, and those of Phi_b, lie in the moments."""
+    ranges: dict[str, slice] = {}
+    first = 0
     for name, size in (*SIZES.items(), ("balanced", len(U))):
         ranges[name] = slice(first, first + size)
         first += size
     return ranges
 
 
-def _blocks(moments):
+def _blocks(moments: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
+    """Moments, (T + 1, fields, fields), of each control variable with each, by their names."""
     ranges = _ranges()
     return {(a, b): moments[:, ranges[a], ranges[b]] for a in ranges for b in ranges}
 
 
-def _deviation(moments, name):
+def _deviation(moments: torch.Tensor, name: str) -> torch.Tensor:
+    """Standard deviation, (fields,), of a control variable over all wavenumbers."""
     waves = 2.0 * torch.arange(len(moments), dtype=moments.dtype) + 1.0
     block = _ranges()[name]
     return torch.einsum("l,lii->i", waves, moments[:, block, block]).sqrt()
@@ -131,9 +150,18 @@ class GenBE(BackgroundError):
         Of the increments; None keeps all.
     """
 
-    def __init__(self, balance: dict, modes: dict, variables: ControlVariables, truncation: int | None = None):
-        self.balance, self.modes, self.variables, self.truncation = balance, modes, variables, truncation
-        self._projection = None
+    def __init__(
+        self,
+        balance: dict[str, torch.Tensor],
+        modes: dict[str, dict[str, torch.Tensor]],
+        variables: ControlVariables,
+        truncation: int | None = None,
+    ) -> None:
+        self.balance = balance
+        self.modes = modes
+        self.variables = variables
+        self.truncation = truncation
+        self._projection: SphericalHarmonics | None = None
         if truncation is not None:
             full = variables.harmonics
             self._projection = SphericalHarmonics(full.grid, truncation, full.dtype, full.degree.device)
@@ -143,7 +171,8 @@ class GenBE(BackgroundError):
         self.control_size = sum(self._sizes)
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
-        parts = {}
+        """Increment of shape (69, lat, lon), of a control vector of length `control_size`."""
+        parts: dict[str, torch.Tensor] = {}
         for (name, deviation), part in zip(self._deviation.items(), control.split(self._sizes), strict=True):
             parts[name] = self.modes[name]["modes"] @ (deviation * part.view_as(deviation))
         balanced = self.variables.balance(parts["psi"])
@@ -160,15 +189,22 @@ class GenBE(BackgroundError):
         modes = {name: {kind: part.to(like) for kind, part in parts.items()} for name, parts in self.modes.items()}
         return GenBE(balance, modes, variables, self.truncation)
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
+        """Write what `load` reads."""
         tensors = {f"balance.{name}": matrices.float() for name, matrices in self.balance.items()}
         for name, part in self.modes.items():
             tensors |= {f"{name}.{kind}": tensor.float() for kind, tensor in part.items()}
         save_weights(path, tensors, {"kind": "genbe", "truncation": self.truncation})
 
     @classmethod
-    def load(cls, path, grid: Grid, device="cpu") -> "GenBE":
-        """The error model of a file, on any grid that resolves its wavenumbers."""
+    def load(cls, path: str | Path, grid: Grid, device: torch.device | str = "cpu") -> "GenBE":
+        """The error model of a file, on any grid that resolves its wavenumbers.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, or the grid does not resolve them.
+        """
         tensors, settings = load_weights(path)
         tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
         modes = {name: {kind: tensors[f"{name}.{kind}"] for kind in ("modes", "deviation")} for name in SIZES}
@@ -179,7 +215,10 @@ class GenBE(BackgroundError):
 
 
 def fit_genbe(
-    batches: Iterable[torch.Tensor], grid: Grid, truncation: int | None, balance: dict | None = None
+    batches: Iterable[torch.Tensor],
+    grid: Grid,
+    truncation: int | None,
+    balance: dict[str, torch.Tensor] | None = None,
 ) -> GenBE:
     """A GEN_BE from errors, in batches of (batch, 69, lat, lon), in the units of the state, of zero expectation.
 

@@ -1,4 +1,4 @@
-"""The hybrid background error: a static part and the ensemble of the day,
+"""The hybrid background error: a static part and the ensemble of the day.
 
     dx = sqrt(alpha) Bs^(1/2) v_1 + sqrt(1 - alpha) Be^(1/2) v_2.
 
@@ -22,6 +22,7 @@ from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
 from .settings import HybridSettings
 
+#: covariances of the members, by their names in the configuration
 COVARIANCES = ("genbe", "localised")
 #: eigenvalues of the vertical localisation below this share of the largest are rounding
 RANK_TOLERANCE = 1e-6
@@ -79,13 +80,17 @@ class LocalisedEnsemble(BackgroundError):
         horizontal: float | None,
         vertical: float | None,
         amplitude: float = 1.0,
-    ):
-        count, dtype, device = len(members), members.dtype, members.device
+    ) -> None:
+        count = len(members)
+        dtype = members.dtype
+        device = members.device
         self.perturbations = amplitude * (members - members.mean(0)) / math.sqrt(count - 1)
         self._vertical = torch.ones(len(LEVELS), 1, dtype=dtype, device=device)
         if vertical is not None:
             self._vertical = vertical_localisation(vertical).to(dtype).to(device)
-        self._harmonics = self._horizontal = self._projection = None
+        self._harmonics: SphericalHarmonics | None = None
+        self._horizontal: torch.Tensor | None = None
+        self._projection: SphericalHarmonics | None = None
         if truncation is not None:
             self._projection = SphericalHarmonics(grid, truncation, dtype, device)
         size = 1
@@ -97,8 +102,9 @@ class LocalisedEnsemble(BackgroundError):
         self.control_size = math.prod(self._shape)
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment of shape (69, lat, lon), of a control vector of length `control_size`."""
         weights = self._vertical @ control.view(self._shape)
-        if self._horizontal is None:
+        if self._horizontal is None or self._harmonics is None:
             weights = weights.unsqueeze(-1)
         else:
             weights = self._harmonics.synthesise(self._horizontal * weights)
@@ -115,11 +121,14 @@ class Hybrid(BackgroundError):
         Share of the static variance, from 0 to 1.
     """
 
-    def __init__(self, static: BackgroundError, ensemble: BackgroundError, alpha: float):
-        self.static, self.ensemble, self.alpha = static, ensemble, alpha
+    def __init__(self, static: BackgroundError, ensemble: BackgroundError, alpha: float) -> None:
+        self.static = static
+        self.ensemble = ensemble
+        self.alpha = alpha
         self.control_size = static.control_size + ensemble.control_size
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment of shape (69, lat, lon), of the control vectors of both, one after the other."""
         static, ensemble = control.split([self.static.control_size, self.ensemble.control_size])
         return math.sqrt(self.alpha) * self.static.increment(static) + math.sqrt(
             1.0 - self.alpha

@@ -49,16 +49,18 @@ class LoraSettings:
 class AdaptedLinear(nn.Module):
     """A frozen linear layer with an adapter beside it."""
 
-    def __init__(self, linear: nn.Linear, rank: int, alpha: float, draws: torch.Generator | None):
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, draws: torch.Generator | None) -> None:
         super().__init__()
-        self.linear, self.scale = linear, alpha / rank
+        self.linear = linear
+        self.scale = alpha / rank
         weight = linear.weight
         bound = linear.in_features**-0.5
         down = torch.empty(rank, linear.in_features).uniform_(-bound, bound, generator=draws)
         self.down = nn.Parameter(down.to(weight))
         self.up = nn.Parameter(weight.new_zeros(linear.out_features, rank))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (..., in) to (..., out)."""
         return self.linear(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
 
 
@@ -80,7 +82,7 @@ def adapters(vae: VAE) -> dict[str, nn.Parameter]:
     return {name: value for name, value in vae.named_parameters() if name.endswith((".down", ".up"))}
 
 
-def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]):
+def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]) -> None:
     """Copy adapters, as `adapters` names them, into a VAE that has them.
 
     Raises
@@ -103,7 +105,7 @@ def finetune(
     batch: int,
     learning_rate: float,
     draws: torch.Generator,
-    progress=print,
+    progress: Callable[[str], None] = print,
 ) -> list[float]:
     """Fit the parameters that are not frozen to ensemble perturbations by the VAE's own loss.
 
@@ -111,12 +113,29 @@ def finetune(
 
     Parameters
     ----------
+    vae : VAE
+        Changed in place.
     members : (members, channels, lat, lon)
         Normalised perturbations.
+    epochs : int
+        How often every member is seen.
+    batch : int
+        Members per update.
+    learning_rate : float
+    draws : torch.Generator
+    progress : callable
+        Gets lines of text.
+
+    Returns
+    -------
+    list of float
+        The loss of every update, or before and after where there are none.
     """
     if isinstance(vae.prior, LowRankNormal):
         with torch.no_grad():
-            mean, log_variance = (torch.cat(part) for part in zip(*map(vae.encode, members.split(batch)), strict=True))
+            means, log_variances = zip(*map(vae.encode, members.split(batch)), strict=True)
+            mean = torch.cat(means)
+            log_variance = torch.cat(log_variances)
             before = vae.prior.divergence(mean, log_variance).mean().item()
             vae.prior.fit(mean, log_variance)
             after = vae.prior.divergence(mean, log_variance).mean().item()
@@ -126,14 +145,14 @@ def finetune(
     order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(epochs)])
     batches = [part for epoch in order.split(len(members)) for part in epoch.split(batch)]
 
-    def loss(step):
+    def loss(step: int) -> torch.Tensor:
         picked = members[batches[step]]
         noise = torch.randn(len(picked), *vae.latent_shape, generator=draws).to(members)
         return vae.loss(picked, noise)
 
-    settings = TrainingSettings(steps=epochs * per_epoch, batch=batch, learning_rate=learning_rate)
+    training = TrainingSettings(steps=epochs * per_epoch, batch=batch, learning_rate=learning_rate)
     trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
-    return train(trainable, loss, settings, progress, report_every=per_epoch)
+    return train(trainable, loss, training, progress, report_every=per_epoch)
 
 
 def finetune_cycle(
@@ -157,8 +176,9 @@ def finetune_cycle(
         Forecasts valid at this time, in the units of the state; None if there are none yet.
     rank : int or None
         Of the adapters; None finetunes all weights.
-    seed, time
-        From which the random numbers are drawn.
+    seed : int
+    time : str
+        From these the random numbers are drawn.
     before : path or None
         What this function wrote the cycle before.
     output : path
@@ -185,15 +205,20 @@ def finetune_cycle(
         vae.autocast = False
     else:
         progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
-    about = {"members": count, "finetuned": finetuned}
     if lora is not None:
-        save_weights(output, adapters(vae), {"lora": asdict(lora), **about})
+        save_weights(output, adapters(vae), {"lora": asdict(lora), "members": count, "finetuned": finetuned})
     else:
-        vae.save(output, **about)
+        vae.save(output, members=count, finetuned=finetuned)
 
 
-def load_finetuned(vae: VAE, path) -> VAE:
-    """A VAE with the adapters of a file, frozen."""
+def load_finetuned(vae: VAE, path: str | Path) -> VAE:
+    """A VAE with the adapters of a file, frozen; the given one is changed.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or the adapters do not fit.
+    """
     tensors, metadata = load_weights(path)
     add_adapters(vae, LoraSettings(**metadata["lora"]))
     load_adapters(vae, tensors)

@@ -15,7 +15,7 @@ def nmc_differences(
     tau: int,
     to_error_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
     batch: int = 8,
-    progress=print,
+    progress: Callable[[str], None] = print,
 ) -> torch.Tensor:
     """Differences of forecasts of 2 tau and tau, (start times, 69, lat, lon), on the error grid, in units of the state.
 
@@ -26,8 +26,14 @@ def nmc_differences(
         up to a lead in hours.
     hours : list of int
         Start times of the longer forecasts. A forecast that two differences need is made once.
+    tau : int
+        In hours.
     to_error_grid : function
         Regrids forecasts; only what it returns is kept.
+    batch : int
+        Most forecasts at once.
+    progress : callable
+        Gets a line of text per batch.
     """
     wanted = set(hours)
     later = sorted({hour + tau for hour in hours} - wanted)  # these start forecasts of tau alone
@@ -36,10 +42,12 @@ def nmc_differences(
         for lead, starts in ((2 * tau, sorted(wanted)), (tau, later))
         for first in range(0, len(starts), batch)
     ]
-    short, long = {}, {}
+    short: dict[int, torch.Tensor] = {}
+    long: dict[int, torch.Tensor] = {}
     for number, (lead, part) in enumerate(parts, 1):
         trajectory = forecast(part, lead)
-        half, full = (to_error_grid(trajectory[len(trajectory) * tau // lead - 1]), to_error_grid(trajectory[-1]))
+        half = to_error_grid(trajectory[len(trajectory) * tau // lead - 1])
+        full = to_error_grid(trajectory[-1])
         for index, hour in enumerate(part):
             if hour - tau in wanted:
                 short[hour] = half[index].clone()

@@ -1,7 +1,10 @@
 """Training the VAE on NMC samples, and the residual that completes it as a background error model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from ..fields.grid import Grid
@@ -15,15 +18,21 @@ from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
 from .vae import FORMS, VAE, SpectralVAE, VAEBackgroundError
 
+#: gives normalised errors, (batch, channels, lat, lon), by their indices
+Samples: TypeAlias = Callable[[list[int]], torch.Tensor]
 
-def vae_network(settings: dict, shape: tuple[int, int]) -> NetworkSettings:
+
+def vae_network(settings: dict[str, Any], shape: tuple[int, int]) -> NetworkSettings:
     """Sizes of the VAE's halves, from the configuration's section `vae.network`."""
-    sizes = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    groups, latent = sizes.pop("groups"), sizes.pop("latent_channels")
+    sizes: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }
+    groups = sizes.pop("groups")
+    latent = sizes.pop("latent_channels")
     return NetworkSettings(shape, (len(CHANNELS),) if groups == "together" else GROUPS, latent, **sizes)
 
 
-def load_vae(settings: dict, grid: Grid, path, device="cpu") -> VAE:
+def load_vae(settings: dict[str, Any], grid: Grid, path: str | Path, device: torch.device | str = "cpu") -> VAE:
     """The VAE of a file, to be trained further.
 
     Raises
@@ -43,23 +52,32 @@ def load_vae(settings: dict, grid: Grid, path, device="cpu") -> VAE:
 
 
 def new_vae(
-    settings: dict,
+    settings: dict[str, Any],
     grid: Grid,
     truncation: int | None,
-    deviation,
-    samples: Callable[[list[int]], torch.Tensor],
+    deviation: np.ndarray | torch.Tensor,
+    samples: Samples,
     indices: list[int],
-    device="cpu",
+    device: torch.device | str = "cpu",
     batch: int = 16,
 ) -> VAE:
     """A VAE of the configuration's form and sizes, its weights drawn, its linear stage, if it has one, fitted.
 
     Parameters
     ----------
+    settings : dict
+        The configuration's section `vae`.
+    grid : Grid
+    truncation : int or None
+        Of decoded errors; None keeps all.
     deviation : (69,)
         Standard deviation of the errors per channel, in the units of the state.
-    samples, indices
+    samples : function
+    indices : list of int
         As `pretrain` takes them.
+    device : str or torch.device
+    batch : int
+        Samples read at once.
     """
     torch.manual_seed(settings["training"]["seed"])
     form = FORMS[settings["latents"]]
@@ -71,7 +89,7 @@ def new_vae(
     return vae
 
 
-def size_of_vae(settings: dict, grid: Grid, truncation: int | None) -> int:
+def size_of_vae(settings: dict[str, Any], grid: Grid, truncation: int | None) -> int:
     """How many weights a VAE of the configuration's section `vae` has; none is drawn, so that none takes memory."""
     with WithoutWeights():
         form = FORMS[settings["latents"]]
@@ -79,19 +97,19 @@ def size_of_vae(settings: dict, grid: Grid, truncation: int | None) -> int:
     return count_parameters(vae)
 
 
-def normalised(samples: TrainingSet, deviation) -> Callable[[list[int]], torch.Tensor]:
-    """A function that gives samples by their indices, divided by standard deviations per channel."""
-    deviation = torch.as_tensor(deviation).cpu().view(-1, 1, 1)
-    return lambda indices: torch.from_numpy(samples.read(indices)) / deviation
+def normalised(samples: TrainingSet, deviation: np.ndarray | torch.Tensor) -> Samples:
+    """A function that gives samples by their indices, divided by standard deviations per channel, (69,)."""
+    scale = torch.as_tensor(deviation).cpu().view(-1, 1, 1)
+    return lambda indices: torch.from_numpy(samples.read(indices)) / scale
 
 
 def pretrain(
     vae: VAE,
-    samples: Callable[[list[int]], torch.Tensor],
+    samples: Samples,
     indices: list[int],
     settings: TrainingSettings,
     seed: int,
-    progress=print,
+    progress: Callable[[str], None] = print,
 ) -> list[float]:
     """Train a VAE by its own loss; gives the loss of every update.
 
@@ -106,7 +124,7 @@ def pretrain(
     device = vae.deviation.device
     queue: list[int] = []
 
-    def loss(step):
+    def loss(step: int) -> torch.Tensor:
         while len(queue) < settings.batch:
             queue.extend(indices[i] for i in torch.randperm(len(indices), generator=draws).tolist())
         batch = samples([queue.pop() for _ in range(settings.batch)]).to(device)
@@ -123,28 +141,42 @@ def pretrain(
 
 def fit_residual(
     vae: VAE,
-    samples: Callable[[list[int]], torch.Tensor],
+    samples: Samples,
     indices: list[int],
     harmonics: SphericalHarmonics,
     draws_count: int,
     seed: int,
     batch: int = 8,
 ) -> torch.Tensor:
-    """Covariance per total wavenumber of what decoded standard normal latents lack: R, (T + 1, channels, channels).
+    """Covariance of what decoded standard normal latents do not hold, R, (T + 1, channels, channels), per wavenumber.
 
     R is the positive part of the covariance of the samples less that of D(z) - D(0), so that both terms of the error
     model together have the covariance of the samples wherever the decoder's own does not exceed it. Of a `SpectralVAE`
     it is known without draws: the noise of the generative model, where the samples hold as much.
+
+    Parameters
+    ----------
+    vae : VAE
+    samples : function
+    indices : list of int
+        As `pretrain` takes them.
+    harmonics : SphericalHarmonics
+        Of the wanted truncation T, on the grid of the VAE.
+    draws_count : int
+        Latents to decode.
+    seed : int
+    batch : int
+        Samples, or latents, at once.
     """
     draws = generator(seed, "residual")
 
-    def decoded():
+    def decoded() -> Iterator[torch.Tensor]:
         zero = vae.decode(vae.deviation.new_zeros(1, *vae.latent_shape))
         for _ in range(0, draws_count, batch):
             latent = torch.randn(batch, *vae.latent_shape, generator=draws)
             yield vae.decode(latent.to(vae.deviation)) - zero
 
-    def errors():
+    def errors() -> Iterator[torch.Tensor]:
         for first in range(0, len(indices), batch):
             yield samples(indices[first : first + batch]).to(vae.deviation.device)
 
@@ -152,16 +184,17 @@ def fit_residual(
         covariance = estimate_covariance(errors(), harmonics)
         if isinstance(vae, SpectralVAE):
             return vae.lacking(covariance)
-        lacking = covariance - estimate_covariance(decoded(), harmonics)
-    values, vectors = torch.linalg.eigh(lacking)
+        missing = covariance - estimate_covariance(decoded(), harmonics)
+    values, vectors = torch.linalg.eigh(missing)
     return vectors @ (values.clamp_min(0.0).unsqueeze(-1) * vectors.mT)
 
 
-def save_residual(path, covariance: torch.Tensor, **provenance):
+def save_residual(path: str | Path, covariance: torch.Tensor, **provenance: Any) -> None:
+    """Write what `load_background_error` reads: the root of R, (T + 1, channels, channels), and how it was made."""
     save_weights(path, {"root": covariance_root(covariance).float()}, {"provenance": provenance})
 
 
-def load_background_error(vae: VAE, path, residual_amplitude: float) -> VAEBackgroundError:
+def load_background_error(vae: VAE, path: str | Path, residual_amplitude: float) -> VAEBackgroundError:
     """A VAE's error model with the residual of a file; an amplitude of 0 leaves it out, as published."""
     root = load_weights(path)[0]["root"].to(vae.deviation.device)
     harmonics = SphericalHarmonics(vae.grid, root.shape[0] - 1, device=vae.deviation.device)

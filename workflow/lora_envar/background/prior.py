@@ -42,12 +42,13 @@ class LowRankNormal(nn.Module):
         Of the latents' type and device.
     """
 
-    def __init__(self, size: int, rank: int, like: torch.Tensor):
+    def __init__(self, size: int, rank: int, like: torch.Tensor) -> None:
         super().__init__()
         self.down = nn.Parameter(like.new_zeros(rank, size))
         self.up = nn.Parameter(like.new_zeros(size, rank))
 
     def forward(self, normal: torch.Tensor) -> torch.Tensor:
+        """Latents of standard normal numbers, both (batch, *latent shape)."""
         flat = normal.flatten(1)
         return normal + (flat @ self.down.T @ self.up.T).view_as(normal)
 
@@ -57,6 +58,7 @@ class LowRankNormal(nn.Module):
         return small, torch.linalg.solve(small, self.up, left=False)
 
     def inverse(self, latent: torch.Tensor) -> torch.Tensor:
+        """Standard normal numbers of latents, both (batch, *latent shape)."""
         small = torch.eye(len(self.down)).to(self.down) + self.down @ self.up
         inner = torch.linalg.solve(small, self.down @ latent.flatten(1).T)
         return latent - (self.up @ inner).T.view_as(latent)
@@ -66,7 +68,8 @@ class LowRankNormal(nn.Module):
 
         At a cost linear in the number of latents.
         """
-        mean, variance = mean.flatten(1), log_variance.exp().flatten(1)
+        mean = mean.flatten(1)
+        variance = log_variance.exp().flatten(1)
         small, solved = self._inner()
         pulled = self.inverse(mean)
         diagonal = (solved.T * self.down).sum(0)
@@ -75,7 +78,7 @@ class LowRankNormal(nn.Module):
         determinant = 2 * torch.linalg.slogdet(small).logabsdet - log_variance.flatten(1).sum(1)
         return 0.5 * ((pulled**2).sum(1) + trace + determinant - mean.shape[1])
 
-    def fit(self, mean: torch.Tensor, log_variance: torch.Tensor):
+    def fit(self, mean: torch.Tensor, log_variance: torch.Tensor) -> None:
         """Take the A and B of the smallest mean divergence over samples, of all covariances 1 + L L^T, L of r columns.
 
         It is 1 + sum_i (lambda_i - 1) u_i u_i^T with the r largest eigenvalues and eigenvectors of the samples' second
@@ -87,7 +90,7 @@ class LowRankNormal(nn.Module):
         variance = log_variance.exp().flatten(1).mean(0).double().cpu().numpy()
         count, size = means.shape
 
-        def second_moment(vector):
+        def second_moment(vector: np.ndarray) -> np.ndarray:
             return means.T @ (means @ vector) / count + variance * vector
 
         operator = LinearOperator((size, size), matvec=second_moment, dtype=np.float64)

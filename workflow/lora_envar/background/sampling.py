@@ -12,7 +12,7 @@ from .background_error import BackgroundError
 PAIRS = (("z500", "u500"), ("z500", "t850"), ("z500", "z850"), ("t850", "q850"), ("u500", "u250"), ("t2m", "msl"))
 
 
-def draw(model: BackgroundError, count: int, seed: int, device="cpu") -> torch.Tensor:
+def draw(model: BackgroundError, count: int, seed: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """Random increments, shape (count, 69, lat, lon)."""
     draws = generator(seed, "samples")
     with torch.no_grad():
@@ -33,5 +33,6 @@ def spectrum_ratio(samples: torch.Tensor, errors: torch.Tensor, harmonics: Spher
 
 def correlation(fields: torch.Tensor, first: str, second: str, grid: Grid) -> float:
     """Correlation of two channels at the same grid point, over area and samples."""
-    a, b = fields[:, channel_index(first)], fields[:, channel_index(second)]
+    a = fields[:, channel_index(first)]
+    b = fields[:, channel_index(second)]
     return (grid.mean(a * b).mean() / (grid.mean(a**2).mean() * grid.mean(b**2).mean()).sqrt()).item()

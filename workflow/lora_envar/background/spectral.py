@@ -5,19 +5,27 @@ and zero otherwise. The square root applied to white noise, x = S sum_lm C_l^(1/
 whole of the Gaussian background error, the prior of the VAE's latent fields, and the VAE's residual.
 """
 
+from collections.abc import Iterable
+
 import torch
 
 from ..fields.harmonics import SphericalHarmonics
 from .background_error import BackgroundError
 
 
-def estimate_covariance(samples, harmonics: SphericalHarmonics) -> torch.Tensor:
+def estimate_covariance(samples: Iterable[torch.Tensor], harmonics: SphericalHarmonics) -> torch.Tensor:
     """Covariance per total wavenumber, shape (T + 1, channels, channels), float64.
 
     Parameters
     ----------
     samples : iterable of tensors
         Batches of shape (batch, channels, lat, lon) with zero expectation.
+    harmonics : SphericalHarmonics
+
+    Raises
+    ------
+    ValueError
+        If there are no samples.
     """
     covariance = SpectralCovariance(harmonics.degree)
     for batch in samples:
@@ -34,10 +42,12 @@ class SpectralCovariance:
         Total wavenumber of each coefficient.
     """
 
-    def __init__(self, degree: torch.Tensor):
-        self._degree, self._total, self._count = degree, 0.0, 0
+    def __init__(self, degree: torch.Tensor) -> None:
+        self._degree = degree
+        self._total = torch.zeros((), dtype=torch.float64)
+        self._count = 0
 
-    def add(self, coefficients: torch.Tensor):
+    def add(self, coefficients: torch.Tensor) -> None:
         """Take in a batch of shape (batch, channels, coefficients)."""
         parts = (coefficients[..., self._degree == wave] for wave in range(int(self._degree.max()) + 1))
         parts = (part.double().transpose(0, 1).flatten(1) / part.shape[-1] ** 0.5 for part in parts)
@@ -45,7 +55,13 @@ class SpectralCovariance:
         self._count += len(coefficients)
 
     def estimate(self) -> torch.Tensor:
-        """The covariance, (T + 1, channels, channels), float64."""
+        """The covariance, (T + 1, channels, channels), float64.
+
+        Raises
+        ------
+        ValueError
+            If nothing was taken in.
+        """
         if not self._count:
             raise ValueError("a covariance cannot be estimated from no samples")
         return self._total / self._count
@@ -58,8 +74,15 @@ def per_wave(matrices: torch.Tensor, coefficients: torch.Tensor, harmonics: Sphe
     ----------
     matrices : (T + 1, outputs, inputs)
     coefficients : (..., inputs, (T + 1)^2)
+    harmonics : SphericalHarmonics
+        With truncation T.
+
+    Returns
+    -------
+    (..., outputs, (T + 1)^2)
     """
-    waves, place = harmonics.truncation + 1, harmonics.place_by_wave
+    waves = harmonics.truncation + 1
+    place = harmonics.place_by_wave
     table = coefficients.new_zeros(*coefficients.shape[:-1], waves * (2 * waves - 1)).index_copy(
         -1, place, coefficients
     )
@@ -68,7 +91,7 @@ def per_wave(matrices: torch.Tensor, coefficients: torch.Tensor, harmonics: Sphe
 
 
 def covariance_root(covariance: torch.Tensor, floor: float = 1e-6) -> torch.Tensor:
-    """Symmetric square root of every matrix, by `eigh`.
+    """Symmetric square root of every matrix, (T + 1, channels, channels), by `eigh`.
 
     Eigenvalues below `floor` times the largest of their matrix are set to zero: the state's thirteen levels hold fewer
     independent ones, and the rest is rounding.
@@ -87,13 +110,20 @@ class SpectralField:
         Square root of the covariance per total wavenumber.
     harmonics : SphericalHarmonics
         With truncation T.
+
+    Raises
+    ------
+    ValueError
+        If root and truncation do not fit.
     """
 
-    def __init__(self, root: torch.Tensor, harmonics: SphericalHarmonics):
+    def __init__(self, root: torch.Tensor, harmonics: SphericalHarmonics) -> None:
         if root.shape[0] != harmonics.truncation + 1:
             raise ValueError(f"a root of {root.shape[0]} wavenumbers does not fit T{harmonics.truncation}")
-        self.harmonics, self.channels = harmonics, root.shape[1]
-        self._root, self._back = root, torch.argsort(torch.argsort(harmonics.degree, stable=True))
+        self.harmonics = harmonics
+        self.channels = root.shape[1]
+        self._root = root
+        self._back = torch.argsort(torch.argsort(harmonics.degree, stable=True))
         self.control_size = self.channels * harmonics.size
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
@@ -103,11 +133,21 @@ class SpectralField:
 
 
 class GaussianBackgroundError(BackgroundError):
-    """The static Gaussian background error of 3D-Var: a `SpectralField` times each channel's standard deviation."""
+    """The static Gaussian background error of 3D-Var: a `SpectralField` times each channel's standard deviation.
 
-    def __init__(self, field: SpectralField, deviation: torch.Tensor):
-        self.field, self.deviation = field, deviation.view(-1, 1, 1)
+    Parameters
+    ----------
+    field : SpectralField
+        Of normalised errors.
+    deviation : tensor of 69 values
+        In the units of the state.
+    """
+
+    def __init__(self, field: SpectralField, deviation: torch.Tensor) -> None:
+        self.field = field
+        self.deviation = deviation.view(-1, 1, 1)
         self.control_size = field.control_size
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment of shape (69, lat, lon), of a control vector of length `control_size`."""
         return self.deviation * self.field(control)

@@ -1,7 +1,9 @@
 """NMC samples in one netCDF file, read by sample, so that sets larger than memory can be trained on."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -14,7 +16,12 @@ from ..files.atomic import atomic_write
 from ..files.netcdf import CHANNEL_NAMES, provenance, write_channel_names, write_horizontal
 
 
-def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Grid, attributes: dict | None = None):
+def write_samples(
+    path: str | Path,
+    blocks: Iterable[tuple[Sequence[int], np.ndarray]],
+    grid: Grid,
+    attributes: dict[str, Any] | None = None,
+) -> None:
     """Write blocks of samples, and the standard deviation per channel over time and area.
 
     Parameters
@@ -29,7 +36,8 @@ def write_samples(path, blocks: Iterable[tuple[list[int], np.ndarray]], grid: Gr
     ValueError
         If a sample is not finite, or a channel has no variance.
     """
-    square, count = np.zeros(len(CHANNELS)), 0
+    square = np.zeros(len(CHANNELS))
+    count = 0
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         given = {"title": "Forecast errors by the NMC method", **(attributes or {})}
         dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
@@ -86,7 +94,7 @@ class TrainingSet:
         If the file is missing, truncated, or not of this kind.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = path
         try:
             self._dataset = netCDF4.Dataset(path)
@@ -97,10 +105,10 @@ class TrainingSet:
         except (OSError, AttributeError, IndexError) as error:
             raise ValueError(f"{path}: not a whole set of forecast errors ({error}); remake it") from error
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.hours)
 
-    def read(self, indices=slice(None)) -> np.ndarray:
+    def read(self, indices: slice | Iterable[int] = slice(None)) -> np.ndarray:
         """Samples, float32 of shape (batch, 69, lat, lon), in the units of the state."""
         error = self._dataset["error"]
         return error[indices] if isinstance(indices, slice) else np.stack([error[index] for index in indices])
@@ -112,7 +120,7 @@ class TrainingSet:
         for part in batches:
             yield torch.from_numpy(self.read(part)).double() - mean
 
-    def draw(self, count: int, seed: int, *purpose) -> torch.Tensor:
+    def draw(self, count: int, seed: int, *purpose: object) -> torch.Tensor:
         """Different samples at random, (count, 69, lat, lon), in the units of the state."""
         picked = torch.randperm(len(self), generator=generator(seed, "samples", *purpose))[:count]
         return torch.from_numpy(self.read(sorted(picked.tolist())))

@@ -9,15 +9,18 @@ As a background error model it gives increments
 
 The published VAE-Var has a = 0 and does not subtract D(0). But decoded standard normal latents have less variance than
 the errors: latents of encoded errors are correlated in space, those of the prior are not, and the decoder drops the
-generative model's noise. What they lack never gets corrected, and builds up from cycle to cycle. R is that lack, a
-homogeneous and isotropic covariance, so that both terms together have the covariance of the training set.
+generative model's noise. What is missing never gets corrected, and builds up from cycle to cycle. R is what is missing,
+a homogeneous and isotropic covariance, so that both terms together have the covariance of the training set.
 
 Two forms share this: `VAE`, whose latents are fields on the grid, as published, and `SpectralVAE`, whose latents are
 spherical-harmonic coefficients around a linear stage that is known in closed form.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,7 +31,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..settings import settings_from
 from .background_error import BackgroundError
-from .prior import StandardNormal
+from .prior import LowRankNormal, StandardNormal
 from .spectral import GaussianBackgroundError, SpectralField, per_wave
 
 
@@ -49,10 +52,24 @@ class VAE(nn.Module):
     """
 
     latents = "grid"
+    truncation: int | None
+    harmonics: SphericalHarmonics | None
+    prior: StandardNormal | LowRankNormal
+    deviation: torch.Tensor
 
-    def __init__(self, grid: Grid, truncation: int | None, network: NetworkSettings, sigma: float, device="cpu"):
+    def __init__(
+        self,
+        grid: Grid,
+        truncation: int | None,
+        network: NetworkSettings,
+        sigma: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__()
-        self.grid, self.truncation, self.settings, self.sigma = grid, truncation, network, sigma
+        self.grid = grid
+        self.truncation = truncation
+        self.settings = network
+        self.sigma = sigma
         self.autocast = False  # run both networks, and nothing else, in bfloat16 where it is native
         self.prior = StandardNormal()
         self.encoder, self.decoder = self._networks(network)
@@ -62,6 +79,7 @@ class VAE(nn.Module):
 
     @staticmethod
     def _networks(settings: NetworkSettings) -> tuple[Network, Network]:
+        """Encoder and decoder, their weights drawn in this order."""
         return (
             Network(replace(settings, outputs=tuple(2 * count for count in settings.outputs))),
             Network(replace(settings, inputs=settings.outputs, outputs=settings.inputs)),
@@ -72,7 +90,7 @@ class VAE(nn.Module):
         """Of the latents of one sample: (latent channels, lat, lon)."""
         return sum(self.settings.outputs), *self.grid.shape
 
-    def _run(self, network, x):
+    def _run(self, network: Network, x: torch.Tensor) -> torch.Tensor:
         with mixed_precision(x.device, self.autocast):
             return network(x).to(x.dtype)
 
@@ -106,7 +124,17 @@ class VAE(nn.Module):
         reconstruction = ((errors - decoded) ** 2 * weights).sum((1, 2, 3)) / (2 * self.sigma**2)
         return (reconstruction + self.prior.divergence(mean, log_variance)).mean() / errors[0].numel()
 
-    def save(self, path, half: bool = False, **provenance):
+    def save(self, path: str | Path, half: bool = False, **provenance: Any) -> None:
+        """Write weights and sizes.
+
+        Parameters
+        ----------
+        path : path
+        half : bool
+            Whether large tensors are kept in float16.
+        provenance
+            How it was trained, to be written too.
+        """
         settings = {
             "latents": self.latents,
             "grid": asdict(self.grid),
@@ -118,8 +146,14 @@ class VAE(nn.Module):
         save_weights(path, self.state_dict(), settings, half)
 
     @staticmethod
-    def load(path, device="cpu") -> "VAE":
-        """The VAE of a file, of either form."""
+    def load(path: str | Path, device: torch.device | str = "cpu") -> "VAE":
+        """The VAE of a file of `save`, of either form, to be run and not trained.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read.
+        """
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
         form = FORMS[settings["latents"]]
@@ -149,21 +183,34 @@ class SpectralVAE(VAE):
     """
 
     latents = "spectral"
+    truncation: int
+    harmonics: SphericalHarmonics
 
-    def __init__(self, grid: Grid, truncation: int | None, network: NetworkSettings, sigma: float, device="cpu"):
+    def __init__(
+        self,
+        grid: Grid,
+        truncation: int | None,
+        network: NetworkSettings,
+        sigma: float,
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__(grid, truncation or finest_truncation(grid), network, sigma, device)
-        waves, channels, latent = self.truncation + 1, sum(network.inputs), sum(network.outputs)
+        waves = self.truncation + 1
+        channels = sum(network.inputs)
+        latent = sum(network.outputs)
         self.basis = nn.Parameter(torch.zeros(waves, channels, latent))
         self.log_variance = nn.Parameter(torch.zeros(waves, latent))
         self.to(device)
 
     @staticmethod
     def _networks(settings: NetworkSettings) -> tuple[Network, Network]:
-        networks = tuple(Network(replace(settings, outputs=settings.inputs)) for _ in range(2))
-        for decoder in [decoder for network in networks for decoder in network.decoders]:
-            nn.init.zeros_(decoder.recovery.weight)
-            nn.init.zeros_(decoder.recovery.bias)
-        return networks
+        """Encoder and decoder, their weights drawn in this order; both give zero before they are trained."""
+        encoder = Network(replace(settings, outputs=settings.inputs))
+        decoder = Network(replace(settings, outputs=settings.inputs))
+        for group in (*encoder.decoders, *decoder.decoders):
+            for parameter in group.get_submodule("recovery").parameters():
+                nn.init.zeros_(parameter)
+        return encoder, decoder
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -175,15 +222,17 @@ class SpectralVAE(VAE):
         """s^2: variance per coefficient of the noise sigma eps, which is white on the grid's points."""
         return self.sigma**2 / (self.grid.nlat * self.grid.nlon)
 
-    def fit_basis(self, covariance: torch.Tensor):
+    def fit_basis(self, covariance: torch.Tensor) -> None:
         """Set the linear stage from the covariance of normalised errors per wavenumber, (T + 1, channels, channels)."""
-        values, vectors = (part.flip(-1)[..., : self.basis.shape[-1]] for part in torch.linalg.eigh(covariance))
-        weight = vectors * (values - self.noise).clamp_min(0.0).sqrt().unsqueeze(-2)
+        values, vectors = torch.linalg.eigh(covariance)
+        count = self.basis.shape[-1]
+        largest = values.flip(-1)[..., :count]
+        weight = vectors.flip(-1)[..., :count] * (largest - self.noise).clamp_min(0.0).sqrt().unsqueeze(-2)
         with torch.no_grad():
             self.basis.copy_(weight)
 
     def lacking(self, covariance: torch.Tensor) -> torch.Tensor:
-        """What the linear stage lacks of a covariance per wavenumber: at most the noise, and not negative."""
+        """What the linear stage does not hold of a covariance per wavenumber: at most the noise, and not negative."""
         weight = self.basis.detach().to(covariance)
         values, vectors = torch.linalg.eigh(covariance - weight @ weight.mT)
         return vectors @ (values.clamp(0.0, self.noise).unsqueeze(-1) * vectors.mT)
@@ -210,7 +259,7 @@ class SpectralVAE(VAE):
 
 
 #: the configuration's `vae.latents`
-FORMS = {form.latents: form for form in (VAE, SpectralVAE)}
+FORMS: dict[str, type[VAE]] = {form.latents: form for form in (VAE, SpectralVAE)}
 
 
 class VAEBackgroundError(BackgroundError):
@@ -226,24 +275,28 @@ class VAEBackgroundError(BackgroundError):
         a; 0 leaves the residual out, as published.
     """
 
-    def __init__(self, vae: VAE, residual: SpectralField, residual_amplitude: float):
-        self.vae, self.residual, self.residual_amplitude = vae, residual, residual_amplitude
+    def __init__(self, vae: VAE, residual: SpectralField, residual_amplitude: float) -> None:
+        self.vae = vae
+        self.residual = residual
+        self.residual_amplitude = residual_amplitude
         self._latent_size = math.prod(vae.latent_shape)
         self.control_size = self._latent_size + (residual.control_size if residual_amplitude else 0)
         with torch.no_grad():
             self._zero = vae.decode(vae.deviation.new_zeros(1, *vae.latent_shape))[0]
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment of shape (69, lat, lon), of a control vector of length `control_size`."""
         return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
 
     def penalty(self, control: torch.Tensor) -> torch.Tensor:
+        """The squared norm of the standard normal numbers that latents and residual are made of."""
         standard = self.vae.prior.inverse(self._latent(control))
         return standard.square().sum() + control[self._latent_size :].square().sum()
 
-    def _latent(self, control):
+    def _latent(self, control: torch.Tensor) -> torch.Tensor:
         return control[: self._latent_size].view(1, *self.vae.latent_shape)
 
-    def _increment(self, decode, control):
+    def _increment(self, decode: Callable[[torch.Tensor], torch.Tensor], control: torch.Tensor) -> torch.Tensor:
         normalised = decode(self._latent(control))
         if self.residual_amplitude:
             normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
@@ -252,7 +305,7 @@ class VAEBackgroundError(BackgroundError):
     def linear_part(self) -> tuple[BackgroundError, slice] | None:
         """The residual, and the linear stage of a `SpectralVAE`."""
         if isinstance(self.vae, SpectralVAE):
-            return LinearBackgroundError(self), slice(None)
+            return LinearBackgroundError(self, self.vae), slice(None)
         if not self.residual_amplitude:
             return None
         model = GaussianBackgroundError(self.residual, self.residual_amplitude * self.vae.deviation)
@@ -260,13 +313,24 @@ class VAEBackgroundError(BackgroundError):
 
 
 class LinearBackgroundError(BackgroundError):
-    """A `SpectralVAE`'s error model without its networks."""
+    """A `SpectralVAE`'s error model without its networks.
 
-    def __init__(self, whole: VAEBackgroundError):
-        self._whole, self.control_size = whole, whole.control_size
+    Parameters
+    ----------
+    whole : VAEBackgroundError
+    vae : SpectralVAE
+        That of the whole.
+    """
+
+    def __init__(self, whole: VAEBackgroundError, vae: SpectralVAE) -> None:
+        self._whole = whole
+        self._vae = vae
+        self.control_size = whole.control_size
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
-        return self._whole._increment(lambda latent: self._whole.vae.linear(latent)[0], control)
+        """Increment of shape (69, lat, lon), of a control vector of the whole."""
+        return self._whole._increment(lambda latent: self._vae.linear(latent)[0], control)
 
     def penalty(self, control: torch.Tensor) -> torch.Tensor:
+        """That of the whole."""
         return self._whole.penalty(control)

@@ -3,10 +3,15 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from .outputs import check_output
 
+if TYPE_CHECKING:
+    from ..fields.grid import Grid
+
+#: what ships with the workflow
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"
 
 
@@ -34,12 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("--categories", nargs="+", metavar="NAME", help="message categories to read (ADPUPA, ...); all")
     decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help="around the cycle; 3")
     decode.add_argument("--largest-quality-mark", type=int, default=2, metavar="MARK", help="NCEP's; 2")
-    decode.add_argument("--thinning-km", type=_positive, metavar="KM", help="one datum a cell of this size; all")
+    decode.add_argument("--thinning-km", type=_positive, metavar="KM", help="one datum per cell of this size; all")
     decode.add_argument("--orography", metavar="FILE", help="netCDF with the height of the model's surface; none")
     decode.add_argument("--error-table", default=RESOURCES / "observation_errors.csv", metavar="FILE", help="CSV")
     decode.set_defaults(run=_decode)
 
-    state = commands.add_parser("state", help="GRIB or netCDF to states of 69 channels, or what they lack")
+    state = commands.add_parser("state", help="GRIB or netCDF to states of 69 channels, or what is missing")
     state.add_argument("files", nargs="+", metavar="FILE", help="GRIB 1 or 2, or netCDF")
     state.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
     state.add_argument("--derive", nargs="+", default=[], choices=["u10", "v10", "t2m", "msl"], help="where missing")
@@ -71,7 +76,7 @@ def _positive(text: str) -> float:
     return number
 
 
-def _grid(kind: str, latitudes: str, longitudes: str):
+def _grid(kind: str, latitudes: str, longitudes: str) -> "Grid":
     """A grid as three words say it."""
     from ..fields.grid import Grid
 
@@ -80,7 +85,7 @@ def _grid(kind: str, latitudes: str, longitudes: str):
     return Grid(kind, int(latitudes), int(longitudes))
 
 
-def _decode(options):
+def _decode(options: argparse.Namespace) -> None:
     from ..observations.prepbufr import ALL
     from ..observations.quality import QualitySettings, select, summary
     from ..observations.reports import at_times, decode, outside_of_windows
@@ -108,13 +113,13 @@ def _decode(options):
     print(f"{options.out}: {len(table)} data, {int((table.rejection == 0).sum())} of them usable")
 
 
-def _state(options):
+def _state(options: argparse.Namespace) -> None:
     from ..archive.layout import Options, describe_channels
     from ..archive.prepare import read_states
     from ..files.state_file import write_states
 
     check_output(options.out, options.files, "states")
-    grid = options.grid and _grid(*options.grid)
+    grid = _grid(*options.grid) if options.grid else None
     wanted = Options(tuple(options.derive), options.member, options.interpolate_levels)
     found = read_states(options.files, grid, wanted, partial=True)
     print("\n".join(found.report))
@@ -126,13 +131,13 @@ def _state(options):
     print(options.out)
 
 
-def _show(options):
+def _show(options: argparse.Namespace) -> None:
     from .show import show
 
     print(show(options.file, options.out, options.channel, options.time, RESOURCES / "coastline.csv"))
 
 
-def _schema(options):
+def _schema(options: argparse.Namespace) -> None:
     import yaml
 
     from ..plan.schema import complete_schema

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import netCDF4
 
-from ..files.kinds import kind_of
+from ..files.kinds import NETCDF4, PNG, kind_of
 
 #: mark of figures, see `verification.figures`
 FIGURE_MARK = b"Software\0lora-envar"
@@ -14,7 +14,7 @@ FIGURE_MARK = b"Software\0lora-envar"
 _MARKS = {"observations": "rejection", "states": "geopotential"}
 
 
-def check_output(out, inputs: Iterable, kind: str):
+def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str) -> None:
     """Refuse an output that would destroy an input, or a file that is of another kind or was not made here.
 
     Parameters
@@ -59,10 +59,10 @@ def _same(one: Path, other: Path) -> bool:
 def _kind_made_here(path: Path) -> str | None:
     """Kind of a file that lora-envar has written, in the words of `check_output`; None if it did not."""
     kind, _ = kind_of(path)
-    if kind == "PNG":
+    if kind == PNG:
         with open(path, "rb") as file:
             return "figure" if FIGURE_MARK in file.read(512) else None
-    if kind != "netCDF-4 or HDF5":
+    if kind != NETCDF4:
         return None
     try:
         with netCDF4.Dataset(path) as dataset:

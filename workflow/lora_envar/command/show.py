@@ -1,36 +1,42 @@
 """What a file of the workflow holds: a figure of netCDF files, words about networks' weights."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import netCDF4
+import numpy as np
 import pandas as pd
 
-from ..files.kinds import kind_of
+from ..files.kinds import BUFR, CSV, GRIB, NETCDF3, NETCDF4, PNG, SAFETENSORS, TEXT, kind_of
 from .outputs import check_output
+
+if TYPE_CHECKING:
+    from ..fields.grid import Grid
 
 #: kind of a file that is not shown -> what to do with it
 _ELSEWHERE = {
-    "BUFR": "make a table of observations of it with lora-envar decode, and show that",
-    "GRIB": "make states of it with lora-envar state, and show those",
-    "netCDF-3": "make states of it with lora-envar state, and show those",
-    "CSV": "open it with a spreadsheet or with pandas",
-    "text": "open it with an editor",
-    "PNG": "it is a figure already",
+    BUFR: "make a table of observations of it with lora-envar decode, and show that",
+    GRIB: "make states of it with lora-envar state, and show those",
+    NETCDF3: "make states of it with lora-envar state, and show those",
+    CSV: "open it with a spreadsheet or with pandas",
+    TEXT: "open it with an editor",
+    PNG: "it is a figure already",
 }
-NETCDF = "netCDF-4 or HDF5"
-WEIGHTS = "safetensors"
 
 
-def show(source, out=None, channel: str = "z500", time: str | None = None, coastline=None) -> str:
+def show(source: str | Path, out: str | Path | None, channel: str, time: str | None, coastline: str | Path) -> str:
     """Show a file.
 
     Parameters
     ----------
     source : path
         Of states, observations, forecast errors, a packed archive, or weights.
-    out : path, optional
-        Figure to write; beside `source` with its name if not given. Weights have none.
-    channel, time : str
+    out : path or None
+        Figure to write; beside `source` with its name if None. Weights have none.
+    channel : str
+        Of states, as z500.
+    time : str or None
         Of states; the first time if None.
     coastline : path
         CSV of coastlines.
@@ -51,11 +57,11 @@ def show(source, out=None, channel: str = "z500", time: str | None = None, coast
     if not source.exists():
         raise ValueError(f"{source}: no such file")
     kind, advice = kind_of(source)
-    if kind == WEIGHTS:
+    if kind == SAFETENSORS:
         if out is not None:
             raise ValueError(f"{source}: weights are shown in words, on the terminal; leave out -o")
         return weights_summary(source)
-    if kind != NETCDF:
+    if kind != NETCDF4:
         advice = advice or _ELSEWHERE.get(kind, "give a file of states, observations, forecast errors or weights")
         raise ValueError(f"{source}: is {kind}, which is not shown; {advice}")
     out = Path(out or source.with_suffix(".png"))
@@ -64,7 +70,7 @@ def show(source, out=None, channel: str = "z500", time: str | None = None, coast
     return str(out)
 
 
-def _draw(source, out, wanted, time, coastline):
+def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.DataFrame) -> None:
     """Draw the figure of a kind of netCDF file, known by its variables."""
     from ..fields.state import CHANNELS, channel_index
     from ..files.state_file import StateFile, read_per_channel
@@ -89,7 +95,8 @@ def _draw(source, out, wanted, time, coastline):
         if "geopotential" in names:
             file = StateFile(source)
             chosen = _chosen(file.times, time, source)
-            grid, state = file.grid, file.read(chosen)
+            grid = file.grid
+            state = file.read(chosen)
         else:
             grid, chosen, state = _unpacked(source, time)
         title = f"{source}: {channel.name}, {chosen:%Y-%m-%d %H} UTC"
@@ -101,7 +108,8 @@ def _draw(source, out, wanted, time, coastline):
         )
 
 
-def _chosen(times, wanted, source):
+def _chosen(times: list[datetime], wanted: str | None, source: Path) -> datetime:
+    """The wanted time, or the first."""
     from ..fields.timeline import parse
 
     if wanted is None:
@@ -113,7 +121,8 @@ def _chosen(times, wanted, source):
     return parse(wanted)
 
 
-def _unpacked(source, wanted):
+def _unpacked(source: Path, wanted: str | None) -> tuple["Grid", datetime, np.ndarray]:
+    """Grid, time and state, (69, lat, lon), of a packed archive."""
     from ..example_world.nature import NATURE_GRID, NATURE_TRUNCATION
     from ..example_world.packed import read_coefficients
     from ..fields.harmonics import SphericalHarmonics
@@ -126,7 +135,7 @@ def _unpacked(source, wanted):
     return NATURE_GRID, time, field.numpy()
 
 
-def weights_summary(path) -> str:
+def weights_summary(path: str | Path) -> str:
     """Settings, and the size and norm of every tensor, of a file of weights.
 
     Raises
@@ -158,9 +167,9 @@ def weights_summary(path) -> str:
     return "\n".join(lines)
 
 
-def _flat(settings: dict, prefix: str = "") -> list[tuple[str, str]]:
+def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Settings within settings by names with dots."""
-    found = []
+    found: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, dict):
             found += _flat(value, f"{prefix}{name}.")

@@ -14,10 +14,12 @@ level and "lowest" the lowest sigma level (0.95):
   dynamics see it, which differs from the one on file.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..fields.constants import LAPSE_RATE
 from ..fields.grid import Grid
@@ -30,9 +32,12 @@ GAS_CONSTANT = 287.0  # J kg-1 K-1, dry air
 ROUGHNESS_LENGTH = 0.01  # m
 REFERENCE_PRESSURE = 1.0e5  # Pa
 
+#: what coefficients of nature runs are of
 NATURE_GRID = Grid("gaussian", 32, 64)
 NATURE_TRUNCATION = 21
+#: from rest
 SPIN_UP_DAYS = 90
+#: what the model computes at once
 CHUNK_DAYS = 10
 
 
@@ -58,11 +63,14 @@ class SigmaState:
 
 def temper_model_top(state: SigmaState) -> SigmaState:
     """Hold the top level's temperature within 15 K of the level below, and recompute its geopotential."""
-    top, below = state.t[:, 0], state.t[:, 1]
+    top = state.t[:, 0]
+    below = state.t[:, 1]
     tempered = below + 15.0 * np.tanh((top - below) / 15.0)
     thickness = GAS_CONSTANT * (tempered + below) / 2 * np.log(state.sigma[1] / state.sigma[0])
-    t, z = state.t.copy(), state.z.copy()
-    t[:, 0], z[:, 0] = tempered, state.z[:, 1] + thickness
+    t = state.t.copy()
+    t[:, 0] = tempered
+    z = state.z.copy()
+    z[:, 0] = state.z[:, 1] + thickness
     return SigmaState(state.sigma, state.u, state.v, t, state.q, z, state.surface_pressure)
 
 
@@ -70,12 +78,14 @@ def to_pressure_levels(state: SigmaState) -> np.ndarray:
     """The 69 channels, float32 of shape (time, 69, lat, lon), by the rules of this module."""
     exponent = GAS_CONSTANT * LAPSE_RATE / GRAVITY
     lowest_pressure = state.sigma[-1] * state.surface_pressure
-    lowest_t, lowest_z = state.t[:, -1], state.z[:, -1]
-    fields = {}
+    lowest_t = state.t[:, -1]
+    lowest_z = state.z[:, -1]
+    fields: dict[tuple[str, int | None], np.ndarray] = {}
     for level in LEVELS:
         depth = np.log(level * 100.0 / state.surface_pressure)  # log of sigma
         lower = np.clip(np.searchsorted(np.log(state.sigma), depth), 1, len(state.sigma) - 1)
-        above, below = np.log(state.sigma)[lower - 1], np.log(state.sigma)[lower]
+        above = np.log(state.sigma)[lower - 1]
+        below = np.log(state.sigma)[lower]
         fraction = np.clip((depth - above) / (below - above), 0.0, 1.0)
         for name in ("u", "v", "q", "t", "z"):
             profile = getattr(state, name)
@@ -104,12 +114,16 @@ def surface_height(states: np.ndarray) -> np.ndarray:
     By the rules of this module: t1000 lies on the profile of t2m, which gives surface pressure, and msl its height.
     """
     exponent = GAS_CONSTANT * LAPSE_RATE / GRAVITY
-    t2m, msl, t1000 = (states[:, channel_index(name)].astype(np.float64) for name in ("t2m", "msl", "t1000"))
+    t2m = states[:, channel_index("t2m")].astype(np.float64)
+    msl = states[:, channel_index("msl")].astype(np.float64)
+    t1000 = states[:, channel_index("t1000")].astype(np.float64)
     surface_pressure = REFERENCE_PRESSURE * (t2m / t1000) ** (1 / exponent)
     return (((msl / surface_pressure) ** exponent - 1.0) * t2m / LAPSE_RATE).mean(axis=0)
 
 
-def nature_run(start: str, days: int, step_hours: int = 6, progress=print):
+def nature_run(
+    start: str, days: int, step_hours: int = 6, progress: Callable[[str], None] = print
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """Run the model from rest, drop the spin-up, and yield blocks of states.
 
     Parameters
@@ -125,6 +139,13 @@ def nature_run(start: str, days: int, step_hours: int = 6, progress=print):
     ------
     (numpy.ndarray of datetime64[h], torch.Tensor)
         Times, and T21 coefficients of shape (times of 10 days, 69, 484), float32.
+
+    Raises
+    ------
+    ValueError
+        If the length is no multiple of 10 days.
+    FloatingPointError
+        If states stop being finite.
     """
     import importlib.resources
 
@@ -146,7 +167,7 @@ def nature_run(start: str, days: int, step_hours: int = 6, progress=print):
     model = Model(coords=coords, terrain=terrain, start_time=str(first - np.timedelta64(SPIN_UP_DAYS, "D")))
     harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION, torch.float64)
 
-    def southward(field):
+    def southward(field: ArrayLike) -> np.ndarray:
         """(..., lon, lat from the south) -> (..., lat from the north, lon), float64."""
         return np.asarray(field, dtype=np.float64).swapaxes(-1, -2)[..., ::-1, :]
 

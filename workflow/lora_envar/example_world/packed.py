@@ -1,28 +1,48 @@
 """States as spherical-harmonic coefficients in one netCDF file: exact (float32), or packed for shipping.
 
 Packing keeps, per channel and total wavenumber, the time mean exactly and the anomaly as a multiple of a step of 2 % of
-its standard deviation: a rounding error of 0.6 % of the anomaly at every scale, and about one byte a coefficient.
+its standard deviation: a rounding error of 0.6 % of the anomaly at every scale, and about one byte per coefficient.
 """
+
+from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
 import torch
 
-from ..archive.folder import kind_of
 from ..archive.valid_times import whole_hours
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.state import NAMES
 from ..files.atomic import atomic_write
+from ..files.kinds import NETCDF4, kind_of
 from ..files.netcdf import CHANNEL_NAMES, coordinate, provenance, write_channel_names
 
+#: of packed numbers, over the standard deviation
 STEP = 0.02
 EPOCH = np.datetime64("1970-01-01", "h")
-_DEFLATED = {"compression": "zlib", "complevel": 9}
+_DEFLATED: dict[str, Any] = {"compression": "zlib", "complevel": 9}
 
 
-def write_coefficients(path, times, coefficients, packed: bool = False, attributes: dict | None = None):
+def write_coefficients(
+    path: str | Path,
+    times: np.ndarray,
+    coefficients: torch.Tensor,
+    packed: bool = False,
+    attributes: dict[str, Any] | None = None,
+) -> None:
     """Write coefficients of shape (time, 69, (T + 1)^2) valid at `times` (datetime64) to a netCDF-4 file.
+
+    Parameters
+    ----------
+    path : path
+    times : (time,)
+    coefficients : (time, 69, (T + 1)^2)
+    packed : bool
+        Whether they are packed, see the module.
+    attributes : dict, optional
+        Global attributes beside those of `provenance`.
 
     Raises
     ------
@@ -68,13 +88,21 @@ def write_coefficients(path, times, coefficients, packed: bool = False, attribut
         )
 
 
-def _variable(dataset, name, kind, dimensions, values, long_name, **options):
+def _variable(
+    dataset: netCDF4.Dataset,
+    name: str,
+    kind: str,
+    dimensions: tuple[str, ...],
+    values: np.ndarray,
+    long_name: str,
+    **options: Any,
+) -> None:
     variable = dataset.createVariable(name, kind, dimensions, **options)
     variable.long_name = long_name
     variable[:] = values
 
 
-def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
+def read_coefficients(path: str | Path) -> tuple[np.ndarray, torch.Tensor]:
     """Times (datetime64[h]) and coefficients, float32 of shape (time, 69, (T + 1)^2), of either form of file.
 
     Raises
@@ -86,7 +114,7 @@ def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
         kind, advice = kind_of(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be opened ({error.strerror or error})") from error
-    if kind != "netCDF":
+    if kind != NETCDF4:
         raise ValueError(f"{path}: is {kind}, expected a packed archive in netCDF; {advice or 'name another file'}")
     try:
         return _read(path)
@@ -94,7 +122,7 @@ def read_coefficients(path) -> tuple[np.ndarray, torch.Tensor]:
         raise ValueError(f"{path}: is not a whole packed archive ({error}); remake the file") from error
 
 
-def _read(path) -> tuple[np.ndarray, torch.Tensor]:
+def _read(path: str | Path) -> tuple[np.ndarray, torch.Tensor]:
     with netCDF4.Dataset(path) as dataset:
         dataset.set_auto_mask(False)
         # files that ship have the names in a variable of the dimension's own name
@@ -104,7 +132,8 @@ def _read(path) -> tuple[np.ndarray, torch.Tensor]:
         times = EPOCH + dataset["time"][:].astype("timedelta64[h]")
         if "coefficients" in dataset.variables:
             return times, torch.from_numpy(dataset["coefficients"][:])
-        mean, step = dataset["mean"][:], dataset["step"][:]
+        mean = dataset["mean"][:]
+        step = dataset["step"][:]
         values = dataset["packed"][:].astype(np.float32)
         values *= step[:, _degree(values.shape[-1])]
         values += mean

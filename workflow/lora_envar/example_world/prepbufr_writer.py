@@ -4,10 +4,13 @@ Mnemonics, numbers, widths and nesting are those of NCEP's table, cut down to wh
 no code with the reader, so that the two check each other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..fields.constants import GRAVITY
 from ..files.atomic import atomic_write
@@ -128,10 +131,30 @@ Z__BACKG 348194 ZFC
 W__BACKG 348195 WOE UFC VFC
 """
 
-ELEMENTS = {name: row for name, *row in (line.split(maxsplit=5) for line in _ELEMENTS.strip().splitlines())}
+
+class Element(NamedTuple):
+    """An element of table B: code = value 10^scale - reference, of `width` bits."""
+
+    descriptor: str
+    scale: int
+    reference: int
+    width: int
+    units: str
+
+
+def _elements() -> Iterator[tuple[str, Element]]:
+    """Mnemonics and what they stand for, of `_ELEMENTS`."""
+    for line in _ELEMENTS.strip().splitlines():
+        name, descriptor, scale, reference, width, units = line.split(maxsplit=5)
+        yield name, Element(descriptor, int(scale), int(reference), int(width), units)
+
+
+ELEMENTS = dict(_elements())
+#: mnemonic -> descriptor and members
 SEQUENCES = {name: (number, members) for name, number, *members in map(str.split, _SEQUENCES.strip().splitlines())}
 #: brackets -> sequence that says so in the tables, and bits of the number of repetitions
 REPETITIONS = {"{": ("360002", "DRP8BIT", 8), "[": ("360003", "DRPSTAK", 8), "<": ("360004", "DRP1BIT", 1)}
+#: bits of the number of repetitions -> descriptor of that number
 FACTORS = {8: "031001", 1: "031000"}
 
 #: message types that can be written
@@ -154,7 +177,13 @@ LONGEST_LEAP_HOURS = 1.0  # between levels of an ascent
 PREPRO = 1  # program code of the first event
 
 
-def write_prepbufr(path, cycle: datetime, reports: Reports, earlier=(), programs=None):
+def write_prepbufr(
+    path: str | Path,
+    cycle: datetime,
+    reports: Reports,
+    earlier: Sequence[ArrayLike] | np.ndarray = (),
+    programs: ArrayLike | None = None,
+) -> None:
     """Write reports such that reading gives the same rows, to the precision of PrepBUFR's fields.
 
     That is 0.1 hPa, 0.1 K, 1 mg/kg, 1 m, 0.1 m/s, 1e-5 degrees and hours, 1 m of elevation, 0.01 hPa and 0.1 of errors.
@@ -185,12 +214,13 @@ def write_prepbufr(path, cycle: datetime, reports: Reports, earlier=(), programs
     columns = {name: np.asarray(getattr(reports, name)) for name in COLUMNS}
     values = np.vstack([columns["value"][None], np.reshape(earlier, (len(earlier), count))]).astype(float)
     if programs is None:
-        programs = np.full(values.shape, PREPRO)
-        programs[0, columns["virtual"]] = VIRTMP
-    programs = np.asarray(programs)
+        codes = np.full(values.shape, PREPRO)
+        codes[0, columns["virtual"]] = VIRTMP
+    else:
+        codes = np.asarray(programs)
     reports_of, levels_of = _boundaries(columns)
     encoded = (
-        (columns["category"][first].decode(), _subset(columns, values, programs, levels, number))
+        (columns["category"][first].decode(), _subset(columns, values, codes, levels, number))
         for number, (first, levels) in enumerate(_groups(reports_of, levels_of))
     )
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
@@ -201,14 +231,14 @@ def write_prepbufr(path, cycle: datetime, reports: Reports, earlier=(), programs
 # --- rows to levels and reports ---------------------------------------------------------------------------------------
 
 
-def _boundaries(columns) -> tuple[np.ndarray, np.ndarray]:
+def _boundaries(columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Whether a row begins a report, and whether it begins a level."""
     categories = set(columns["category"].tolist())
     unknown = categories - {name.encode() for name in CATEGORIES}
     if unknown:
         raise ValueError(f"message types {unknown} cannot be written; those that can are {', '.join(CATEGORIES)}")
 
-    def changes(*names):
+    def changes(*names: str) -> np.ndarray:
         changed = np.zeros(len(columns["value"]), dtype=bool)
         changed[:1] = True
         for name in names:
@@ -230,17 +260,19 @@ def _boundaries(columns) -> tuple[np.ndarray, np.ndarray]:
     return report, level
 
 
-def _repeated(columns, begins) -> Iterator[int]:
+def _repeated(columns: Mapping[str, np.ndarray], begins: np.ndarray) -> Iterator[int]:
     """Rows within levels that begin another: a second datum of a variable, or of a wind with another mark or error."""
     wind = {VARIABLES.index("u"), VARIABLES.index("v")}
     shared = zip(columns["quality"].tolist(), np.nan_to_num(columns["error"], nan=-1.0).tolist(), strict=True)
-    seen, marks = set(), set()
+    seen: set[int] = set()
+    marks: set[tuple[int, float]] = set()
     for row, (new, variable, mark) in enumerate(
         zip(begins.tolist(), columns["variable"].tolist(), shared, strict=True)
     ):
         differs = variable in wind and marks and mark not in marks
         if new or variable in seen or differs:
-            seen, marks = set(), set()
+            seen = set()
+            marks = set()
             if not new:
                 yield row
         seen.add(variable)
@@ -249,13 +281,14 @@ def _repeated(columns, begins) -> Iterator[int]:
 
 
 def categories_of_one_level() -> list[str]:
+    """Message types whose reports have one level."""
     return [name for name in CATEGORIES if not any(member.startswith("{PRSLEV") for member in SEQUENCES[name][1])]
 
 
-def _groups(begins_report, begins_level) -> Iterator[tuple[int, list[range]]]:
+def _groups(begins_report: np.ndarray, begins_level: np.ndarray) -> Iterator[tuple[int, list[range]]]:
     """First row of each report, and the rows of each of its levels."""
     starts = np.flatnonzero(begins_level).tolist()
-    levels = []
+    levels: list[range] = []
     for start, end in zip(starts, [*starts[1:], len(begins_level)], strict=True):
         if levels and (begins_report[start] or len(levels) == MOST_LEVELS):
             yield levels[0].start, levels
@@ -265,7 +298,9 @@ def _groups(begins_report, begins_level) -> Iterator[tuple[int, list[range]]]:
         yield levels[0].start, levels
 
 
-def _subset(columns, values, programs, levels, number) -> str:
+def _subset(
+    columns: Mapping[str, np.ndarray], values: np.ndarray, programs: np.ndarray, levels: list[range], number: int
+) -> str:
     """A report in bits."""
     row = levels[0].start
     category = columns["category"][row].decode()
@@ -282,16 +317,18 @@ def _subset(columns, values, programs, levels, number) -> str:
     repeated = next((member[1:-1] for member in members if member.startswith("{")), None)
     content = header | ({repeated: entries} if repeated else entries[0])
     holds = SEQUENCES[repeated or ("PRSLEVEL" if "PRSLEVEL" in members else category)][1]
-    lacking = {name for entry in entries for name in entry if name.endswith("INFO") and f"<{name}>" not in holds}
-    if lacking:
-        raise ValueError(f"{category} has no place for {', '.join(sorted(lacking))}")
+    misplaced = {name for entry in entries for name in entry if name.endswith("INFO") and f"<{name}>" not in holds}
+    if misplaced:
+        raise ValueError(f"{category} has no place for {', '.join(sorted(misplaced))}")
     return _bits(members, content)
 
 
-def _level(columns, values, programs, rows, place) -> dict:
+def _level(
+    columns: Mapping[str, np.ndarray], values: np.ndarray, programs: np.ndarray, rows: range, place: list[float]
+) -> dict[str, Any]:
     """Values of a level by mnemonic; repetitions as lists."""
     start = rows.start
-    level = {"CAT": columns["level_category"][start] if columns["level_category"][start] >= 0 else None}
+    level: dict[str, Any] = {"CAT": columns["level_category"][start] if columns["level_category"][start] >= 0 else None}
     pressure = columns["pressure"][start]
     if np.isfinite(pressure):
         level["P___INFO"] = [{"P__EVENT": [{"POB": pressure, "PQM": 2, "PPC": PREPRO}]}]
@@ -313,7 +350,7 @@ def _level(columns, values, programs, rows, place) -> dict:
             for event, component in zip(level["W___INFO"][0]["W__EVENT"], events, strict=True):
                 event[mnemonic] = component[mnemonic]
             continue
-        info = {f"{letter}__EVENT": events}
+        info: dict[str, Any] = {f"{letter}__EVENT": events}
         error = columns["error"][row]
         if letter in _ERRORS and np.isfinite(error):
             name, factor = _ERRORS[letter]
@@ -328,9 +365,10 @@ def _level(columns, values, programs, rows, place) -> dict:
 # --- bits -------------------------------------------------------------------------------------------------------------
 
 
-def _bits(members, content) -> str:
+def _bits(members: Sequence[str], content: Mapping[str, Any]) -> str:
     """Members of a sequence as a string of 0 and 1."""
-    parts, digits = [], 0
+    parts: list[str] = []
+    digits = 0
     for member in members:
         if member[0] in REPETITIONS:
             entries = content.get(member[1:-1], ())
@@ -345,29 +383,34 @@ def _bits(members, content) -> str:
     return "".join(parts)
 
 
-def _element(name, value, digits) -> str:
+def _element(name: str, value: Any, digits: int) -> str:
     """An element, all ones if missing; operator 207 gives it more `digits`."""
     _, scale, reference, width, units = ELEMENTS[name]
-    scale, reference, width = int(scale), int(reference), int(width)
     if units == "CCITT IA5":
         text = b"\xff" * 8 if value is None else value.ljust(8)
         return f"{int.from_bytes(text, 'big'):064b}"
     if digits:
-        scale, reference, width = scale + digits, reference * 10**digits, width + (10 * digits + 2) // 3
+        scale += digits
+        reference *= 10**digits
+        width += (10 * digits + 2) // 3
     if value is None or value != value:
         return "1" * width
     code = round(float(value) * 10**scale) - reference
-    # a quality mark of all ones is written as what it is, missing
-    if not 0 <= code < (1 << width) - (units != "CODE TABLE"):
+    # all ones say that a value is missing; a quality mark of all ones is written as what it is
+    all_ones = (1 << width) - 1
+    largest = all_ones if units == "CODE TABLE" else all_ones - 1
+    if not 0 <= code <= largest:
         raise ValueError(f"{name} of {value} does not fit into PrepBUFR")
     return f"{code:0{width}b}"
 
 
-def _data_messages(encoded, cycle) -> Iterator[bytes]:
+def _data_messages(encoded: Iterable[tuple[str, str]], cycle: datetime) -> Iterator[bytes]:
     """Messages of one category each, of reports in bits."""
-    current, waiting, size = None, [], 0
+    current = ""
+    waiting: list[bytes] = []
+    size = 0
 
-    def message():
+    def message() -> bytes:
         number = SEQUENCES[current][0]
         descriptors = ("063000", number, "102000", "031001", "206001", "063255")
         return _message(int(number[3:]), cycle, descriptors, waiting)
@@ -378,8 +421,10 @@ def _data_messages(encoded, cycle) -> Iterator[bytes]:
         data = (2 + len(bits) // 8).to_bytes(2, "big") + int(bits, 2).to_bytes(len(bits) // 8, "big")
         if waiting and (category != current or size + len(data) > MESSAGE_BYTES):
             yield message()
-            waiting, size = [], 0
-        current, size = category, size + len(data)
+            waiting = []
+            size = 0
+        current = category
+        size += len(data)
         waiting.append(data)
     if waiting:
         yield message()
@@ -388,13 +433,13 @@ def _data_messages(encoded, cycle) -> Iterator[bytes]:
 def _table_messages() -> Iterator[bytes]:
     """Tables A, B and D in characters; a message without any says that this was all."""
 
-    def signed(number, width):
+    def signed(number: int, width: int) -> str:
         return f"{'-' if number < 0 else '+'}{abs(number):>{width}}"
 
     # each entry is numbered by a byte
     types = [f"{number[3:]}{name:<64}" for name, (number, _) in SEQUENCES.items() if name in CATEGORIES]
     elements = [
-        f"{number}{name:<64}{units:<24}{signed(int(scale), 3)}{signed(int(reference), 10)}{width:>3}"
+        f"{number}{name:<64}{units:<24}{signed(scale, 3)}{signed(reference, 10)}{width:>3}"
         for name, (number, scale, reference, width, units) in ELEMENTS.items()
     ]
     sequences = [(number, name, ["101000", FACTORS[bits]]) for number, name, bits in REPETITIONS.values()]
@@ -409,16 +454,16 @@ def _table_messages() -> Iterator[bytes]:
         yield _message(11, None, [*descriptors.split(), "000030"], subsets)
 
 
-def _numbers(member) -> list[str]:
+def _numbers(member: str) -> list[str]:
     """Descriptors of a member of a sequence."""
     if member[0] in REPETITIONS:
         return [REPETITIONS[member[0]][0], SEQUENCES[member[1:-1]][0]]
     if member in SEQUENCES:
         return [SEQUENCES[member][0]]
-    return [ELEMENTS[member][0] if member in ELEMENTS else member]
+    return [ELEMENTS[member].descriptor if member in ELEMENTS else member]
 
 
-def _message(category: int, cycle: datetime | None, descriptors, subsets: list[bytes]) -> bytes:
+def _message(category: int, cycle: datetime | None, descriptors: Iterable[str], subsets: list[bytes]) -> bytes:
     """A message of edition 3 of NCEP, master table 29, local table 0."""
     date = (0, 0, 0, 0, 0, 0)
     if cycle is not None:

@@ -6,9 +6,12 @@ Gauss-Legendre quadrature, an ``equiangular`` one has equal steps and includes b
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+Field = TypeVar("Field", np.ndarray, torch.Tensor)
 
 #: kinds of grid
 KINDS = ("gaussian", "equiangular")
@@ -24,13 +27,18 @@ class Grid:
         ``gaussian`` or ``equiangular``.
     nlat, nlon : int
         Number of latitudes and longitudes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
     """
 
     kind: str
     nlat: int
     nlon: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"grid kind {self.kind!r} is unknown; known: {', '.join(KINDS)}")
 
@@ -53,12 +61,13 @@ class Grid:
         )
 
     @classmethod
-    def from_settings(cls, settings: dict) -> "Grid":
+    def from_settings(cls, settings: dict[str, Any]) -> "Grid":
         """The grid of a section of the configuration."""
         return cls(settings["kind"], settings["latitudes"], settings["longitudes"])
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Number of latitudes and of longitudes."""
         return self.nlat, self.nlon
 
     @cached_property
@@ -92,9 +101,9 @@ class Grid:
         area = -np.diff(self.latitude_edges)
         return area / area.mean()
 
-    def mean(self, field):
+    def mean(self, field: Field) -> Field:
         """Area-weighted mean over the last two dimensions of an array or tensor of shape (..., nlat, nlon)."""
         weights = self.area_weights[:, None]
         if isinstance(field, torch.Tensor):
-            weights = torch.as_tensor(weights, dtype=field.dtype, device=field.device)
+            return (field * torch.as_tensor(weights, dtype=field.dtype, device=field.device)).mean((-2, -1))
         return (field * weights).mean((-2, -1))

@@ -1,5 +1,7 @@
 """Spherical-harmonic transforms of scalars and winds, and the linear balance, on coefficients."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch_harmonics import InverseRealSHT, InverseRealVectorSHT, RealSHT, RealVectorSHT
@@ -39,32 +41,44 @@ class SphericalHarmonics:
         If the grid cannot resolve the truncation.
     """
 
-    def __init__(self, grid: Grid, truncation: int, dtype=torch.float32, device="cpu"):
+    def __init__(
+        self,
+        grid: Grid,
+        truncation: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
         resolved = finest_truncation(grid)
         if not 0 <= truncation <= resolved:
             raise ValueError(f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} resolves T{resolved}, not T{truncation}")
-        self.grid, self.truncation, self.dtype = grid, truncation, dtype
+        self.grid = grid
+        self.truncation = truncation
+        self.dtype = dtype
         modes = truncation + 1
         sizes = {"lmax": modes, "mmax": modes, "grid": _QUADRATURE[grid.kind]}
-        forward, inverse = RealSHT(*grid.shape, **sizes).weights, InverseRealSHT(*grid.shape, **sizes).pct
-        order = torch.arange(modes)
-        angle = torch.outer(order.double(), torch.from_numpy(np.radians(grid.longitude)))
+        forward = RealSHT(*grid.shape, **sizes).weights
+        inverse = InverseRealSHT(*grid.shape, **sizes).pct
+        orders = torch.arange(modes)
+        angle = torch.outer(orders.double(), torch.from_numpy(np.radians(grid.longitude)))
         self.fourier = torch.stack([angle.cos(), -angle.sin()], 1).flatten(0, 1).to(device, dtype)
         # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
-        both = torch.where(order == 0, 1.0, 2.0).double()
+        both = torch.where(orders == 0, 1.0, 2.0).double()
         self.analysis_scale = ((both / (4.0 * np.pi)).sqrt() * (2.0 * np.pi / grid.nlon))[:, None, None]
         self.synthesis_scale = (both * 4.0 * np.pi).sqrt()[:, None, None]
         self._analysis = (self.analysis_scale * forward.mT).to(device, dtype)  # (T + 1, nlat, T + 1)
         self._synthesis = (self.synthesis_scale * inverse).to(device, dtype)
         degree, order = np.tril_indices(modes)
         by_order = np.lexsort((degree, order))
-        degree, order = degree[by_order], order[by_order]
+        degree = degree[by_order]
+        order = order[by_order]
         sine = np.repeat([0, 1], [len(degree), len(degree) - modes])  # of order 0 there is no sine
-        degree, order = np.append(degree, degree[modes:]), np.append(order, order[modes:])
+        degree = np.append(degree, degree[modes:])
+        order = np.append(order, order[modes:])
         self._place = torch.as_tensor((2 * order + sine) * modes + degree, device=device)
         #: total wavenumber and order of each real coefficient, shape ((T + 1)^2,)
-        self.degree, self.order = torch.as_tensor(degree, device=device), torch.as_tensor(order, device=device)
-        #: place of each in a table of T + 1 rows, one a wavenumber, of 2 T + 1 columns
+        self.degree = torch.as_tensor(degree, device=device)
+        self.order = torch.as_tensor(order, device=device)
+        #: place of each in a table of T + 1 rows, one per wavenumber, of 2 T + 1 columns
         self.place_by_wave = torch.as_tensor(degree * (2 * modes - 1) + order + sine * truncation, device=device)
 
     @property
@@ -88,20 +102,22 @@ class SphericalHarmonics:
         """Sums over longitude, (T + 1, cosine and sine of all fields, nlat), of fields of shape (..., nlat, nlon)."""
         return (self.fourier @ field.flatten(0, -2).mT).view(self.truncation + 1, -1, self.grid.nlat)
 
-    def fields(self, orders: torch.Tensor, shape) -> torch.Tensor:
+    def fields(self, orders: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
         """Fields, (*shape, nlat, nlon), of which `orders` are the parts of each order."""
         return (orders.reshape(len(self.fourier), -1).mT @ self.fourier).view(*shape, *self.grid.shape)
 
     def table(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Coefficients as a table (T + 1 orders, cosine and sine of all fields, T + 1 degrees) with zeros between."""
-        rows, modes = 2 * (self.truncation + 1), self.truncation + 1
+        modes = self.truncation + 1
+        rows = 2 * modes
         flat = coefficients.reshape(-1, self.size)
         full = flat.new_zeros(len(flat), rows * modes).index_copy(1, self._place, flat)
         return full.view(-1, rows, modes).transpose(0, 1).reshape(modes, -1, modes)
 
-    def from_table(self, table: torch.Tensor, shape) -> torch.Tensor:
+    def from_table(self, table: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
         """The way back of `table`, to (*shape, (T + 1)^2)."""
-        rows, modes = 2 * (self.truncation + 1), self.truncation + 1
+        modes = self.truncation + 1
+        rows = 2 * modes
         full = table.view(rows, -1, modes).transpose(0, 1).reshape(-1, rows * modes)
         return full.index_select(1, self._place).view(*shape, self.size)
 
@@ -123,24 +139,33 @@ class VectorHarmonics:
         Its grid, truncation, type and device.
     """
 
-    def __init__(self, harmonics: SphericalHarmonics):
+    def __init__(self, harmonics: SphericalHarmonics) -> None:
         self.harmonics = harmonics
-        grid, modes = harmonics.grid, harmonics.truncation + 1
+        grid = harmonics.grid
+        modes = harmonics.truncation + 1
         sizes = {"lmax": modes, "mmax": modes, "grid": _QUADRATURE[grid.kind]}
-        forward, inverse = RealVectorSHT(*grid.shape, **sizes).weights, InverseRealVectorSHT(*grid.shape, **sizes).dpct
+        forward = RealVectorSHT(*grid.shape, **sizes).weights
+        inverse = InverseRealVectorSHT(*grid.shape, **sizes).dpct
         forward = EARTH_RADIUS * harmonics.analysis_scale * torch.cat([*forward.mT], 1)
         inverse = harmonics.synthesis_scale / EARTH_RADIUS * torch.cat([*inverse], 1)
-        self._analysis, self._synthesis = (matrix.to(harmonics.fourier) for matrix in (forward, inverse))
+        self._analysis = forward.to(harmonics.fourier)
+        self._synthesis = inverse.to(harmonics.fourier)
 
     def analyse(self, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Coefficients of psi and chi, each (..., (T + 1)^2), of winds (..., nlat, nlon) in m s-1."""
-        tables = _turned(self.harmonics.orders(u), self.harmonics.orders(v))
-        return tuple(self.harmonics.from_table(table @ self._analysis, u.shape[:-2]) for table in tables)
+        psi, chi = _turned(self.harmonics.orders(u), self.harmonics.orders(v))
+        return (
+            self.harmonics.from_table(psi @ self._analysis, u.shape[:-2]),
+            self.harmonics.from_table(chi @ self._analysis, u.shape[:-2]),
+        )
 
     def synthesise(self, psi: torch.Tensor, chi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Winds, each (..., nlat, nlon) in m s-1, of coefficients (..., (T + 1)^2) of psi and chi."""
-        tables = _turned(self.harmonics.table(psi), self.harmonics.table(chi))
-        return tuple(self.harmonics.fields(table @ self._synthesis, psi.shape[:-1]) for table in tables)
+        u, v = _turned(self.harmonics.table(psi), self.harmonics.table(chi))
+        return (
+            self.harmonics.fields(u @ self._synthesis, psi.shape[:-1]),
+            self.harmonics.fields(v @ self._synthesis, psi.shape[:-1]),
+        )
 
 
 def _turned(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -155,16 +180,19 @@ class LinearBalance:
     Exact within the truncation: f is 2 Omega times the sine of latitude, which couples neighbouring wavenumbers.
     """
 
-    def __init__(self, harmonics: SphericalHarmonics):
-        degree, order = harmonics.degree, harmonics.order
-        position = {}
+    def __init__(self, harmonics: SphericalHarmonics) -> None:
+        degree = harmonics.degree
+        order = harmonics.order
+        position: dict[tuple[int, int, int], int] = {}
         seen: dict[tuple[int, int], int] = {}
         for index, key in enumerate(zip(degree.tolist(), order.tolist(), strict=True)):
             sine = seen.get(key, 0)  # of an order above 0 the cosine comes first
             seen[key] = 1
             position[*key, sine] = index
-        below, above = torch.zeros_like(degree), torch.zeros_like(degree)
-        lower, upper = (torch.zeros(len(degree), dtype=harmonics.dtype) for _ in range(2))
+        below = torch.zeros_like(degree)
+        above = torch.zeros_like(degree)
+        lower = torch.zeros(len(degree), dtype=harmonics.dtype)
+        upper = torch.zeros(len(degree), dtype=harmonics.dtype)
         for (wave, m, sine), index in position.items():
             for neighbour, indices, weights in ((wave - 1, below, lower), (wave + 1, above, upper)):
                 other = position.get((neighbour, m, sine))
@@ -172,11 +200,14 @@ class LinearBalance:
                     larger = max(wave, neighbour)
                     indices[index] = other
                     weights[index] = ((larger**2 - m**2) / (4 * larger**2 - 1)) ** 0.5
-        self._below, self._above = below, above
-        self._lower, self._upper = lower.to(degree.device), upper.to(degree.device)
+        self._below = below
+        self._above = above
+        self._lower = lower.to(degree.device)
+        self._upper = upper.to(degree.device)
         self._laplacian = (-degree * (degree + 1)).to(harmonics.dtype)
 
-    def _sine_of_latitude(self, coefficients):
+    def _sine_of_latitude(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Coefficients of a field times the sine of latitude, as far as the truncation holds them."""
         return self._lower * coefficients[..., self._below] + self._upper * coefficients[..., self._above]
 
     def __call__(self, psi: torch.Tensor) -> torch.Tensor:

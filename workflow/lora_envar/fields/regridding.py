@@ -16,7 +16,7 @@ class Axes:
     Attributes
     ----------
     latitude, longitude : arrays
-        In degrees, from the north and eastward from 0 on.
+        Of shapes (latitudes,) and (longitudes,), in degrees, from the north and eastward from 0 on.
     """
 
     latitude: np.ndarray
@@ -24,6 +24,7 @@ class Axes:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Number of latitudes and of longitudes."""
         return self.latitude.size, self.longitude.size
 
     @cached_property
@@ -61,7 +62,7 @@ class Regridder:
         method: str,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-    ):
+    ) -> None:
         # the circle, once around and one point more on both sides
         around = np.concatenate([[source.longitude[-1] - 360.0], source.longitude, [source.longitude[0] + 360.0]])
         if method == "bilinear":

@@ -5,12 +5,12 @@ import hashlib
 import torch
 
 
-def derived_seed(seed: int, *purpose) -> int:
+def derived_seed(seed: int, *purpose: object) -> int:
     """A seed from an experiment's seed and what the numbers are for (valid time, step, ...)."""
     text = "/".join([str(int(seed)), *map(str, purpose)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
-def generator(seed: int, *purpose) -> torch.Generator:
+def generator(seed: int, *purpose: object) -> torch.Generator:
     """A CPU generator with the derived seed."""
     return torch.Generator().manual_seed(derived_seed(seed, *purpose))

@@ -53,6 +53,7 @@ class Channel:
 
     @property
     def units(self) -> str:
+        """As CF writes them: ``m s-1``."""
         return VARIABLES[self.variable][2]
 
 

@@ -6,7 +6,13 @@ FORMAT = "%Y%m%dT%H"
 
 
 def parse(text: str) -> datetime:
-    """A time from a path (``20090301T06``) or from the configuration (ISO 8601), in UTC."""
+    """A time from a path (``20090301T06``) or from the configuration (ISO 8601), in UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     for form in (FORMAT, "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
         try:
             return datetime.strptime(str(text), form).replace(tzinfo=UTC)
@@ -40,7 +46,7 @@ def year_before(time: str) -> str:
 
 
 def times(start: datetime, end: datetime, step_hours: int) -> list[datetime]:
-    """From `start` to `end`, both included."""
+    """Times from `start` to `end`, both included, `step_hours` apart."""
     count = int((end - start) / timedelta(hours=step_hours)) + 1
     return [start + timedelta(hours=step_hours * index) for index in range(count)]
 
@@ -60,4 +66,5 @@ def hours_since_1970(time: datetime) -> int:
 
 
 def from_hours(hours: int) -> datetime:
+    """The time that is so many hours after 1970-01-01 00 UTC."""
     return datetime.fromtimestamp(int(hours) * 3600, UTC)

@@ -2,12 +2,13 @@
 
 import glob
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def atomic_write(path):
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path in the same folder; move it to `path` when the block ends without an exception.
 
     The temporary file is removed when the block fails. A process that is killed leaves only the temporary name behind,

@@ -1,65 +1,99 @@
-"""What a file is by its first bytes, in words, so that a refusal can name it and say what to do."""
+"""What a file is by its first bytes, in words, so that a refusal can name it and say what to do.
+
+Snakemake reads this at every start: it imports nothing that is slow to import.
+"""
 
 from pathlib import Path
 
-#: first bytes -> what a file is called, and what makes it readable
-_BEGINNINGS = (
-    (b"\x1f\x8b", "gzip", "gunzip it first"),
-    (b"\x1f\x9d", "compress (.Z)", "uncompress it first"),
-    (b"BZh", "bzip2", "bunzip2 it first"),
-    (b"\xfd7zXZ\0", "xz", "unxz it first"),
-    (b"\x28\xb5\x2f\xfd", "zstandard", "unzstd it first"),
-    (b"PK\x03\x04", "zip", "unzip it first"),
-    (b"7z\xbc\xaf\x27\x1c", "7-Zip", "unpack it first"),
-    (b"GRIB", "GRIB", None),
-    (b"\x89HDF\r\n\x1a\n", "netCDF-4 or HDF5", None),
-    (b"CDF\x01", "netCDF-3", None),
-    (b"CDF\x02", "netCDF-3", None),
-    (b"CDF\x05", "netCDF-3", None),
-    (b"\x89PNG", "PNG", None),
-    (b"%PDF", "PDF", None),
-    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with git lfs pull"),
-)
+#: kinds of files that something here reads or writes
+GRIB = "GRIB"
+NETCDF3 = "netCDF-3"
+NETCDF4 = "netCDF-4 or HDF5"
+BUFR = "BUFR"
+SAFETENSORS = "safetensors"
+PNG = "PNG"
+CSV = "CSV"
+TEXT = "text"
 #: kind of a file that no rule here knows
 UNKNOWN = "of no kind that is known here"
 
-_BUFR_WITHIN = 64  # bytes: lengths of Fortran records or a bulletin's heading may stand in front
+#: first bytes -> kind, and what makes the file readable; None where nothing does
+_BEGINNINGS: tuple[tuple[bytes, str, str | None], ...] = (
+    (b"PK\x03\x04", "a zip archive", "unpack it (unzip) and give the files in it"),
+    (b"PK\x05\x06", "an empty zip archive", "get it again"),
+    (b"\x1f\x8b", "compressed by gzip", "unpack it (gunzip; tar -xzf if it is a tar archive)"),
+    (b"BZh", "compressed by bzip2", "unpack it (bunzip2; tar -xjf if it is a tar archive)"),
+    (b"\xfd7zXZ\0", "compressed by xz", "unpack it (unxz; tar -xJf if it is a tar archive)"),
+    (b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "unpack it (unzstd)"),
+    (b"\x1f\x9d", "compressed by compress", "unpack it (uncompress)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the files in it"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with git lfs pull"),
+    (b"BUFR", BUFR, None),
+    (b"CDF\x01", NETCDF3, None),
+    (b"CDF\x02", NETCDF3, None),  # with 64-bit offsets
+    (b"CDF\x05", NETCDF3, None),  # with 64-bit data
+    (b"\x0e\x03\x13\x01", "HDF4", None),
+    (b"\x89PNG", PNG, None),
+    (b"%PDF", "PDF", None),
+)
+
+#: how many bytes tell the kind of a file: the mark of a tar archive stands at byte 257, that of HDF5 may at 2048
+_HEAD_BYTES = 2056
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5_OFFSETS = (0, 512, 1024, 2048)
+#: before a GRIB message there may be a heading of the WMO's telecommunication system, some tens of bytes; before one of
+#: BUFR this, or the lengths of Fortran records
+_GRIB_WITHIN = 128
+_BUFR_WITHIN = 64
 _SAFETENSORS_HEADER = 100_000_000  # bytes, the format's own limit
 
 
-def kind_of(path) -> tuple[str, str | None]:
+def kind_of(path: str | Path) -> tuple[str, str | None]:
     """What a file is, and what to do to make it readable, None where there is nothing.
 
     Returns
     -------
     kind : str
-        A name as "gzip", "GRIB" or "text"; "empty", or `UNKNOWN`.
+        One of the kinds above, or words for anything else that fit after "is", as "compressed by gzip" or "empty".
     advice : str or None
+        Of containers and broken downloads, which nothing reads as they are.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     """
+    path = Path(path)
+    if path.is_dir():
+        return "a folder", "give the files in it"
     with open(path, "rb") as file:
-        head = file.read(1024)
+        head = file.read(_HEAD_BYTES)
     if not head:
         return "empty", None
+    if head[257:262] == b"ustar":  # before all others: what is in the archive follows at byte 512
+        return "a tar archive", "unpack it (tar -xf) and give the files in it"
     for beginning, kind, advice in _BEGINNINGS:
         if head.startswith(beginning):
             return kind, advice
-    if head[257:262] == b"ustar":
-        return "a tar archive", "unpack it with tar -xf first"
+    if any(head[offset:].startswith(_HDF5) for offset in _HDF5_OFFSETS):
+        return NETCDF4, None
+    if _is_grib(head):
+        return GRIB, None
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _SAFETENSORS_HEADER:
-        return "safetensors", None
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "a page of HTML", "what was downloaded is a message of the server; get the file again"
-    if b"BUFR" in head[:_BUFR_WITHIN]:
-        return "BUFR", None
+        return SAFETENSORS, None
+    if head.lstrip().startswith(b"<") and _is_text(head):
+        return "a web page or XML", "see what it says, a download may have failed, and get the file again"
+    if BUFR.encode() in head[:_BUFR_WITHIN]:
+        return BUFR, None
     if _is_text(head):
-        return ("CSV" if Path(path).suffix.lower() == ".csv" else "text"), None
+        return (CSV if path.suffix.lower() == ".csv" else TEXT), None
     return UNKNOWN, None
+
+
+def _is_grib(head: bytes) -> bool:
+    """Whether a GRIB message starts here: the word, three bytes, and the number of the edition, which no text has."""
+    start = head[:_GRIB_WITHIN].find(b"GRIB")
+    return start >= 0 and head[start + 7 : start + 8] in (b"\x00", b"\x01", b"\x02", b"\x03")
 
 
 def _is_text(head: bytes) -> bool:

@@ -33,6 +33,11 @@ def described(job: "Snakemake") -> dict[str, str | int]:
     return {**experiment_attributes(name), "settings_digest": digest}
 
 
+def group(name: str) -> str:
+    """The experiment that a replicate is of."""
+    return name.partition(REPLICATE_MARK)[0]
+
+
 def experiment_attributes(name: str) -> dict[str, str | int]:
     """Attributes that say which experiment made a file: its name, and the seed of a replicate; none without a name."""
     if not name:

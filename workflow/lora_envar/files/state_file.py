@@ -5,10 +5,11 @@ valid time, but of forecasts by lead, as there: they have the start for `time`, 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -34,15 +35,15 @@ _LEAD = {"kind": "i4", "units": "hours", "standard_name": "forecast_period", "lo
 
 
 def write_states(
-    path,
+    path: str | Path,
     states: np.ndarray,
     times: Sequence[datetime],
     grid: Grid,
-    attributes: dict | None = None,
+    attributes: dict[str, Any] | None = None,
     per_channel: dict[str, np.ndarray] | None = None,
     compressed: bool = False,
     start: datetime | None = None,
-):
+) -> None:
     """Write states of shape (time, 69, lat, lon) valid at `times`, and values per channel, (69,), by name.
 
     Compression costs more time than moving fewer bytes saves: it is for archives, not for the files of a cycle.
@@ -68,7 +69,7 @@ def write_states(
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         _begin(dataset, grid, title, attributes)
         coordinate(dataset, "time", [hours_since_1970(time) for time in times], **_TIME)
-        auxiliary = []
+        auxiliary: list[str] = []
         if start is not None:
             auxiliary = ["forecast_reference_time", "forecast_period"]
             auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **_START)
@@ -85,13 +86,13 @@ def write_states(
 
 
 def write_forecast(
-    path,
+    path: str | Path,
     states: np.ndarray,
     start: datetime,
     leads: Sequence[int],
     grid: Grid,
-    attributes: dict | None = None,
-):
+    attributes: dict[str, Any] | None = None,
+) -> None:
     """Write one forecast as WeatherBench does: `time` is its start, `prediction_timedelta` the lead.
 
     `StateFile` reads it by valid time, like any other file of states.
@@ -124,7 +125,7 @@ def write_forecast(
         _fields(dataset, states[None], dimensions, grid, ["forecast_reference_time", "valid_time"], compressed=False)
 
 
-def _checked(path, states, leading, grid) -> np.ndarray:
+def _checked(path: str | Path, states: np.ndarray, leading: tuple[int, ...], grid: Grid) -> np.ndarray:
     """States as float32, if their shape fits and all their values are finite."""
     states = np.asarray(states, dtype=np.float32)
     expected = (*leading, len(CHANNELS), *grid.shape)
@@ -141,7 +142,7 @@ def _hours(difference: timedelta) -> int:
     return int(difference.total_seconds()) // 3600
 
 
-def _begin(dataset, grid, title, attributes):
+def _begin(dataset: netCDF4.Dataset, grid: Grid, title: str, attributes: dict[str, Any] | None) -> None:
     """Global attributes, and what all files of states have for coordinates."""
     given = {"title": title, **(attributes or {})}
     dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
@@ -149,10 +150,17 @@ def _begin(dataset, grid, title, attributes):
     write_horizontal(dataset, grid)
 
 
-def _fields(dataset, states, leading, grid, auxiliary, compressed):
+def _fields(
+    dataset: netCDF4.Dataset,
+    states: np.ndarray,
+    leading: tuple[str, ...],
+    grid: Grid,
+    auxiliary: Sequence[str],
+    compressed: bool,
+) -> None:
     """The nine variables of states of shape (*leading, 69, lat, lon)."""
     position = 0
-    compression = _COMPRESSION if compressed else {}
+    compression: dict[str, Any] = _COMPRESSION if compressed else {}
     for short, (long, standard, units) in VARIABLES.items():
         upper = short in UPPER_AIR
         dimensions = (*leading, *(("level",) if upper else ()), "latitude", "longitude")
@@ -167,7 +175,7 @@ def _fields(dataset, states, leading, grid, auxiliary, compressed):
         position += count
 
 
-def _chunks(dimensions, grid):
+def _chunks(dimensions: tuple[str, ...], grid: Grid) -> tuple[int, ...]:
     """One horizontal field each: states are read whole."""
     return (1,) * (len(dimensions) - 2) + grid.shape
 
@@ -192,12 +200,12 @@ class StateFile:
     Raises
     ------
     ValueError
-        If the file cannot be opened, lacks a variable or a time, or holds values that are not finite.
+        If the file cannot be opened, a variable or a time is missing, or it holds values that are not finite.
     """
 
-    def __init__(self, path, keep_open: bool = False):
+    def __init__(self, path: str | Path, keep_open: bool = False) -> None:
         self.path = Path(path)
-        self._opened = None  # what is kept open for the next state
+        self._opened: netCDF4.Dataset | None = None  # what is kept open for the next state
         try:
             with netCDF4.Dataset(self.path) as dataset:
                 dataset.set_auto_mask(False)
@@ -221,7 +229,13 @@ class StateFile:
             raise ValueError(f"{path}: not a whole state file of this workflow ({error}); remake it") from error
 
     def read(self, time: datetime | None = None) -> np.ndarray:
-        """The state at a time, or the only one of the file: float32 of shape (69, lat, lon), units of the state."""
+        """The state at a time, or the only one of the file: float32 of shape (69, lat, lon), units of the state.
+
+        Raises
+        ------
+        ValueError
+            If there is none at that time, or not one alone, or it is damaged.
+        """
         if time is None and len(self.times) != 1:
             raise ValueError(f"{self.path}: holds {len(self.times)} times, one was expected")
         if time is not None and time not in self.times:
@@ -244,8 +258,14 @@ class StateFile:
         return np.concatenate(parts).astype(np.float32, copy=False)
 
 
-def read_per_channel(path, name: str) -> np.ndarray:
-    """Values per channel, shape (69,), of a file of `write_states`."""
+def read_per_channel(path: str | Path, name: str) -> np.ndarray:
+    """Values per channel, shape (69,), of a file of `write_states`.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be read.
+    """
     try:
         with netCDF4.Dataset(path) as dataset:
             dataset.set_auto_mask(False)
@@ -254,8 +274,14 @@ def read_per_channel(path, name: str) -> np.ndarray:
         raise ValueError(f"{path}: variable {name} cannot be read ({error}); remake the file") from error
 
 
-def read_state(path, grid: Grid | None = None) -> np.ndarray:
-    """The one state of a file, checked to be on `grid`."""
+def read_state(path: str | Path, grid: Grid | None = None) -> np.ndarray:
+    """The one state of a file, float32 of shape (69, lat, lon), checked to be on `grid`.
+
+    Raises
+    ------
+    ValueError
+        If it is on another grid, or as of `StateFile`.
+    """
     file = StateFile(path)
     if grid is not None and file.grid != grid:
         raise ValueError(f"{path}: is on {file.grid}, expected {grid}")
@@ -263,9 +289,26 @@ def read_state(path, grid: Grid | None = None) -> np.ndarray:
 
 
 class Archive:
-    """States spread over the files of an archive, by valid time."""
+    """States spread over the files of an archive, by valid time.
 
-    def __init__(self, paths):
+    Attributes
+    ----------
+    times : list of datetime
+        Of all states, in order.
+    grid : Grid
+
+    Parameters
+    ----------
+    paths : paths
+        Files of `write_states`; they stay open.
+
+    Raises
+    ------
+    ValueError
+        As of `StateFile`.
+    """
+
+    def __init__(self, paths: Iterable[str | Path]) -> None:
         self._files = [StateFile(path, keep_open=True) for path in paths]
         self._by_time = {time: file for file in self._files for time in file.times}
         self.times = sorted(self._by_time)
@@ -276,7 +319,13 @@ class Archive:
         return self._by_time[time].read(time) if time in self._by_time else None
 
     def read(self, time: datetime) -> np.ndarray:
-        """The state valid at a time, shape (69, lat, lon)."""
+        """The state valid at a time, shape (69, lat, lon).
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
         if time not in self._by_time:
             raise ValueError(
                 f"the archive has no state valid at {time:%Y-%m-%dT%H}; it covers {self.times[0]:%Y-%m-%dT%H} to "

@@ -1,6 +1,9 @@
 """Networks' weights in safetensors files, with the settings to rebuild them as metadata. No pickles."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,7 +15,9 @@ from .atomic import atomic_write
 LARGE = 1000
 
 
-def save_weights(path, tensors: dict[str, torch.Tensor], settings: dict, half: bool = False):
+def save_weights(
+    path: str | Path, tensors: Mapping[str, torch.Tensor], settings: dict[str, Any], half: bool = False
+) -> None:
     """Write tensors and JSON-able settings; `half` keeps large tensors in float16.
 
     Small ones, such as means and standard deviations in physical units, stay exact. The bytes depend on the contents
@@ -27,13 +32,13 @@ def save_weights(path, tensors: dict[str, torch.Tensor], settings: dict, half: b
         temporary.chmod(0o644)  # safetensors lets nobody else read
 
 
-def load_weights(path) -> tuple[dict[str, torch.Tensor], dict]:
+def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors (floating point as float32) and settings of a file written by `save_weights`.
 
     Raises
     ------
     ValueError
-        If the file is truncated, is not a safetensors file, lacks settings, or holds values that are not finite.
+        If the file is truncated, is not a safetensors file, has no settings, or holds values that are not finite.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..registry import Registry
 from ..settings import files_of, names_of, needed_of, settings_from
-from .declaration import ModelDeclaration
+from .declaration import ModelDeclaration, WeightsSettings
 from .stepping import forecast, frames
 
 if TYPE_CHECKING:
+    import torch
+
     from .model import ForecastModel
 
 __all__ = ["MODELS", "check_model", "forecast", "frames", "load_model", "model_files", "named_files"]
@@ -57,7 +59,7 @@ def model_files(section: dict[str, Any]) -> list[str]:
     return list(named_files(section).values())
 
 
-def load_model(name: str, weights: str, device: str = "cpu", **settings: Any) -> ForecastModel:
+def load_model(name: str, weights: str, device: torch.device | str = "cpu", **settings: Any) -> ForecastModel:
     """The forecast model that the configuration names.
 
     Parameters
@@ -76,7 +78,7 @@ def load_model(name: str, weights: str, device: str = "cpu", **settings: Any) ->
     """
     given = {key: value for key, value in settings.items() if value is not None}
     check_model(name, weights=weights, **given)
-    chosen = settings_from(MODELS[name].Settings, {"weights": weights, **given})
+    chosen: WeightsSettings = settings_from(MODELS[name].Settings, {"weights": weights, **given})
     if chosen.sha256 is not None:
         chosen.check_hash()
     return MODELS[name].load(chosen, device)

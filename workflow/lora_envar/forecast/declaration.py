@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..settings import setting
 
 if TYPE_CHECKING:
+    import torch
+
     from .model import ForecastModel
 
+#: schemas of settings
 GRID = {"$ref": "#/$defs/grid"}
 SHA256 = {"pattern": "^[0-9a-fA-F]{64}$"}
 
@@ -35,7 +38,7 @@ class WeightsSettings:
         Raises
         ------
         ValueError
-            If it is missing, too.
+            If it does, or is missing.
         """
         if self.sha256 is None:
             return
@@ -67,7 +70,7 @@ class ModelDeclaration(ABC):
 
     name: ClassVar[str] = ""
     about: ClassVar[str] = ""
-    Settings: ClassVar[type] = WeightsSettings
+    Settings: ClassVar[type[WeightsSettings]] = WeightsSettings
     frame_hours: ClassVar[int] = 0
 
     @classmethod
@@ -77,5 +80,5 @@ class ModelDeclaration(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, settings: Any, device: str) -> ForecastModel:
+    def load(cls, settings: Any, device: torch.device | str) -> ForecastModel:
         """The model of settings that have been checked."""

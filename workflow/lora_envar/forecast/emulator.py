@@ -1,12 +1,16 @@
 """The example's forecast model: a small FengWu-like network that learns the change of a nature run in one step.
 
-x(t + h) = P[x + s_d N((x - m) / s)], with m and s the mean and standard deviation of every channel, s_d the standard
+x(t + h) = P[x + s_d N((x - m) / s)], with m and s the mean and standard deviation per channel, s_d the standard
 deviation of the change in a step of h (6 h to cycle with, 1 h within the windows of 4D-Var), N the network, and P the
 projection onto the truncation of the world it was trained in.
 It is trained to give the clean next state also from noisy input, so that it damps the noise of analyses.
 """
 
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,16 +35,27 @@ class Emulator(nn.Module, ForecastModel):
         Wavenumber beyond which the output is cut off; None keeps all.
     settings : NetworkSettings
     step_hours : int
+    device : str or torch.device
     """
 
     differentiable = True
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    change_deviation: torch.Tensor
 
     def __init__(
-        self, grid: Grid, truncation: int | None, settings: NetworkSettings, step_hours: int = 6, device="cpu"
-    ):
+        self,
+        grid: Grid,
+        truncation: int | None,
+        settings: NetworkSettings,
+        step_hours: int = 6,
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__()
         self.step_hours = step_hours
-        self.grid, self.truncation, self.settings = grid, truncation, settings
+        self.grid = grid
+        self.truncation = truncation
+        self.settings = settings
         self.autocast = False  # run the network, and nothing else, in bfloat16 where it is native
         self.network = Network(settings)
         channels = sum(settings.inputs)
@@ -49,13 +64,29 @@ class Emulator(nn.Module, ForecastModel):
         self.to(device)
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
 
-    def step(self, states: torch.Tensor) -> torch.Tensor:
+    def step(
+        self,
+        states: torch.Tensor,
+        previous: torch.Tensor | None = None,
+        valid: Sequence[datetime] | None = None,
+    ) -> torch.Tensor:
+        """Advance states, (batch, 69, lat, lon); neither the states before nor the times are looked at."""
         with mixed_precision(states.device, self.autocast):
             change = self.network((states - self.mean) / self.deviation)
         advanced = states + self.change_deviation * change.to(states.dtype)
         return advanced if self.harmonics is None else self.harmonics.project(advanced)
 
-    def save(self, path, half: bool = False, **provenance):
+    def save(self, path: str | Path, half: bool = False, **provenance: Any) -> None:
+        """Write weights and sizes.
+
+        Parameters
+        ----------
+        path : path
+        half : bool
+            Whether large tensors are kept in float16.
+        provenance
+            How it was trained, to be written too.
+        """
         settings = {
             "grid": asdict(self.grid),
             "truncation": self.truncation,
@@ -66,7 +97,14 @@ class Emulator(nn.Module, ForecastModel):
         save_weights(path, self.state_dict(), settings, half)
 
     @classmethod
-    def load(cls, path, device="cpu") -> "Emulator":
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "Emulator":
+        """From a file of `save`, to be run and not trained.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read.
+        """
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
         with WithoutWeights():
@@ -75,35 +113,64 @@ class Emulator(nn.Module, ForecastModel):
         return model.eval().requires_grad_(False)
 
 
-def train_emulator(
-    segments: list[torch.Tensor],
-    grid: Grid,
-    truncation: int,
-    network: NetworkSettings,
-    training: TrainingSettings,
-    noise: float,
-    seed: int,
-    step_hours: int = 6,
-    rollout_fraction: float = 0.25,
-    progress=print,
-    device="cpu",
-) -> Emulator:
-    """Train an emulator on segments of spectral coefficients, `step_hours` apart.
+@dataclass(frozen=True)
+class EmulatorTraining:
+    """How an emulator is trained.
 
-    Parameters
+    Attributes
     ----------
-    segments : list of tensors
-        Each of shape (time, 69, (T + 1)^2), consecutive states.
+    updates : TrainingSettings
     noise : float
         Half of the samples get white noise (all wavenumbers alike) of up to this many standard deviations of the
         change in a step.
+    seed : int
+    step_hours : int
+        Between the states.
     rollout_fraction : float
         The last part of the updates, in which the loss is that of two steps.
     """
+
+    updates: TrainingSettings
+    noise: float
+    seed: int
+    step_hours: int = 6
+    rollout_fraction: float = 0.25
+
+
+def train_emulator(
+    segments: Sequence[torch.Tensor],
+    grid: Grid,
+    truncation: int,
+    network: NetworkSettings,
+    settings: EmulatorTraining,
+    progress: Callable[[str], None] = print,
+    device: torch.device | str = "cpu",
+) -> Emulator:
+    """Train an emulator on segments of spectral coefficients.
+
+    Parameters
+    ----------
+    segments : sequence of tensors
+        Each of shape (time, 69, (T + 1)^2), consecutive states `settings.step_hours` apart.
+    grid : Grid
+    truncation : int
+        T.
+    network : NetworkSettings
+    settings : EmulatorTraining
+    progress : callable
+        Gets a line of text now and then.
+    device : str or torch.device
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being finite.
+    """
+    training = settings.updates
     harmonics = SphericalHarmonics(grid, truncation, device=device)
-    torch.manual_seed(seed)
-    model = Emulator(grid, truncation, network, step_hours, device)
-    draws = generator(seed, "emulator")
+    torch.manual_seed(settings.seed)
+    model = Emulator(grid, truncation, network, settings.step_hours, device)
+    draws = generator(settings.seed, "emulator")
     with torch.no_grad():
         sample = torch.cat([harmonics.synthesise(segment[::37].to(device)) for segment in segments])
         change = torch.cat(
@@ -118,7 +185,7 @@ def train_emulator(
     lengths = torch.tensor([len(segment) - 2 for segment in segments])
     starts = torch.cumsum(lengths, 0) - lengths
 
-    def loss(step):
+    def loss(step: int) -> torch.Tensor:
         picks = torch.randint(int(lengths.sum()), (training.batch,), generator=draws)
         owner = torch.searchsorted(starts, picks, right=True) - 1
         triples = torch.stack(
@@ -126,15 +193,16 @@ def train_emulator(
         )
         states = harmonics.synthesise(triples.to(device)).transpose(0, 1)
         white = torch.randn(training.batch, triples.shape[2], harmonics.size, generator=draws) * harmonics.size**-0.5
-        amplitude = noise * torch.rand(training.batch, 1, 1, 1, generator=draws)
-        amplitude = amplitude * (torch.rand(training.batch, 1, 1, 1, generator=draws) < 0.5)
+        amplitude = settings.noise * torch.rand(training.batch, 1, 1, 1, generator=draws)
+        noisy = torch.rand(training.batch, 1, 1, 1, generator=draws) < 0.5
+        amplitude = torch.where(noisy, amplitude, 0.0)
         advanced = states[0] + amplitude.to(device) * model.change_deviation * harmonics.synthesise(white.to(device))
-        steps = 2 if step >= training.steps * (1 - rollout_fraction) else 1
-        total = 0.0
+        steps = 2 if step >= training.steps * (1 - settings.rollout_fraction) else 1
+        errors = []
         for target in states[1 : steps + 1]:
             advanced = model.step(advanced)
-            total = total + ((((advanced - target) / model.change_deviation) ** 2) * weights).mean() / steps
-        return total
+            errors.append(((((advanced - target) / model.change_deviation) ** 2) * weights).mean() / steps)
+        return sum(errors[1:], errors[0])
 
     model.autocast = True
     train(model.network.parameters(), loss, training, progress)

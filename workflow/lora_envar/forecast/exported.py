@@ -15,7 +15,9 @@ So the configuration must say which file is meant, by its SHA-256; it cannot mak
 
 import os
 import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -34,6 +36,7 @@ class Exported(ForecastModel):
     Parameters
     ----------
     module : callable
+        From (batch, 69, lat, lon) to the same.
     grid : Grid
     step_hours : int
     single : bool
@@ -42,12 +45,16 @@ class Exported(ForecastModel):
 
     differentiable = True
 
-    def __init__(self, module, grid: Grid, step_hours: int, single: bool = False):
-        self.grid, self.step_hours = grid, step_hours
-        self._module, self._single = module, single
+    def __init__(
+        self, module: Callable[[torch.Tensor], torch.Tensor], grid: Grid, step_hours: int, single: bool = False
+    ) -> None:
+        self.grid = grid
+        self.step_hours = step_hours
+        self._module = module
+        self._single = single
 
     @classmethod
-    def load(cls, path, grid: Grid, step_hours: int, device="cpu") -> "Exported":
+    def load(cls, path: str | Path, grid: Grid, step_hours: int, device: torch.device | str = "cpu") -> "Exported":
         """From a file of torch.export, named ``*.pt2``, or else of TorchScript.
 
         Raises
@@ -55,7 +62,8 @@ class Exported(ForecastModel):
         ValueError
             If the file cannot be read, holds what would be unpickled, or takes inputs of another shape.
         """
-        path, single = Path(path), False
+        path = Path(path)
+        single = False
         if path.suffix == ".pt2":
             program = _load_program(path)
             shape = _input_shape(program)
@@ -79,7 +87,19 @@ class Exported(ForecastModel):
             parameter.requires_grad_(False)
         return cls(module, grid, step_hours, single)
 
-    def step(self, states: torch.Tensor) -> torch.Tensor:
+    def step(
+        self,
+        states: torch.Tensor,
+        previous: torch.Tensor | None = None,
+        valid: Sequence[datetime] | None = None,
+    ) -> torch.Tensor:
+        """Advance states, (batch, 69, lat, lon); neither the states before nor the times are looked at.
+
+        Raises
+        ------
+        ValueError
+            If the program gives another shape, or lets no gradients through where these are wanted.
+        """
         parts = states.split(1) if self._single else [states]
         advanced = torch.cat([self._module(part) for part in parts])
         if advanced.shape != states.shape:
@@ -89,7 +109,7 @@ class Exported(ForecastModel):
         return advanced
 
 
-def _load_program(path: Path):
+def _load_program(path: Path) -> torch.export.ExportedProgram:
     try:
         with zipfile.ZipFile(path) as archive:
             foreign = [name for name in archive.namelist() if any(part in name for part in _FOREIGN)]
@@ -105,7 +125,7 @@ def _load_program(path: Path):
 
 
 @contextmanager
-def _tensors_only():
+def _tensors_only() -> Iterator[None]:
     """Hold every torch.load to ``weights_only=True``, also where the caller says otherwise."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
@@ -119,7 +139,7 @@ def _tensors_only():
             os.environ[name] = before
 
 
-def _input_shape(program) -> tuple:
+def _input_shape(program: torch.export.ExportedProgram) -> tuple[int | torch.SymInt, ...]:
     """Sizes of the program's one input; those that are free are no integers."""
     names = program.graph_signature.user_inputs
     nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]

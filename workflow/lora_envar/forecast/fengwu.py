@@ -6,6 +6,10 @@ normalised alike. Mean and standard deviation come as ``data_mean.npy`` and ``da
 """
 
 import logging
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +17,9 @@ import torch
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS
 from .model import ForecastModel
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +45,13 @@ class FengWu(ForecastModel):
     step_hours = 6
     differentiable = False
 
-    def __init__(self, session, mean: np.ndarray, deviation: np.ndarray, grid: Grid | None = None):
+    def __init__(
+        self,
+        session: "onnxruntime.InferenceSession",
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        grid: Grid | None = None,
+    ) -> None:
         inputs = session.get_inputs()
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or shape[1] != 2 * len(CHANNELS):
@@ -51,13 +64,21 @@ class FengWu(ForecastModel):
             grid = Grid("equiangular", *sizes)
         if any(isinstance(size, int) and size != wanted for size, wanted in zip(sizes, grid.shape, strict=True)):
             raise ValueError(f"the file is for {sizes[0]} x {sizes[1]} points, the setting grid says {grid}")
-        self.grid, self._session, self._name = grid, session, inputs[0].name
-        self._mean, self._deviation = (
-            torch.as_tensor(values, dtype=torch.float32).reshape(-1, 1, 1) for values in (mean, deviation)
-        )
+        self.grid = grid
+        self._session = session
+        self._name = inputs[0].name
+        self._mean = torch.as_tensor(mean, dtype=torch.float32).reshape(-1, 1, 1)
+        self._deviation = torch.as_tensor(deviation, dtype=torch.float32).reshape(-1, 1, 1)
 
     @classmethod
-    def load(cls, weights, mean, deviation, grid: Grid | None = None, device="cpu") -> "FengWu":
+    def load(
+        cls,
+        weights: str | Path,
+        mean: str | Path,
+        deviation: str | Path,
+        grid: Grid | None = None,
+        device: torch.device | str = "cpu",
+    ) -> "FengWu":
         """From the ONNX file and two .npy files, on the GPU where `device` and the installed runtime have it.
 
         Raises
@@ -88,11 +109,25 @@ class FengWu(ForecastModel):
         except ValueError as error:
             raise ValueError(f"{weights}: {error}") from None
 
-    def step(self, states: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
-        """The next frame, of the present one and the one before, each (batch, 69, lat, lon)."""
-        mean, deviation = self._mean.to(states.device), self._deviation.to(states.device)
-        frames = torch.cat([(frame - mean) / deviation for frame in (previous, states)], dim=1)
-        frames = frames.detach().cpu().float().numpy()
+    def step(
+        self,
+        states: torch.Tensor,
+        previous: torch.Tensor | None = None,
+        valid: Sequence[datetime] | None = None,
+    ) -> torch.Tensor:
+        """The next frame, of the present one and the one before, each (batch, 69, lat, lon).
+
+        Raises
+        ------
+        ValueError
+            If the one before is missing.
+        """
+        if previous is None:
+            raise ValueError("FengWu needs the frame before, too")
+        mean = self._mean.to(states.device)
+        deviation = self._deviation.to(states.device)
+        normalised = torch.cat([(frame - mean) / deviation for frame in (previous, states)], dim=1)
+        frames = normalised.detach().cpu().float().numpy()
         # published for a batch of one
         following = [
             self._session.run(None, {self._name: frames[i : i + 1]})[0][:, : len(CHANNELS)] for i in range(len(frames))
@@ -100,7 +135,7 @@ class FengWu(ForecastModel):
         return torch.from_numpy(np.concatenate(following)).to(states) * deviation + mean
 
 
-def _statistics(path, positive: bool = False) -> np.ndarray:
+def _statistics(path: str | Path, positive: bool = False) -> np.ndarray:
     """Values per channel, (69,), of a .npy file."""
     try:
         values = np.load(path, allow_pickle=False).squeeze()

@@ -14,6 +14,11 @@ state, nor the state its clouds and the sea. So, at every step:
 Encoding and decoding at every step loses what the 13 levels do not hold; a longer `step_hours` loses less of it.
 """
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -24,6 +29,9 @@ from ..fields.constants import GAS_CONSTANT
 from ..fields.grid import Grid
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .model import ForecastModel
+
+if TYPE_CHECKING:
+    from neuralgcm_torch import PressureLevelModel
 
 #: what a state that has no clouds gives for them
 _CLOUDS = ("specific_cloud_ice_water_content", "specific_cloud_liquid_water_content")
@@ -50,27 +58,34 @@ class NeuralGCM(ForecastModel):
     differentiable = True
     timed = True
 
-    def __init__(self, model, boundary: xr.Dataset | None = None, step_hours: int = 6):
-        self._model, self.step_hours = model, step_hours
+    def __init__(self, model: "PressureLevelModel", boundary: xr.Dataset | None = None, step_hours: int = 6) -> None:
+        self._model = model
+        self.step_hours = step_hours
         self.grid = Grid.from_coordinates(model.latitudes[::-1], model.longitudes)
         levels = np.asarray(model.data_levels, dtype=float)
         self._wanted = [int(np.argmin(np.abs(levels - level))) for level in LEVELS]
         if not np.allclose(levels[self._wanted], LEVELS):
-            raise ValueError(f"the model's levels {levels.tolist()} lack some of {LEVELS} hPa")
+            raise ValueError(f"some of {LEVELS} hPa are missing among the model's levels {levels.tolist()}")
         own = {VARIABLES[name][0] for name in UPPER_AIR}
         foreign = [name for name in model.input_variables if name not in own and name not in _CLOUDS]
         if foreign:
             raise ValueError(f"the model needs {', '.join(foreign)}, which the state has not")
         if step_hours * 3600 % int(model.timestep / np.timedelta64(1, "s")):
             raise ValueError(f"step_hours: {step_hours} h is not a multiple of the model's step of {model.timestep}")
-        lacking = [name for name in model.forcing_variables if boundary is None or name not in boundary]
-        if lacking:
-            raise ValueError(f"the model needs {', '.join(lacking)}, in the file of the model's setting boundary")
+        missing = [name for name in model.forcing_variables if boundary is None or name not in boundary]
+        if missing:
+            raise ValueError(f"the model needs {', '.join(missing)}, in the file of the model's setting boundary")
         self._boundary = boundary
         self._vertical = _LogPressure(levels, model.device)
 
     @classmethod
-    def load(cls, weights, boundary=None, step_hours: int = 6, device="cpu") -> "NeuralGCM":
+    def load(
+        cls,
+        weights: str | Path,
+        boundary: str | Path | None = None,
+        step_hours: int = 6,
+        device: torch.device | str = "cpu",
+    ) -> "NeuralGCM":
         """From a converted checkpoint and a netCDF file of the sea.
 
         Checkpoints are read as tensors, arrays and plain values only: nothing else is unpickled.
@@ -86,7 +101,12 @@ class NeuralGCM(ForecastModel):
             from neuralgcm_torch import PressureLevelModel
         except ImportError as error:
             raise ImportError("the model neuralgcm needs neuralgcm-torch: pip install -e '.[neuralgcm]'") from error
-        arrays = [np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar]
+        arrays: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+            np.ndarray,
+            np.dtype,
+            np._core.multiarray._reconstruct,
+            np._core.multiarray.scalar,
+        ]
         arrays += [type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int32, np.int64, bool)]
         try:
             with torch.serialization.safe_globals(arrays):
@@ -100,11 +120,24 @@ class NeuralGCM(ForecastModel):
         except ValueError as error:
             raise ValueError(f"{weights}: {error}") from None
 
-    def step(self, states: torch.Tensor, valid) -> torch.Tensor:
-        """Advance states, (batch, 69, lat, lon), that are valid at the given times, one for each."""
+    def step(
+        self,
+        states: torch.Tensor,
+        previous: torch.Tensor | None = None,
+        valid: Sequence[datetime] | None = None,
+    ) -> torch.Tensor:
+        """Advance states, (batch, 69, lat, lon), that are valid at the given times, one for each.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many times as states.
+        """
+        if valid is None:
+            raise ValueError("NeuralGCM needs the times at which the states are valid")
         return torch.stack([self._step(state, time) for state, time in zip(states, valid, strict=True)])
 
-    def _step(self, state: torch.Tensor, time) -> torch.Tensor:
+    def _step(self, state: torch.Tensor, time: datetime) -> torch.Tensor:
         from neuralgcm_torch.training import rollout_predictions
 
         model = self._model
@@ -136,7 +169,7 @@ class NeuralGCM(ForecastModel):
 
     def _forcing(self, start: np.datetime64) -> dict[str, np.ndarray]:
         names = self._model.forcing_variables
-        if not names:
+        if not names or self._boundary is None:
             return {}
         now = self._boundary.sel(time=start, method="nearest")
         if abs(now.time.values - start) > np.timedelta64(31, "D"):
@@ -147,8 +180,9 @@ class NeuralGCM(ForecastModel):
 class _LogPressure:
     """From the levels of the state, in hPa, to those of the model."""
 
-    def __init__(self, levels: np.ndarray, device):
-        source, target = np.log(LEVELS), np.log(levels)
+    def __init__(self, levels: np.ndarray, device: torch.device | str) -> None:
+        source = np.log(LEVELS)
+        target = np.log(levels)
         above = np.clip(np.searchsorted(source, target), 1, len(source) - 1)
         inside = np.clip(target, source[0], source[-1])
         weight = (inside - source[above - 1]) / (source[above] - source[above - 1])
@@ -156,16 +190,19 @@ class _LogPressure:
         curvature = GAS_CONSTANT / 2 * (inside - source[above - 1]) * (source[above] - inside)
         curvature = curvature / (source[above] - source[above - 1])
 
-        def tensor(values):
+        def tensor(values: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
-        self._upper, self._lower = (torch.as_tensor(index, device=device) for index in (above - 1, above))
-        self._weight, self._curvature, self._beyond = tensor(weight), tensor(curvature), tensor(target - inside)
+        self._upper = torch.as_tensor(above - 1, device=device)
+        self._lower = torch.as_tensor(above, device=device)
+        self._weight = tensor(weight)
+        self._curvature = tensor(curvature)
+        self._beyond = tensor(target - inside)
 
     def to_model(self, fields: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Fields (level, lat, lon) by short name; constant beyond the ends, geopotential hydrostatic."""
 
-        def linear(field):
+        def linear(field: torch.Tensor) -> torch.Tensor:
             return field[self._upper] + self._weight * (field[self._lower] - field[self._upper])
 
         on_levels = {name: linear(field) for name, field in fields.items()}
@@ -175,14 +212,14 @@ class _LogPressure:
         return on_levels
 
 
-def _read_boundary(path, model) -> xr.Dataset:
+def _read_boundary(path: str | Path, model: "PressureLevelModel") -> xr.Dataset:
     """The forcing variables of a netCDF file on the model's grid; land is given the nearest sea."""
     from dinosaur_torch.xarray_utils import ensure_ascending_latitude, fill_nan_with_nearest
 
     with open_datasets(path)[0] as dataset:
         missing = [name for name in model.forcing_variables if name not in dataset]
         if missing:
-            raise ValueError(f"{path} lacks {', '.join(missing)}")
+            raise ValueError(f"{path}: {', '.join(missing)} missing")
         boundary = ensure_ascending_latitude(dataset[list(model.forcing_variables)].load())
     if "time" not in boundary.dims:
         boundary = boundary.expand_dims("time")

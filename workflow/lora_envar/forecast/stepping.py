@@ -17,7 +17,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def frames(
-    model: ForecastModel, read: Callable[[datetime], np.ndarray], times: Sequence[datetime], device: Any = "cpu"
+    model: ForecastModel,
+    read: Callable[[datetime], np.ndarray | None],
+    times: Sequence[datetime],
+    device: torch.device | str = "cpu",
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The states from which forecasts start, and those one step before, for models of two frames.
 
@@ -28,7 +31,15 @@ def frames(
 
     Returns
     -------
-    states, previous : (times, 69, lat, lon), on the device; `previous` is None where it is not needed, or not there
+    states : (times, 69, lat, lon)
+        On the device.
+    previous : (times, 69, lat, lon) or None
+        None where it is not needed, or not there.
+
+    Raises
+    ------
+    ValueError
+        If a state is not there.
     """
     import torch
 

@@ -7,8 +7,11 @@ masked. Defaults are the paper's sizes (one half of the VAE at 128 x 256: 216 M 
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -31,18 +34,28 @@ class WithoutWeights(TorchFunctionMode):
 
     active = False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         WithoutWeights.active = True
-        return super().__enter__()
+        super().__enter__()
+        return self
 
-    def __exit__(self, *error):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         WithoutWeights.active = False
-        return super().__exit__(*error)
+        super().__exit__(kind, error, traceback)
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = kwargs or {}
         if function in (nn.init.kaiming_uniform_, nn.init.uniform_):  # what torch's own layers call
-            return kwargs["tensor"]
-        return function(*args, **(kwargs or {}))
+            return keywords["tensor"]
+        return function(*args, **keywords)
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,12 @@ class NetworkSettings:
         Attention window in latitude and longitude; every other block shifts it by half.
     mlp_ratio : int
         Width of a block's hidden layer over its width.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many groups of outputs as of inputs, or of heads as of widths, or the grid does not divide
+        into windows.
     """
 
     shape: tuple[int, int]
@@ -84,7 +103,7 @@ class NetworkSettings:
     window: tuple[int, int] = (4, 4)
     mlp_ratio: int = 4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.inputs) != len(self.outputs):
             raise ValueError(f"network: {len(self.inputs)} input groups but {len(self.outputs)} output groups")
         if len(self.widths) != len(self.heads):
@@ -105,9 +124,14 @@ class NetworkSettings:
 class WindowAttention(nn.Module):
     """Multi-head self-attention within windows, with a learned bias per relative position."""
 
-    def __init__(self, width: int, heads: int, tokens: tuple[int, int], window: tuple[int, int], shifted: bool):
+    relative_index: torch.Tensor
+    pole_mask: torch.Tensor | None
+
+    def __init__(self, width: int, heads: int, tokens: tuple[int, int], window: tuple[int, int], shifted: bool) -> None:
         super().__init__()
-        self.heads, self.tokens, self.window = heads, tokens, window
+        self.heads = heads
+        self.tokens = tokens
+        self.window = window
         self.shift = tuple(side // 2 if shifted and side < n else 0 for side, n in zip(window, tokens, strict=True))
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
@@ -115,9 +139,9 @@ class WindowAttention(nn.Module):
         self.output = nn.Linear(width, width)
         rows, columns = window
         self.relative_bias = nn.Parameter(torch.zeros((2 * rows - 1) * (2 * columns - 1), heads))
-        row, column = (
-            axis.flatten() for axis in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-        )
+        row_of, column_of = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        row = row_of.flatten()
+        column = column_of.flatten()
         relative = (row[:, None] - row + rows - 1) * (2 * columns - 1) + column[:, None] - column + columns - 1
         self.register_buffer("relative_index", relative.flatten(), persistent=False)
         self.register_buffer("pole_mask", self._pole_mask(), persistent=False)
@@ -140,10 +164,9 @@ class WindowAttention(nn.Module):
         if any(self.shift):
             x = x.roll((-self.shift[0], -self.shift[1]), (1, 2))
         windows = self._split(x)
-        query, key, value = (
-            layer(windows).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for layer in (self.query, self.key, self.value)
-        )
+        query = self._by_head(self.query(windows))
+        key = self._by_head(self.key(windows))
+        value = self._by_head(self.value(windows))
         size = self.window[0] * self.window[1]
         bias = self.relative_bias[self.relative_index].view(size, size, self.heads).permute(2, 0, 1)[None]
         if self.pole_mask is not None:
@@ -154,15 +177,22 @@ class WindowAttention(nn.Module):
             x = x.roll(self.shift, (1, 2))
         return x
 
-    def _split(self, x):
+    def _by_head(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, tokens, width) -> (batch, heads, tokens, width of a head)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, lat, lon, width) -> (batch * windows, tokens of a window, width)."""
         batch, _, _, width = x.shape
-        (rows, columns), (lat, lon) = self.window, self.tokens
+        rows, columns = self.window
+        lat, lon = self.tokens
         x = x.view(batch, lat // rows, rows, lon // columns, columns, width)
         return x.transpose(2, 3).reshape(-1, rows * columns, width)
 
-    def _join(self, windows, batch):
-        (rows, columns), (lat, lon) = self.window, self.tokens
+    def _join(self, windows: torch.Tensor, batch: int) -> torch.Tensor:
+        """The way back of `_split`."""
+        rows, columns = self.window
+        lat, lon = self.tokens
         x = windows.view(batch, lat // rows, lon // columns, rows, columns, -1)
         return x.transpose(2, 3).reshape(batch, lat, lon, -1)
 
@@ -170,14 +200,23 @@ class WindowAttention(nn.Module):
 class Block(nn.Module):
     """Pre-norm Swin block."""
 
-    def __init__(self, width, heads, tokens, window, shifted, mlp_ratio):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        tokens: tuple[int, int],
+        window: tuple[int, int],
+        shifted: bool,
+        mlp_ratio: int,
+    ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
         self.attention = WindowAttention(width, heads, tokens, window, shifted)
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, lat, lon, width) to the same shape."""
         x = x + self.attention(self.attention_norm(x))
         return x + self.mlp(self.mlp_norm(x))
 
@@ -192,25 +231,27 @@ def _blocks(settings: NetworkSettings, count: int, width: int, heads: int, stage
 class PatchMerging(nn.Module):
     """Join 2 x 2 tokens: (batch, lat, lon, width) to (batch, lat / 2, lon / 2, wider)."""
 
-    def __init__(self, width, wider):
+    def __init__(self, width: int, wider: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(4 * width)
         self.reduction = nn.Linear(4 * width, wider, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, lat, lon, width) to (batch, lat / 2, lon / 2, wider)."""
         x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3).flatten(-3)
         return self.reduction(self.norm(x))
 
 
 class PatchExpansion(nn.Module):
-    """The way back of `PatchMerging`."""
+    """The way back of `PatchMerging`: (batch, lat, lon, width) to (batch, 2 lat, 2 lon, narrower)."""
 
-    def __init__(self, width, narrower):
+    def __init__(self, width: int, narrower: int) -> None:
         super().__init__()
         self.expansion = nn.Linear(width, 4 * narrower, bias=False)
         self.norm = nn.LayerNorm(narrower)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, lat, lon, width) to (batch, 2 lat, 2 lon, narrower)."""
         x = self.expansion(x).unflatten(-1, (2, 2, -1)).transpose(2, 3).flatten(1, 2).flatten(2, 3)
         return self.norm(x)
 
@@ -218,7 +259,7 @@ class PatchExpansion(nn.Module):
 class GroupEncoder(nn.Module):
     """Embedding and stages of one variable group; returns the output of every stage, finest first."""
 
-    def __init__(self, settings: NetworkSettings, channels: int):
+    def __init__(self, settings: NetworkSettings, channels: int) -> None:
         super().__init__()
         widths = settings.widths
         self.embedding = nn.Conv2d(channels, widths[0], settings.patch, settings.patch)
@@ -229,7 +270,8 @@ class GroupEncoder(nn.Module):
         )
         self.merging = nn.ModuleList(PatchMerging(*pair) for pair in pairwise(widths))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Map fields (batch, channels, lat, lon) to tokens (batch, lat, lon, width) of every stage."""
         x = self.embedding(x).permute(0, 2, 3, 1) + self.position
         outputs = [self.stages[0](x)]
         for merge, stage in zip(self.merging, self.stages[1:], strict=True):
@@ -240,7 +282,7 @@ class GroupEncoder(nn.Module):
 class GroupDecoder(nn.Module):
     """Stages of one variable group back to the grid, each joined to the encoder's output of the same resolution."""
 
-    def __init__(self, settings: NetworkSettings, channels: int):
+    def __init__(self, settings: NetworkSettings, channels: int) -> None:
         super().__init__()
         widths = settings.widths
         self.skips = nn.ModuleList(nn.Linear(2 * width, width) for width in widths)
@@ -251,7 +293,15 @@ class GroupDecoder(nn.Module):
         self.expansion = nn.ModuleList(PatchExpansion(*pair) for pair in zip(widths[1:], widths[:-1], strict=True))
         self.recovery = nn.ConvTranspose2d(widths[0], channels, settings.patch, settings.patch)
 
-    def forward(self, x, encoded):
+    def forward(self, x: torch.Tensor, encoded: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Map tokens (batch, lat, lon, width) of the last stage to fields (batch, channels, lat, lon).
+
+        Parameters
+        ----------
+        x : (batch, lat, lon, width)
+        encoded : sequence of tensors
+            What `GroupEncoder` gives.
+        """
         for stage in reversed(range(len(self.stages))):
             x = self.stages[stage](self.skips[stage](torch.cat([x, encoded[stage]], dim=-1)))
             if stage:
@@ -265,10 +315,12 @@ class Network(nn.Module):
     The channels are in the order of the groups. Weights are drawn once, when the network is built.
     """
 
-    def __init__(self, settings: NetworkSettings):
+    def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         self.settings = settings
-        groups, width, coarsest = len(settings.inputs), settings.widths[-1], len(settings.widths) - 1
+        groups = len(settings.inputs)
+        width = settings.widths[-1]
+        coarsest = len(settings.widths) - 1
         self.encoders = nn.ModuleList(GroupEncoder(settings, channels) for channels in settings.inputs)
         self.gather = nn.Linear(groups * width, settings.core_width)
         self.position = nn.Parameter(torch.zeros(*settings.tokens(coarsest), settings.core_width))
@@ -279,6 +331,13 @@ class Network(nn.Module):
             self.apply(_initialise)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (batch, sum of inputs, lat, lon) to (batch, sum of outputs, lat, lon).
+
+        Raises
+        ------
+        ValueError
+            If the fields have another shape.
+        """
         expected = (sum(self.settings.inputs), *self.settings.shape)
         if x.dim() != 4 or tuple(x.shape[1:]) != expected:
             raise ValueError(f"network: expected fields of shape (batch, {expected}), got {tuple(x.shape)}")
@@ -290,7 +349,7 @@ class Network(nn.Module):
         return torch.cat([decoder(*pair) for decoder, *pair in zip(self.decoders, parts, encoded, strict=True)], dim=1)
 
 
-def _initialise(module: nn.Module):
+def _initialise(module: nn.Module) -> None:
     """Truncated normal of 0.02 as in Swin for linear layers, positions and biases; convolutions as torch has them."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)

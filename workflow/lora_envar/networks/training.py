@@ -55,6 +55,17 @@ def train(
 ) -> list[float]:
     """Minimise `loss(step)` over `parameters`, and give the loss of every update.
 
+    Parameters
+    ----------
+    parameters : iterable of parameters
+        What is updated, in place.
+    loss : callable
+        From the number of the update, from 0, to a scalar tensor that can be differentiated.
+    settings : TrainingSettings
+    progress : callable
+        Gets a line of text every `report_every` updates.
+    report_every : int
+
     Raises
     ------
     FloatingPointError
@@ -63,7 +74,8 @@ def train(
     parameters = list(parameters)
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, settings.rate)
-    losses, started = [], time.monotonic()
+    losses: list[float] = []
+    started = time.monotonic()
     for step in range(settings.steps):
         optimiser.zero_grad(set_to_none=True)
         value = loss(step)

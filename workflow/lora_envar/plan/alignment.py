@@ -4,6 +4,7 @@ Each error names its key. What a forecast model's step is, its weights say; wher
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..fields.timeline import parse
 from ..forecast import MODELS
@@ -13,7 +14,7 @@ class AlignmentError(ValueError):
     """A time lies between the archive's, or a lead between a model's steps."""
 
 
-def check_alignment(config: dict):
+def check_alignment(config: dict[str, Any]) -> None:
     """Refuse times between those of the archive, and leads between those of the forecast model.
 
     Raises
@@ -73,7 +74,7 @@ def check_alignment(config: dict):
         _reached(f"windows.{name}.slot_hours", window["slot_hours"], window["model"])
 
 
-def step_of(section: dict) -> int | None:
+def step_of(section: dict[str, Any]) -> int | None:
     """Hours of a step of the model that a section of the configuration names, as far as it can be known."""
     return MODELS[section["name"]].step_hours(section)
 
@@ -88,7 +89,7 @@ def _time(key: str, text: str) -> datetime:
     return time
 
 
-def _on_grid(key: str, time: datetime, origin: datetime, step: int, of: str):
+def _on_grid(key: str, time: datetime, origin: datetime, step: int, of: str) -> None:
     if (time - origin) % timedelta(hours=step):
         raise AlignmentError(
             f"{key}: {time:%Y-%m-%dT%H} is not a multiple of {step} h after {of}, {origin:%Y-%m-%dT%H}; the archive "
@@ -96,12 +97,12 @@ def _on_grid(key: str, time: datetime, origin: datetime, step: int, of: str):
         )
 
 
-def _multiple(key: str, hours: int, step: int, of: str):
+def _multiple(key: str, hours: int, step: int, of: str) -> None:
     if hours % step:
         raise AlignmentError(f"{key}: {hours} h is not a multiple of {of}")
 
 
-def _reached(key: str, hours: int, section: dict):
+def _reached(key: str, hours: int, section: dict[str, Any]) -> None:
     step = step_of(section)
     if step and hours % step:
         raise AlignmentError(f"{key}: {hours} h is not a multiple of the step of {section['weights']}, {step} h")

@@ -30,7 +30,7 @@ class ArchivePlan:
         Between the two frames from which forecasts start, to cycle with and to draw errors with; 0 for models of one.
     """
 
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
         self._archive = config["archive"]
         self._start = parse(self._archive["start"])

@@ -8,7 +8,9 @@ written when a run starts, tells both.
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,12 +20,20 @@ from .brought import digest, named_files
 
 RECORD = Path("results/configuration.yaml")
 #: what makes another experiment of a configuration: it gets a folder of its own
-IDENTITY = ("grid", "archive.source", "archive.path", "archive.finer.path", "training.grid")
-IDENTITY += ("training.archive.source", "training.archive.path")
+IDENTITY = (
+    "grid",
+    "archive.source",
+    "archive.path",
+    "archive.finer.path",
+    "training.grid",
+    "training.archive.source",
+    "training.archive.path",
+)
 #: what changes no file that a later run could take for its own
 WITHOUT_EFFECT = ("warm_start", "cycling.keep_forecasts", "cycling.block_days", "example")
 #: Snakemake's memory of what its files were made from
 METADATA = (Path(".snakemake/metadata"), Path(".snakemake/metadata.db"))
+#: most differences that an error names
 SHOWN = 6
 
 
@@ -31,23 +41,23 @@ class OtherExperimentError(ValueError):
     """The results in this folder belong to another configuration."""
 
 
-def flat(section, prefix: str = "") -> dict:
+def flat(section: Any, prefix: str = "") -> dict[str, Any]:
     """The values of nested mappings by their dotted keys; lists are values."""
     if not isinstance(section, dict):
         return {prefix: section}
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in section.items():
         values |= flat(value, f"{prefix}.{key}" if prefix else str(key))
     return values
 
 
-def configuration_digest(config: dict) -> str:
+def configuration_digest(config: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that stand for all of a configuration that its files depend on."""
     values = {key: value for key, value in flat(config).items() if not _within(key, WITHOUT_EFFECT)}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def record(config: dict):
+def record(config: dict[str, Any]) -> None:
     """Write which configuration the folder's results belong to from now on, unless that is written already.
 
     Raises
@@ -72,7 +82,7 @@ def record(config: dict):
         raise OtherExperimentError(f"{RECORD}: cannot be written ({error}); nothing is started") from None
 
 
-def refuse_another(config: dict):
+def refuse_another(config: dict[str, Any]) -> None:
     """Refuse a configuration that may not use the results in this folder.
 
     Raises
@@ -106,7 +116,8 @@ def refuse_another(config: dict):
     changed = [key for key in changed if not _within(key, WITHOUT_EFFECT) and not _is_new(key, before)]
     for key, path in named_files(config):
         if key in files and digest(path) not in (None, files[key]):
-            before[key], now[key] = "another file", path
+            before[key] = "another file"
+            now[key] = path
             changed.append(key)
     if changed:
         raise OtherExperimentError(
@@ -116,11 +127,11 @@ def refuse_another(config: dict):
         )
 
 
-def _within(key: str, sections) -> bool:
+def _within(key: str, sections: Iterable[str]) -> bool:
     return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
-def _is_new(key: str, before: dict) -> bool:
+def _is_new(key: str, before: dict[str, Any]) -> bool:
     """Whether a key is of an experiment or a network that was not there before, and so has no files."""
     parts = key.split(".")
     if parts[0] not in ("experiments", "observations", "windows"):
@@ -128,7 +139,7 @@ def _is_new(key: str, before: dict) -> bool:
     return not any(name.startswith(f"{parts[0]}.{parts[1]}.") for name in before)
 
 
-def _differences(keys: list[str], before: dict, now: dict) -> str:
+def _differences(keys: list[str], before: dict[str, Any], now: dict[str, Any]) -> str:
     shown = [f"{key} {before.get(key)!r} there, {now.get(key)!r} here" for key in keys[:SHOWN]]
     if len(keys) > SHOWN:
         shown.append(f"and {len(keys) - SHOWN} more")

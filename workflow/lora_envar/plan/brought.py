@@ -9,8 +9,10 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..archive import SOURCES
 from ..files.atomic import atomic_write
@@ -18,18 +20,17 @@ from ..forecast import named_files as files_of_model
 
 #: digests of files by path, with the size and time of change that they had
 DIGESTS = Path(".snakemake/lora_envar/digests.json")
-CHUNK = 1 << 22
 
 
-def named_files(config: dict) -> list[tuple[str, str]]:
+def named_files(config: dict[str, Any]) -> list[tuple[str, str]]:
     """Keys and paths of the files that a configuration names.
 
     Folders of reanalysis files (`archive.path` with ``source: files``) are among them, the files of single cycles are
     not.
     """
-    files = []
+    files: list[tuple[str, str]] = []
 
-    def add(key, path):
+    def add(key: str, path: str | None) -> None:
         if path:
             files.append((key, str(path)))
 
@@ -92,7 +93,7 @@ def digest(path: str) -> str | None:
     return found
 
 
-def digests(paths) -> dict[str, str | None]:
+def digests(paths: Iterable[str | Path]) -> dict[str, str | None]:
     """Digests of files by their path."""
     return {str(path): digest(str(path)) for path in paths}
 
@@ -107,7 +108,7 @@ def _digest_of_folder(path: str) -> str:
 
 
 @cache
-def _known_digests() -> dict:
+def _known_digests() -> dict[str, list[Any]]:
     try:
         return json.loads(DIGESTS.read_text())
     except FileNotFoundError:

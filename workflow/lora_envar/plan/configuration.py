@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -9,19 +10,22 @@ from ..analysis import METHODS
 from ..fields.state import GROUPS
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
+from ..files.provenance import group
 from ..forecast import check_model
 from ..verification import ROLLOUT_HOURS
 from .alignment import AlignmentError, check_alignment
 from .experiments import ensemble_sizes
-from .replicates import group
 from .search import PREFIX, candidates
+
+#: first and last time
+Period: TypeAlias = tuple[datetime, datetime]
 
 
 class ConfigurationError(ValueError):
     """The configuration asks for something impossible."""
 
 
-def with_found_settings(config: dict):
+def with_found_settings(config: dict[str, Any]) -> None:
     """Put the values of the file `found_settings` into the section `methods`, in place, where it has none itself.
 
     Raises
@@ -51,10 +55,11 @@ def with_found_settings(config: dict):
             config["methods"][method] = {**settings, **config["methods"][method]}
 
 
-def _check_methods(config: dict):
+def _check_methods(config: dict[str, Any]) -> None:
     """Every method in use has all its settings, from `methods` or `found_settings`, and no experiment has others."""
     for name, experiment in {**config["experiments"], **candidates(config)}.items():
-        method, key = experiment["method"], f"experiments.{name}.settings"
+        method = experiment["method"]
+        key = f"experiments.{name}.settings"
         if method not in METHODS or not METHODS[method].setting_names():
             continue
         own = experiment.get("settings", {})
@@ -72,13 +77,21 @@ def _check_methods(config: dict):
             )
 
 
-def finer_period(config: dict) -> tuple[datetime, datetime] | None:
-    """First and last time of `archive.finer`, or None."""
+def finer_period(config: dict[str, Any]) -> Period | None:
+    """First and last time of `archive.finer`, or None.
+
+    Raises
+    ------
+    ConfigurationError
+        If one of them is no time, or they are not in order.
+    """
     finer = config["archive"].get("finer")
-    return finer and _period("archive.finer.start", finer["start"], "archive.finer.end", finer["end"])
+    if not finer:
+        return None
+    return _period("archive.finer.start", finer["start"], "archive.finer.end", finer["end"])
 
 
-def check(config: dict):
+def check(config: dict[str, Any]) -> None:
     """Refuse a configuration that fits the schema and yet cannot be run.
 
     Raises
@@ -120,7 +133,8 @@ def check(config: dict):
             raise ConfigurationError(
                 f"observations.{name}.columns: {network['columns']} columns, but the grid has {points} points"
             )
-    step, spin_up = config["cycling"]["step_hours"], config["verification"]["spin_up_cycles"]
+    step = config["cycling"]["step_hours"]
+    spin_up = config["verification"]["spin_up_cycles"]
     for name, experiment in config["experiments"].items():
         _check_experiment(name, experiment, config, archive, step, spin_up)
     _check_search(config, archive, step)
@@ -136,7 +150,9 @@ def check(config: dict):
             )
 
 
-def _check_experiment(name, experiment, config, archive, step, spin_up):
+def _check_experiment(
+    name: str, experiment: dict[str, Any], config: dict[str, Any], archive: Period, step: int, spin_up: int
+) -> None:
     key = f"experiments.{name}"
     method = experiment["method"]
     if method not in METHODS:
@@ -174,7 +190,7 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
         )
 
 
-def _held_by(key, first, last, config, archive):
+def _held_by(key: str, first: datetime, last: datetime, config: dict[str, Any], archive: Period) -> tuple[Period, int]:
     """The part of the archive that has an experiment's states, and the time between these."""
     finer = finer_period(config)
     if finer and finer[0] <= first <= finer[1]:
@@ -187,7 +203,9 @@ def _held_by(key, first, last, config, archive):
     return archive, config["archive"]["step_hours"]
 
 
-def _check_window(key, experiment, config, step, archive_step) -> timedelta:
+def _check_window(
+    key: str, experiment: dict[str, Any], config: dict[str, Any], step: int, archive_step: int
+) -> timedelta:
     """From an analysis time to the last of its observations."""
     if "window" not in experiment:
         return timedelta(0)
@@ -219,7 +237,7 @@ def _check_window(key, experiment, config, step, archive_step) -> timedelta:
     return timedelta(hours=(window["slots"] - 1) * window["slot_hours"])
 
 
-def _check_search(config, archive, step):
+def _check_search(config: dict[str, Any], archive: Period, step: int) -> None:
     """Candidates can be run, and on no day of what they are chosen for."""
     for name, experiment in candidates(config).items():
         _check_experiment(name, experiment, config, archive, step, config["search"]["spin_up_cycles"])
@@ -227,16 +245,15 @@ def _check_search(config, archive, step):
         if name.startswith(PREFIX):
             raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are for candidates")
         if config.get("search"):
-            (start, end), (first, last) = (
-                [parse(text) for text in e["period"]] for e in (config["search"], experiment)
-            )
+            start, end = map(parse, config["search"]["period"])
+            first, last = map(parse, experiment["period"])
             if start <= last and first <= end:
                 raise ConfigurationError(
                     f"search.period: {' to '.join(config['search']['period'])} overlaps with experiments.{name}.period"
                 )
 
 
-def _check_donor(key, experiment, config):
+def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
     """Members of other days come from an experiment with an ensemble and cycles enough to be an ensemble apart."""
     chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
     wanted = chosen.get("member_source") == "other_days"
@@ -248,8 +265,9 @@ def _check_donor(key, experiment, config):
     donor = config["experiments"].get(experiment["donor"], {})
     if "ensemble_size" not in donor or "donor" in donor:
         raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
-    first, last = (parse(text) for text in donor["period"])
-    count, enough = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1, 3 * ensemble_sizes(donor)[0]
+    first, last = map(parse, donor["period"])
+    count = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1
+    enough = 3 * ensemble_sizes(donor)[0]
     if count < enough:
         raise ConfigurationError(
             f"{key}.donor: {experiment['donor']} has {count} cycles; members of other days take three times its "
@@ -257,12 +275,12 @@ def _check_donor(key, experiment, config):
         )
 
 
-def _check_network(config):
+def _check_network(config: dict[str, Any]) -> None:
     network = config["vae"]["network"]
     groups = 1 if network["groups"] == "together" else len(GROUPS)
     if len(network["latent_channels"]) != groups:
         raise ConfigurationError(
-            f"vae.network.latent_channels: {len(network['latent_channels'])} given, one a group is needed: {groups}"
+            f"vae.network.latent_channels: {len(network['latent_channels'])} given, one per group is needed: {groups}"
         )
     scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
     axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
@@ -274,7 +292,7 @@ def _check_network(config):
             )
 
 
-def _check_reports(networks):
+def _check_reports(networks: dict[str, dict[str, Any]]) -> None:
     """Files that networks of reports need, and windows of observations that do not overlap."""
     for name, network in networks.items():
         if network["source"] != "prepbufr":
@@ -286,9 +304,9 @@ def _check_reports(networks):
             raise ConfigurationError(f"observations.{name}.orography: reports of stations cannot be made without")
 
 
-def _check_segments(segments):
+def _check_segments(segments: dict[str, dict[str, Any]]) -> None:
     """The nature run's forcing is a climatology: from rest on the same day of the year, it is the same run again."""
-    seen = {}
+    seen: dict[str, str] = {}
     for name, segment in segments.items():
         day = f"{parse(segment['start']):%m-%d}"
         if day in seen:
@@ -298,7 +316,7 @@ def _check_segments(segments):
         seen[day] = name
 
 
-def _period(start_key, start, end_key, end) -> tuple[datetime, datetime]:
+def _period(start_key: str, start: str, end_key: str, end: str) -> Period:
     times = []
     for key, value in ((start_key, start), (end_key, end)):
         try:
@@ -312,7 +330,7 @@ def _period(start_key, start, end_key, end) -> tuple[datetime, datetime]:
     return times[0], times[1]
 
 
-def _within(key, time, period):
+def _within(key: str, time: datetime, period: Period) -> None:
     if not period[0] <= time <= period[1]:
         raise ConfigurationError(
             f"{key}: {time:%Y-%m-%dT%H} is outside of the archive, {period[0]:%Y-%m-%dT%H} to {period[1]:%Y-%m-%dT%H}"

@@ -18,7 +18,7 @@ class EnsemblePlan:
         The configuration, checked.
     """
 
-    def __init__(self, config: dict[str, Any], experiments: Experiments):
+    def __init__(self, config: dict[str, Any], experiments: Experiments) -> None:
         self._experiments = experiments
         self._step = config["cycling"]["step_hours"]
 

@@ -150,7 +150,7 @@ class Experiments(Mapping[str, Experiment]):
         Checked, replicates expanded.
     """
 
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, config: dict[str, Any]) -> None:
         searched = candidates(config)
         self._all: dict[str, Experiment] = {}
         for name, entry in {**config["experiments"], **searched}.items():

@@ -27,7 +27,7 @@ class ObservationPlan:
         The configuration, checked.
     """
 
-    def __init__(self, config: dict[str, Any], experiments: Experiments, windows: WindowPlan):
+    def __init__(self, config: dict[str, Any], experiments: Experiments, windows: WindowPlan) -> None:
         self._networks: dict[str, dict[str, Any]] = config["observations"]
         self._experiments = experiments
         self._windows = windows

@@ -45,7 +45,7 @@ class Plan:
         The configuration: checked, with the settings that a search found, replicates expanded.
     """
 
-    def __init__(self, config: dict[str, Any]):
+    def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
         self.experiments = Experiments(config)
         self.archive = ArchivePlan(config)

@@ -7,7 +7,7 @@ from ..files.provenance import REPLICATE_MARK
 
 
 def expand(config: dict[str, Any]) -> None:
-    """Put one experiment a seed in place of every experiment with a list `seeds`, in place of the configuration.
+    """Put one experiment per seed in place of every experiment with a list `seeds`, in place of the configuration.
 
     Experiment `name` becomes `name_seed_2`, ..., and its network `network_seed_2`, ..., whose places and noise are
     drawn from that seed. Its donor is that of the same seed. References stay names of whole groups.
@@ -28,8 +28,3 @@ def expand(config: dict[str, Any]) -> None:
                 single["donor"] = f"{entry['donor']}{REPLICATE_MARK}{seed}"
             experiments[f"{name}{REPLICATE_MARK}{seed}"] = single
     config["experiments"] = experiments
-
-
-def group(name: str) -> str:
-    """The experiment that a replicate is of."""
-    return name.partition(REPLICATE_MARK)[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from ..analysis import METHODS
@@ -115,7 +115,7 @@ def check_settings(config: dict[str, Any]) -> None:
             raise ConfigurationError(f"experiments.{name}, with its settings: methods.{_message(error)}")
 
 
-def _check_names(section, prefix: str):
+def _check_names(section: Any, prefix: str) -> None:
     """YAML reads 1, 1.5, no and 2009-01-01 as numbers, booleans and dates, which are no names of anything."""
     if isinstance(section, dict):
         for key, value in section.items():
@@ -127,7 +127,7 @@ def _check_names(section, prefix: str):
             _check_names(value, f"{prefix}{key}.")
 
 
-def _refuse_renamed(config: dict):
+def _refuse_renamed(config: dict[str, Any]) -> None:
     """Refuse keys by which the configuration was written before, each with the name that it has now."""
     for old, new in RENAMED.items():
         for found in _matches(config, old.split(".")):
@@ -136,7 +136,7 @@ def _refuse_renamed(config: dict):
             raise ConfigurationError(f"{'.'.join(found)}: this key is now {wanted}; rename it")
 
 
-def _matches(section, pattern: list[str]) -> list[list[str]]:
+def _matches(section: Any, pattern: list[str]) -> list[list[str]]:
     """Keys within nested mappings that fit a pattern, each as its parts."""
     if not pattern:
         return [[]]
@@ -146,12 +146,12 @@ def _matches(section, pattern: list[str]) -> list[list[str]]:
     return [[key, *rest] for key in keys for rest in _matches(section[key], pattern[1:])]
 
 
-def _relevance(error) -> tuple:
+def _relevance(error: ValidationError) -> tuple[bool, int]:
     """Unknown keys first (a misspelt one is missing under its right name, too), then the least deep error."""
     return (error.validator == "additionalProperties", -len(error.absolute_path))
 
 
-def _message(error) -> str:
+def _message(error: ValidationError) -> str:
     path = ".".join(str(part) for part in error.absolute_path)
     where = f"{path}." if path else ""
     if error.validator == "additionalProperties":

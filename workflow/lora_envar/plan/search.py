@@ -1,11 +1,12 @@
 """Tuning apart from testing: candidates of settings, cycled on a period of their own."""
 
 from itertools import product
+from typing import Any
 
 PREFIX = "search"
 
 
-def candidates(config: dict) -> dict[str, dict]:
+def candidates(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Experiments of all combinations of the settings searched: search_{method}_{number} -> experiment."""
     section = config.get("search")
     if not section:

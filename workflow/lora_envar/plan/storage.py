@@ -3,21 +3,24 @@
 All are upper bounds: uncompressed. What is written and not kept goes after its last use, block by block of the archive.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from ..archive import SOURCES
 from ..archive.sizes import FLOAT
 from ..fields.state import CHANNELS
 
+#: bytes of a file of reports
 GDAS_FILE = 60_000_000
 
 
-def state_bytes(grid: dict) -> int:
+def state_bytes(grid: dict[str, Any]) -> int:
     """Bytes of one state on the grid of a section of the configuration."""
     return len(CHANNELS) * grid["latitudes"] * grid["longitudes"] * FLOAT
 
 
-def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
+def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: int) -> pd.DataFrame:
     """What is downloaded, what is written and what of it is kept, by item.
 
     Parameters
@@ -37,12 +40,13 @@ def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
         item, count, download (bytes), write (bytes), keep (bytes).
     """
     training = config.get("training", config)
-    rows = []
+    rows: list[tuple[str, int, int, int, int]] = []
 
-    def add(item, count, write, kept=True, download=0):
-        rows.append((item, count, count * download, count * write, count * write * kept))
+    def add(item: str, count: int, write: int, kept: bool = True, download: int = 0) -> None:
+        written = count * write
+        rows.append((item, count, count * download, written, written if kept else 0))
 
-    def archive_row(item, section, grid, count):
+    def archive_row(item: str, section: dict[str, Any], grid: dict[str, Any], count: int) -> None:
         points = grid["latitudes"] * grid["longitudes"]
         download = SOURCES[section["source"]].bytes_per_time(section, points)
         add(item, count, state_bytes(grid), download=download)
@@ -50,7 +54,8 @@ def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
     if "training" in config:
         archive_row("states of the training archive", training["archive"], training["grid"], counts["training_times"])
     archive_row("states of the archive", config["archive"], config["grid"], counts["archive_times"])
-    state, small = state_bytes(config["grid"]), state_bytes(config["error_grid"])
+    state = state_bytes(config["grid"])
+    small = state_bytes(config["error_grid"])
     kept = config["cycling"]["keep_forecasts"]
     add("samples of forecast errors", counts["samples"], small)
     add("files of reports", counts["reports"], GDAS_FILE, False, GDAS_FILE)
@@ -75,8 +80,8 @@ def as_text(table: pd.DataFrame) -> str:
     return shown.to_string(index=False)
 
 
-def readable(size: int) -> str:
-    """12.3 GB."""
+def readable(size: float) -> str:
+    """Bytes as three significant digits and a unit, such as 12.3 GB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

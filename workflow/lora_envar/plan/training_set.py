@@ -20,7 +20,7 @@ class TrainingSetPlan:
     archive : ArchivePlan
     """
 
-    def __init__(self, config: dict[str, Any], archive: ArchivePlan):
+    def __init__(self, config: dict[str, Any], archive: ArchivePlan) -> None:
         self._nmc = config["nmc"]
         self._archive = archive
         self.start = parse(self._nmc["start"])

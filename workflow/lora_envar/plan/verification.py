@@ -31,7 +31,7 @@ class VerificationPlan:
         archive: ArchivePlan,
         observations: ObservationPlan,
         ensembles: EnsemblePlan,
-    ):
+    ) -> None:
         self._verification = config["verification"]
         self._search = config.get("search")
         self._step = config["cycling"]["step_hours"]

@@ -23,7 +23,7 @@ class WindowPlan:
         The configuration, checked.
     """
 
-    def __init__(self, config: dict[str, Any], archive: ArchivePlan, training_set: TrainingSetPlan):
+    def __init__(self, config: dict[str, Any], archive: ArchivePlan, training_set: TrainingSetPlan) -> None:
         self._windows: dict[str, dict[str, Any]] = config.get("windows", {})
         self._archive = archive
         self._training_set = training_set

@@ -42,7 +42,7 @@ MODULES = (
 
 
 def serve(owner: int, folder: Path) -> None:
-    """Listen, import, and fork a child a connection, until the owner is gone.
+    """Listen, import, and fork a child per connection, until the owner is gone.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def job_seconds(path: str | os.PathLike[str]) -> float:
 
 
 def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str]) -> pd.DataFrame:
-    """Times of all jobs that have a benchmark and timings, a row a rule, the costliest first.
+    """Times of all jobs that have a benchmark and timings, a row per rule, the costliest first.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str])
     Raises
     ------
     ValueError
-        If timings are not whole, or lack columns.
+        If timings are not whole, or columns are missing.
     """
     rows = []
     for path in sorted(Path(logs).rglob(f"*{ENDING}")):
@@ -58,9 +58,9 @@ def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str])
 def _read_timings(path: Path) -> dict[str, float]:
     """The one row of a file of timings."""
     table = read_table(path, sep="\t")
-    lacking = [column for column in COLUMNS if column not in table]
-    if lacking:
-        raise ValueError(f"{path}: lacks {', '.join(lacking)}; it was written by another version: remove it")
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"{path}: lacks {', '.join(missing)}; it was written by another version: remove it")
     return dict(table.loc[0, list(COLUMNS)])
 
 

@@ -12,6 +12,7 @@ import torch
 
 from ..fields.grid import Grid
 
+#: of the table of `diagnose`
 COLUMNS = ["experiment", "valid_time", "members", "spread_over_error", "share", "share_of_other_days"]
 
 
@@ -54,7 +55,7 @@ def diagnose(
     deviation: torch.Tensor,
     grid: Grid,
 ) -> pd.DataFrame:
-    """A row a cycle, with `COLUMNS`.
+    """A row per cycle, with `COLUMNS`.
 
     Parameters
     ----------
@@ -65,17 +66,18 @@ def diagnose(
     """
     scale = deviation.double().view(-1, 1, 1)
     rows = []
-    for time, *fields in cycles:
-        background, truth, members, others = (field.double() / scale for field in fields)
-        error = background - truth
+    for time, background, truth, members, others in cycles:
+        own = members.double() / scale
+        reference = truth.double() / scale
+        error = background.double() / scale - reference
         rows.append(
             [
                 experiment,
                 f"{time:%Y-%m-%dT%H}",
-                len(members),
-                spread_over_error(members, truth, grid),
-                spanned_share(error, members, grid),
-                spanned_share(error, others, grid),
+                len(own),
+                spread_over_error(own, reference, grid),
+                spanned_share(error, own, grid),
+                spanned_share(error, others.double() / scale, grid),
             ]
         )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,6 +1,8 @@
 """Figures of the report, as PNG files whose bytes depend on the data alone."""
 
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -9,8 +11,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
@@ -23,17 +27,33 @@ from .observation_fit import nearest_level
 PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
 
 
-def _save(figure, path):
+def _save(figure: Figure, path: str | Path) -> None:
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": "lora-envar"})
     plt.close(figure)
 
 
-def maps(path, experiment: str, time: datetime, grid: Grid, truth, background, analysis, stations, coastline):
+def maps(
+    path: str | Path,
+    experiment: str,
+    time: datetime,
+    grid: Grid,
+    truth: np.ndarray,
+    background: np.ndarray,
+    analysis: np.ndarray,
+    stations: np.ndarray,
+    coastline: pd.DataFrame,
+) -> None:
     """Truth, background error, increment and analysis error of z500, t850 and u500.
 
     Parameters
     ----------
+    path : path
+        Of the figure.
+    experiment : str
+    time : datetime
+        Both for the title.
+    grid : Grid
     truth, background, analysis : (69, lat, lon)
     stations : (n, 2)
         Longitude and latitude of the observed columns.
@@ -66,7 +86,9 @@ def maps(path, experiment: str, time: datetime, grid: Grid, truth, background, a
     _save(figure, path)
 
 
-def state_map(path, title: str, grid: Grid, field: np.ndarray, channel: Channel, coastline):
+def state_map(
+    path: str | Path, title: str, grid: Grid, field: np.ndarray, channel: Channel, coastline: pd.DataFrame
+) -> None:
     """One channel of a state, (lat, lon), as a map."""
     figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
     order = np.argsort((grid.longitude + 180) % 360)
@@ -78,15 +100,18 @@ def state_map(path, title: str, grid: Grid, field: np.ndarray, channel: Channel,
     _save(figure, path)
 
 
-def observation_maps(path, title: str, table: Observations, coastline):
+def observation_maps(path: str | Path, title: str, table: Observations, coastline: pd.DataFrame) -> None:
     """Where data lie that are used, withheld and rejected; and, after an analysis, O - B of the former two by level."""
     passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
     judged = passed & np.isfinite(table.observation_minus_background) & (table.variable >= len(SURFACE))
-    panels = {"ncols": 2, "figsize": (14, 4.8), "width_ratios": [2.4, 1]} if judged.any() else {"figsize": (10, 4.8)}
+    panels: dict[str, Any] = {"figsize": (10, 4.8)}
+    if judged.any():
+        panels = {"ncols": 2, "figsize": (14, 4.8), "width_ratios": [2.4, 1]}
     figure, axes = plt.subplots(layout="constrained", squeeze=False, **panels)
     places = axes[0, 0]
     longitude = (table.longitude + 180.0) % 360.0 - 180.0
-    used, withheld = (table.rejection == REASONS[name] for name in ("used", "withheld"))
+    used = table.rejection == REASONS["used"]
+    withheld = table.rejection == REASONS["withheld"]
     groups = {"rejected": ~(used | withheld), "used": used, "withheld": withheld}
     for colour, (name, rows) in zip((PALETTE[3], PALETTE[1], PALETTE[2]), groups.items(), strict=True):
         label = f"{name}: {rows.sum()} data"
@@ -99,7 +124,7 @@ def observation_maps(path, title: str, table: Observations, coastline):
     _save(figure, path)
 
 
-def _departure_profile(profile, table, judged):
+def _departure_profile(profile: Axes, table: Observations, judged: np.ndarray) -> None:
     """Root mean square of O - B over the observation error by level."""
     for colour, name in zip(PALETTE[1:], UPPER_AIR, strict=False):
         rows = (table.variable == CODES[name]) & judged
@@ -111,7 +136,7 @@ def _departure_profile(profile, table, judged):
     profile.legend(fontsize=8)
 
 
-def deviation_profile(path, title: str, deviation: np.ndarray):
+def deviation_profile(path: str | Path, title: str, deviation: np.ndarray) -> None:
     """Standard deviation per channel, (69,), of the upper-air variables by level."""
     figure, axes = plt.subplots(1, len(UPPER_AIR), figsize=(14, 4), layout="constrained", sharey=True)
     for axis, name in zip(axes, UPPER_AIR, strict=True):
@@ -124,14 +149,15 @@ def deviation_profile(path, title: str, deviation: np.ndarray):
     _save(figure, path)
 
 
-def _world(axis, coastline):
+def _world(axis: Axes, coastline: pd.DataFrame) -> None:
+    """Draw coastlines, and set the limits to the whole world."""
     lines = [line[["longitude", "latitude"]].to_numpy() for _, line in coastline.groupby("line")]
     axis.add_collection(LineCollection(lines, colors="black", linewidths=0.4), autolim=False)
     axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
     axis.tick_params(labelsize=7)
 
 
-def error_curves(path, scores: pd.DataFrame, first: dict[str, str]):
+def error_curves(path: str | Path, scores: pd.DataFrame, first: dict[str, str]) -> None:
     """Global RMSE of analyses (lines) and backgrounds (dots) over time; `first` are the ends of the spin-up."""
     chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
     figure, axes = plt.subplots(2, 3, figsize=(15, 7.5), layout="constrained", sharex=True)

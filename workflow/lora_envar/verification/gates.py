@@ -4,7 +4,8 @@ A gate that is not passed does not stop the workflow; the report shows it as it 
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,9 @@ from ..observations.table import attribute
 from . import ROLLOUT_HOURS
 from .score import after_spin_up, channel_of
 
+#: channels that are looked at
 GATED = ("z500", "t850", "u500", "q700", "t2m")
+#: leads at which the forecast model is judged, in hours
 LEADS = (6, 24, 48, 120)
 
 
@@ -35,9 +38,11 @@ LEADS = (6, 24, 48, 120)
 class Gates:
     """A growing table of gates."""
 
-    rows: list[dict] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, part: str, gate: str, quantity: str, value: float, low: float = -np.inf, high: float = np.inf):
+    def add(
+        self, part: str, gate: str, quantity: str, value: float, low: float = -np.inf, high: float = np.inf
+    ) -> None:
         """Record a value and the interval in which it must lie."""
         passed = bool(low <= value <= high)
         self.rows.append(
@@ -56,14 +61,15 @@ class Gates:
         return Gates(self.rows + other.rows)
 
     def table(self) -> pd.DataFrame:
+        """A row per gate: part, gate, quantity, value, low, high, passed."""
         return pd.DataFrame(self.rows, columns=["part", "gate", "quantity", "value", "low", "high", "passed"])
 
 
-def _device_of(model: ForecastModel):
+def _device_of(model: ForecastModel) -> torch.device | str:
     return next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
 
 
-def _starts(model: ForecastModel, archive: Archive, last: int) -> list:
+def _starts(model: ForecastModel, archive: Archive, last: int) -> list[datetime]:
     """Times up to the hour `last` from which forecasts can start; models of two frames need the one before, too."""
     available = [time for time in archive.times if hours_since_1970(time) <= last]
     if model.history == 1:
@@ -72,7 +78,9 @@ def _starts(model: ForecastModel, archive: Archive, last: int) -> list:
     return [time for time in available if time - step in archive.times]
 
 
-def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: np.ndarray, count: int = 12):
+def forecast_errors(
+    model: ForecastModel, archive: Archive, first: datetime, climatology: np.ndarray, count: int = 12
+) -> pd.DataFrame:
     """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive from a time on.
 
     Parameters
@@ -80,11 +88,18 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
     first : datetime
         The period before it may have been used to fit something.
     climatology : (69, lat, lon)
+    count : int
+        Most starts.
 
     Returns
     -------
     DataFrame
         lead_hours, variable (channel), model, persistence, climatology; in the units of the state.
+
+    Raises
+    ------
+    ValueError
+        If the archive is too short for a forecast.
     """
     last = hours_since_1970(archive.times[-1]) - LEADS[-1]
     available = [time for time in _starts(model, archive, last) if time >= first]
@@ -118,7 +133,9 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
     )
 
 
-def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame, deviation: np.ndarray, seed: int):
+def forecast_gates(
+    model: ForecastModel, archive: Archive, errors: pd.DataFrame, deviation: np.ndarray, seed: int
+) -> Gates:
     """The model beats persistence, damps white noise, and keeps mean and variance over ten days.
 
     Parameters
@@ -162,7 +179,7 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
 
 def background_error_gates(
     models: dict[str, BackgroundError], vae: VAE, samples: TrainingSet, held_out: list[int], seed: int
-):
+) -> Gates:
     """The VAE explains held-out errors, and samples of each error model resemble them.
 
     Parameters
@@ -181,8 +198,8 @@ def background_error_gates(
     explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors**2).mean()).item()
     gates.add("VAE", "explained variance", "held-out errors, from the latent mean", explained, low=0.7)
     gates.add("VAE", "centred", "rms of D(0) / sd of errors", grid.mean(zero**2).mean().sqrt().item(), high=0.5)
-    second = (mean**2 + log_variance.exp()).mean().item()
-    gates.add("VAE", "white latents", "second moment of encoded samples", second, 0.9, 1.1)
+    moment = (mean**2 + log_variance.exp()).mean().item()
+    gates.add("VAE", "white latents", "second moment of encoded samples", moment, 0.9, 1.1)
     harmonics = SphericalHarmonics(grid, vae.truncation or finest_truncation(grid))
     deviation = vae.deviation.cpu()
     for name, model in models.items():
@@ -209,7 +226,7 @@ def background_error_gates(
     return gates
 
 
-def consistency(observation_files: list) -> float:
+def consistency(observation_files: list[str]) -> float:
     """Mean of 2 J / p at the minima of analyses, over those that used data; not a number if none did.
 
     Parameters

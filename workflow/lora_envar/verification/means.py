@@ -1,11 +1,13 @@
 """Means of scores side by side: over the cycles that all of them have, so that no column is of other weather."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from ..fields.state import CHANNELS, HEADLINE
-from .replicates import group, grouped
+from ..files.provenance import group
+from .replicates import grouped
 from .score import after_spin_up, channel_of
 
 
@@ -50,7 +52,7 @@ def common_times(rows: pd.DataFrame) -> list[tuple[list[str], set[str]]]:
 
 
 def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> list[Means]:
-    """Mean analysis RMSE of the headline channels after the spin-up, a table a group of experiments with common cycles.
+    """Mean analysis RMSE of the headline channels after the spin-up, a table per group with common cycles.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ def forecast_errors(scores: pd.DataFrame, order: list[str], channels: list[str])
     Returns
     -------
     DataFrame or None
-        channel, lead_hours, starts, and a column an experiment; None where there are no common starts.
+        channel, lead_hours, starts, and a column per experiment; None where there are no common starts.
     """
     rows = scores[(scores.kind == "forecast") & (scores.region == "global") & (scores.metric == "rmse")]
     rows = rows.assign(channel=channel_of(rows))
@@ -102,7 +104,7 @@ def forecast_errors(scores: pd.DataFrame, order: list[str], channels: list[str])
     return wide.reset_index()
 
 
-def units_of(names) -> list[str]:
+def units_of(names: Iterable[str]) -> list[str]:
     """Units of channels."""
     units = {channel.name: channel.units for channel in CHANNELS}
     return [units[name] for name in names]

@@ -1,5 +1,7 @@
 """The best candidate of every method in a search for settings (see `plan.search`)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,19 +9,21 @@ from ..fields.state import HEADLINE
 from .score import channel_of
 
 
-def rank(scores: pd.DataFrame, experiments: dict[str, dict]) -> pd.DataFrame:
+def rank(scores: pd.DataFrame, experiments: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Candidates with their mean analysis RMSE of the headline variables, the best of each method first.
 
     Parameters
     ----------
     scores : DataFrame
         With the columns of `score.COLUMNS`; only cycles to be compared.
+    experiments : dict
+        Candidates as `plan.search.candidates` gives them, by name.
 
     Returns
     -------
     DataFrame
         method, candidate, ratio (geometric mean over the headline variables of the RMSE over that of the method's first
-        candidate), settings, and one column a variable.
+        candidate), settings, and one column per variable.
     """
     chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
     squares = chosen.assign(channel=channel_of(chosen), square=chosen.value**2)
@@ -40,6 +44,6 @@ def rank(scores: pd.DataFrame, experiments: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["method", "ratio"], kind="stable", ignore_index=True)
 
 
-def best(table: pd.DataFrame) -> dict[str, dict]:
+def best(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Settings of the best candidate of every method, of a table of `rank`."""
     return {row.method: row.settings for row in table.drop_duplicates("method").itertuples()}

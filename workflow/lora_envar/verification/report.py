@@ -1,7 +1,10 @@
 """The report: one HTML page with all that is needed to judge the experiments, figures included."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import jinja2
 import pandas as pd
@@ -11,14 +14,33 @@ from .. import __version__
 from ..fields.state import HEADLINE
 from ..fields.timeline import parse
 from ..files.atomic import atomic_write
+from ..files.provenance import group
 from ..files.tables import read_table
 from . import ABOUT_SIGNIFICANCE, SIGNIFICANCE, costs
 from .figures import error_curves
 from .means import forecast_errors, mean_errors, units_of
 from .observation_fit import shown
-from .replicates import group, grouped
+from .replicates import grouped
 from .results import nothing_to_compare
 from .score import channel_of
+
+
+class TableFiles(Protocol):
+    """Files of tables by their names, as the inputs of a rule are."""
+
+    scores: str
+    comparison: str
+    model_gates: str
+    cycling_gates: str
+    forecast: str
+    fits: Sequence[str]
+
+
+class ReportFiles(Protocol):
+    """Files of the report by their names, as the outputs of a rule are."""
+
+    curves: str
+    html: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,20 @@ class Tables:
     fits: tuple[pd.DataFrame, ...] = ()
 
     @classmethod
-    def read(cls, paths, first) -> "Tables":
+    def read(cls, paths: TableFiles, first: dict[str, str]) -> "Tables":
+        """The tables of files.
+
+        Parameters
+        ----------
+        paths : object with the names of the tables as attributes
+        first : dict
+            Experiment -> first scored cycle, as ``20220131T18``.
+
+        Raises
+        ------
+        ValueError
+            If a file is missing or not whole.
+        """
         names = ("scores", "comparison", "model_gates", "cycling_gates", "forecast")
         tables = {name: read_table(getattr(paths, name)) for name in names}
         for name in ("scores", "comparison"):
@@ -44,8 +79,8 @@ class Tables:
         return cls(first={group(name): time for name, time in first.items()}, fits=fits, **tables)
 
 
-def _comparisons(tables: Tables) -> list[dict]:
-    """Per pair of experiment and reference: one cell a headline channel."""
+def _comparisons(tables: Tables) -> list[dict[str, Any]]:
+    """Per pair of experiment and reference: one cell per headline channel."""
     table = tables.comparison.assign(channel=channel_of(tables.comparison))
     pairs = []
     for (experiment, reference), rows in table.groupby(["experiment", "reference"], sort=False):
@@ -75,7 +110,14 @@ def _comparisons(tables: Tables) -> list[dict]:
     return pairs
 
 
-def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[str, str], run_costs: pd.DataFrame):
+def write_report(
+    paths: ReportFiles,
+    config: dict[str, Any],
+    tables: Tables,
+    maps: str | Path,
+    shown_cycle: tuple[str, str],
+    run_costs: pd.DataFrame,
+) -> None:
     """Write the error curves (paths.curves) and the page (paths.html).
 
     Parameters
@@ -116,7 +158,8 @@ def write_report(paths, config: dict, tables: Tables, maps, shown_cycle: tuple[s
         temporary.write_text(html, encoding="utf-8")
 
 
-def _embedded(path) -> str:
+def _embedded(path: str | Path) -> str:
+    """A PNG file as the address of an image within a page."""
     with open(path, "rb") as file:
         return "data:image/png;base64," + base64.b64encode(file.read()).decode()
 

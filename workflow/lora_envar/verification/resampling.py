@@ -13,6 +13,7 @@ import numpy as np
 from arch.bootstrap import optimal_block_length
 from scipy import stats
 
+#: what is taken for more: effective sizes would vanish
 LARGEST_AUTOCORRELATION = 0.95
 #: least number of blocks in a series
 LEAST_BLOCKS = 3
@@ -56,7 +57,17 @@ def blocks_for(series: np.ndarray) -> Blocks:
 
 
 def resampling_weights(size: int, block: int, samples: int, random: np.random.Generator) -> np.ndarray:
-    """How often each of `size` cycles is drawn in each sample, over `size`: (samples, size), rows of sum 1."""
+    """How often each of `size` cycles is drawn in each sample, over `size`: (samples, size), rows of sum 1.
+
+    Parameters
+    ----------
+    size : int
+        Number of cycles.
+    block : int
+        Length of the blocks, in cycles.
+    samples : int
+    random : numpy.random.Generator
+    """
     starts = random.integers(size, size=(samples, -(-size // block)))
     rows = (starts[..., None] + np.arange(block)).reshape(samples, -1)[:, :size] % size
     weights = np.zeros((samples, size))

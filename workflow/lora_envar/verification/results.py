@@ -1,16 +1,18 @@
 """The comparison as a page of Markdown: errors, differences with their significance, and what a cycle costs."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ..fields.state import HEADLINE
+from ..files.provenance import group
 from ..files.tables import read_table
 from ..observations.table import attribute
 from . import SIGNIFICANCE
 from .costs import job_seconds
 from .means import Means, common_times, units_of
-from .replicates import group, grouped
+from .replicates import grouped
 from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
@@ -19,12 +21,12 @@ STAGES = {
     "finetune_all": "finetuning",
     "assimilate": "analysis",
     "ensemble_forecast": "forecast",
+    "background_forecast": "forecast",
 }
-STAGES |= {"background_forecast": "forecast"}
 
 
-def cost(tables: dict[str, list[str]], benchmarks: Path) -> pd.DataFrame:
-    """Mean seconds a cycle of each stage, and gradient evaluations an analysis, by group of experiments.
+def cost(tables: dict[str, list[str]], benchmarks: str | Path) -> pd.DataFrame:
+    """Mean seconds per cycle of each stage, and gradient evaluations per analysis, by group of experiments.
 
     Parameters
     ----------
@@ -35,7 +37,10 @@ def cost(tables: dict[str, list[str]], benchmarks: Path) -> pd.DataFrame:
     """
     rows = []
     for name, own in tables.items():
-        row = {"experiment": group(name), "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own)}
+        row: dict[str, Any] = {
+            "experiment": group(name),
+            "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own),
+        }
         for rule, stage in STAGES.items():
             files = sorted((Path(benchmarks) / rule / name).glob("*.tsv"))
             seconds = [job_seconds(path) for path in files]
@@ -45,7 +50,7 @@ def cost(tables: dict[str, list[str]], benchmarks: Path) -> pd.DataFrame:
 
 
 def ensembles(files: list[str], first: dict[str, str]) -> list[Means]:
-    """Means of tables of `ensemble.diagnose` after the spin-up, a table a group of experiments with common cycles."""
+    """Means of tables of `ensemble.diagnose` after the spin-up, a table per group of experiments with common cycles."""
     if not files:
         return []
     rows = grouped(after_spin_up(pd.concat(map(read_table, files), ignore_index=True), first))
@@ -116,16 +121,17 @@ def page(
         )
     for means in diagnosed:
         parts.append(f"Means over the {means.cycles} cycles that all rows have, {means.first} to {means.last}.")
-        names = ("spread_over_error", "share", "share_of_other_days")
+        quantities = ("spread_over_error", "share", "share_of_other_days")
         rows = [
-            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in names)] for name, row in means.errors.iterrows()
+            [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in quantities)]
+            for name, row in means.errors.iterrows()
         ]
         parts.append(_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
     return "\n\n".join(parts) + "\n"
 
 
 def table_sections(tables: list[tuple[str, str, list[str], list[list[str]]]]) -> str:
-    """Parts of the page, one a title, explanation, headers and rows."""
+    """Parts of the page, one per title, explanation, headers and rows."""
     return "".join(f"\n## {title}\n\n{about}\n\n{_table(headers, rows)}\n" for title, about, headers, rows in tables)
 
 
@@ -136,7 +142,7 @@ def nothing_to_compare(references: list[str]) -> str:
     return f"Nothing is compared: no experiment has two scored cycles in common with {', '.join(references)}."
 
 
-def _cell(row) -> str:
+def _cell(row: pd.Series) -> str:
     """Percent with its 95 % interval, bold where it is significant."""
     percent = f"{row.percent:+.1f}"
     shown = f"**{percent}**" if row.p_adjusted < SIGNIFICANCE else percent

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ METRICS = {"rmse": "rmse", "bias": "additive_bias"}
 #: points of a channel that are scored at once
 BATCH_POINTS = 65536
 
+#: of tables of scores
 COLUMNS = [
     "experiment",
     "valid_time",
@@ -41,10 +43,9 @@ def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid) -> np.ndarr
     from scores import continuous  # takes half a second: not where scores are only read
 
     coordinates = {"channel": list(NAMES), "latitude": grid.latitude, "longitude": grid.longitude}
-    forecast, observed = (
-        xr.DataArray(fields.astype(np.float64), coordinates, ("state", "channel", "latitude", "longitude"))
-        for fields in (states, truths)
-    )
+    dimensions = ("state", "channel", "latitude", "longitude")
+    forecast = xr.DataArray(states.astype(np.float64), coordinates, dimensions)
+    observed = xr.DataArray(truths.astype(np.float64), coordinates, dimensions)
     area = xr.DataArray(grid.area_weights, {"latitude": grid.latitude}, ("latitude",))
     values = np.empty((len(states), len(REGIONS), len(METRICS), len(CHANNELS)))
     for region, (south, north) in enumerate(REGIONS.values()):
@@ -57,7 +58,9 @@ def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid) -> np.ndarr
     return values
 
 
-def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.ndarray, np.ndarray]], grid: Grid):
+def score_all(
+    experiment: str, entries: Iterable[tuple[datetime, str, int, np.ndarray, np.ndarray]], grid: Grid
+) -> pd.DataFrame:
     """A table with `COLUMNS` of many states: of each a row per region, metric and channel.
 
     Parameters
@@ -65,23 +68,28 @@ def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.nd
     entries : iterable of (valid time, kind, lead in hours, state, truth)
         Kind is ``analysis``, ``background`` or ``forecast``.
     """
-    entries, keys, values = iter(entries), [], []
-    while batch := list(islice(entries, max(1, BATCH_POINTS // (grid.nlat * grid.nlon)))):
+    remaining = iter(entries)
+    keys: list[tuple[str, str, int]] = []
+    values: list[np.ndarray] = []
+    while batch := list(islice(remaining, max(1, BATCH_POINTS // (grid.nlat * grid.nlon)))):
         keys += [(f"{time:%Y-%m-%dT%H}", kind, lead) for time, kind, lead, *_ in batch]
-        values.append(score_states(*(np.stack(fields) for fields in list(zip(*batch, strict=True))[3:]), grid))
+        states = np.stack([state for *_, state, _ in batch])
+        truths = np.stack([truth for *_, truth in batch])
+        values.append(score_states(states, truths, grid))
     index = pd.MultiIndex.from_product([range(len(keys)), REGIONS, METRICS, range(len(CHANNELS))])
-    state, region, metric, channel = (index.get_level_values(level) for level in range(4))
-    times, kinds, leads = (np.array(column)[state] for column in zip(*keys, strict=True))
+    state = index.get_level_values(0)
+    channel = index.get_level_values(3)
+    times, kinds, leads = zip(*keys, strict=True)
     return pd.DataFrame(
         {
             "experiment": experiment,
-            "valid_time": times,
-            "kind": kinds,
-            "lead_hours": leads,
+            "valid_time": np.array(times)[state],
+            "kind": np.array(kinds)[state],
+            "lead_hours": np.array(leads)[state],
             "variable": np.array([channel.variable for channel in CHANNELS])[channel],
             "level": pd.array([channel.level for channel in CHANNELS], dtype="Int64")[channel],
-            "region": region,
-            "metric": metric,
+            "region": index.get_level_values(1),
+            "metric": index.get_level_values(2),
             "value": np.concatenate(values).ravel(),
             "unit": np.array([channel.units for channel in CHANNELS])[channel],
         },
@@ -89,7 +97,7 @@ def score_all(experiment: str, entries: Iterable[tuple[datetime, str, int, np.nd
     )
 
 
-def read_scores(*paths) -> pd.DataFrame:
+def read_scores(*paths: str | Path) -> pd.DataFrame:
     """Tables that `score_all` gave, from their files, in one: by experiment as they come, then by kind, then by time.
 
     Raises
@@ -102,7 +110,7 @@ def read_scores(*paths) -> pd.DataFrame:
     return pd.concat(experiments, ignore_index=True)
 
 
-def _read_scores(path) -> pd.DataFrame:
+def _read_scores(path: str | Path) -> pd.DataFrame:
     table = read_table(path, dtype={"level": "Int64"})
     rows = table.groupby(["experiment", "valid_time", "kind", "lead_hours"]).size()
     if (rows != len(CHANNELS) * len(REGIONS) * len(METRICS)).any():

@@ -15,6 +15,7 @@ from .replicates import grouped
 from .resampling import blocks_for, resampling_weights
 from .score import channel_of
 
+#: of the table of `compare`
 COLUMNS = (
     "experiment",
     "reference",
@@ -50,7 +51,7 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     Returns
     -------
     DataFrame
-        A row a series: mean_difference with ci_low and ci_high, percent (100 times the ratio of means less 1) with
+        A row per series: mean_difference with ci_low and ci_high, percent (100 times the ratio of means less 1) with
         percent_low and percent_high, both 95 %, p_value, n, block_cycles, and blocks, how many of these n holds.
     """
     size = len(first)
@@ -95,6 +96,11 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int
     ----------
     scores : DataFrame
         With the columns of `score.COLUMNS`; only cycles to be compared, global RMSE of analyses is used.
+    references : list of str
+        Experiments to compare with; those without scores are passed over.
+    samples : int
+        Of the bootstrap.
+    seed : int
 
     Returns
     -------
@@ -117,7 +123,8 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int
             pair = pair.groupby("valid_time").mean()
             if len(pair) < 2:
                 continue
-            first, second = (pair[side][channels.index].to_numpy() for side in "ab")
+            first = pair["a"][channels.index].to_numpy()
+            second = pair["b"][channels.index].to_numpy()
             table = compare_series(first, second, samples, seed)
             about = {"experiment": experiment, "reference": reference, "metric": "rmse", "seeds": seeds}
             tables.append(table.assign(**about, variable=channels.variable.values, level=channels.level.values))

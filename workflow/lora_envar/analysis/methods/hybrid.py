@@ -20,6 +20,7 @@ class HybridMethod(VariationalMethod):
     ensemble = True
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
+        """The GEN_BE fitted to forecast errors, and the members."""
         from ...background.genbe import GenBE
         from ...background.hybrid import hybrid
 

@@ -26,11 +26,13 @@ class LoRAEnVar(VAEMethod):
 
     @classmethod
     def finetune_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """As of `Method`; where latents are adapted, some have no effect."""
         own = super().finetune_settings(settings)
         unused = UNUSED_ON_LATENTS if own.get("targets") == "latents" else ()
         return {name: None if name in unused else value for name, value in own.items()}
 
     def vae(self, inputs: Inputs) -> VAE:
+        """The pretrained one with the adapters of this cycle."""
         from ...background.lora import load_finetuned
 
         return load_finetuned(super().vae(inputs), inputs.files["finetuned"])
@@ -45,6 +47,7 @@ class FullFinetuning(VAEMethod):
     finetuned_file = "vae"
 
     def vae(self, inputs: Inputs) -> VAE:
+        """The one finetuned in this cycle."""
         from ...background.vae import VAE
 
         return VAE.load(inputs.files["finetuned"], inputs.device)

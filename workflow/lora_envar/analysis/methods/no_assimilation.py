@@ -17,6 +17,7 @@ class NoAssimilation(Method):
     assimilates = False
 
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
+        """The background, and departures from it."""
         from ..assimilate import assimilate
 
         return assimilate(case, None, 1.0)

@@ -17,6 +17,7 @@ class ThreeDVarSpectral(VariationalMethod):
     fitted_files = ("gaussian",)
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
+        """The covariance fitted to forecast errors."""
         from ...background.gaussian import load_gaussian
 
         return load_gaussian(inputs.files["gaussian"], inputs.error_grid, inputs.device)

@@ -26,6 +26,7 @@ class VAEMethod(VariationalMethod):
         return VAE.load(inputs.files["vae"], inputs.device)
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
+        """The VAE of this cycle, and its residual."""
         from ...background.pretraining import load_background_error
 
         return load_background_error(self.vae(inputs), inputs.files["residual"], self.settings.residual_amplitude)

@@ -25,6 +25,7 @@ class Arco(ArchiveSource):
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
+        """All levels of the full store, which is read in whole chunks; else those of the state."""
         store = settings.get("path")
         if store is None or FULL_STORE in store:
             return (len(SURFACE) + len(UPPER_AIR) * FULL_LEVELS) * ERA5_POINTS * FLOAT
@@ -32,6 +33,7 @@ class Arco(ArchiveSource):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
+        """What the store has of the wanted times, in one file."""
         import numpy as np
         import xarray as xr
 
@@ -45,18 +47,18 @@ class Arco(ArchiveSource):
         try:
             dataset = xr.open_zarr(store, chunks=None, consolidated=True, storage_options=options or None)
             names = [VARIABLES[name][0] for name in (*SURFACE, *UPPER_AIR)]
-            lacking = [name for name in (*names, "time", "level") if name not in dataset.variables]
-            if lacking:
-                raise SourceError(f"{store}: lacks {', '.join(lacking)}")
+            missing = [name for name in (*names, "time", "level") if name not in dataset.variables]
+            if missing:
+                raise SourceError(f"{store}: lacks {', '.join(missing)}")
             dataset = dataset[names].assign_coords(time=to_minutes(dataset.time.values))
             wanted = naive_times(times)
             absent = wanted[~np.isin(wanted, dataset.time.values)]
             levels = [str(level) for level in LEVELS if level not in dataset.level.values]
             if len(absent) or levels:
-                lacking = [f"{level} hPa" for level in levels]
+                missing = [f"{level} hPa" for level in levels]
                 if len(absent):
-                    lacking.insert(0, f"the times {describe_times(absent)}")
-                raise SourceError(f"{store}: lacks {', '.join(lacking)} (archive.start, archive.end)")
+                    missing.insert(0, f"the times {describe_times(absent)}")
+                raise SourceError(f"{store}: lacks {', '.join(missing)} (archive.start, archive.end)")
             # one variable is read after the other, as it is written: all of them may be too many to hold
             chosen = dataset.sel(time=wanted, level=list(LEVELS))
             write_source(chosen, destination, store, Options.from_settings(settings), wanted)

@@ -19,10 +19,12 @@ class ClimateDataStore(ArchiveSource):
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
+        """All channels, packed, on ERA5's own grid."""
         return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
+        """What the service gives for the wanted times, in one file."""
         from ..climate_data_store import fetch
 
         fetch(settings, times, destination)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..declaration import ModelDeclaration, WeightsSettings
 
 if TYPE_CHECKING:
+    import torch
+
     from ..model import ForecastModel
 
 _LARGEST_HEADER = 100_000_000  # bytes, the format's own limit
@@ -22,6 +24,7 @@ class EmulatorDeclaration(ModelDeclaration):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
+        """As its weights say; None if they cannot be read."""
         try:
             with open(section["weights"], "rb") as file:
                 length = struct.unpack("<Q", file.read(8))[0]
@@ -31,7 +34,8 @@ class EmulatorDeclaration(ModelDeclaration):
             return None  # missing or damaged weights are refused where they are read
 
     @classmethod
-    def load(cls, settings: WeightsSettings, device: str) -> ForecastModel:
+    def load(cls, settings: WeightsSettings, device: torch.device | str) -> ForecastModel:
+        """The model of a file of weights."""
         from ..emulator import Emulator
 
         return Emulator.load(settings.weights, device)

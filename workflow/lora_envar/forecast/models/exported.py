@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...settings import setting
 from ..declaration import GRID, SHA256, ModelDeclaration, WeightsSettings
 
 if TYPE_CHECKING:
+    import torch
+
     from ..model import ForecastModel
 
 
@@ -17,7 +19,7 @@ class ExportedSettings(WeightsSettings):
     """Settings of `exported`: its file holds a program, which must be known before it runs."""
 
     sha256: str = setting("what the file must hash to, checked before it is read", schema={"type": "string", **SHA256})
-    grid: dict = setting("of its states", schema=GRID)
+    grid: dict[str, Any] = setting("of its states", schema=GRID)
     step_hours: int = setting("length of a step", minimum=1)
 
 
@@ -32,7 +34,8 @@ class ExportedDeclaration(ModelDeclaration):
     Settings = ExportedSettings
 
     @classmethod
-    def load(cls, settings: ExportedSettings, device: str) -> ForecastModel:
+    def load(cls, settings: ExportedSettings, device: torch.device | str) -> ForecastModel:
+        """The model of a file with a program."""
         from ...fields.grid import Grid
         from ..exported import Exported
 

@@ -9,6 +9,8 @@ from ...settings import setting
 from ..declaration import GRID, ModelDeclaration, WeightsSettings
 
 if TYPE_CHECKING:
+    import torch
+
     from ..model import ForecastModel
 
 
@@ -18,7 +20,7 @@ class FengWuSettings(WeightsSettings):
 
     mean: str = setting("its published means, `.npy`", file=True)
     deviation: str = setting("its published standard deviations, `.npy`", file=True)
-    grid: dict | None = setting("if not that of the file's sizes", default=None, schema=GRID)
+    grid: dict[str, Any] | None = setting("if not that of the file's sizes", default=None, schema=GRID)
 
 
 class FengWuDeclaration(ModelDeclaration):
@@ -31,10 +33,12 @@ class FengWuDeclaration(ModelDeclaration):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
+        """As it was trained."""
         return 6
 
     @classmethod
-    def load(cls, settings: FengWuSettings, device: str) -> ForecastModel:
+    def load(cls, settings: FengWuSettings, device: torch.device | str) -> ForecastModel:
+        """The model of an ONNX file and two of statistics."""
         from ...fields.grid import Grid
         from ..fengwu import FengWu
 

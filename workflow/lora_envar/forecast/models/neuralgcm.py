@@ -9,6 +9,8 @@ from ...settings import setting
 from ..declaration import ModelDeclaration, WeightsSettings
 
 if TYPE_CHECKING:
+    import torch
+
     from ..model import ForecastModel
 
 
@@ -29,10 +31,12 @@ class NeuralGCMDeclaration(ModelDeclaration):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
+        """As set, or 6."""
         return section.get("step_hours", 6)
 
     @classmethod
-    def load(cls, settings: NeuralGCMSettings, device: str) -> ForecastModel:
+    def load(cls, settings: NeuralGCMSettings, device: torch.device | str) -> ForecastModel:
+        """The model of a converted checkpoint."""
         from ..neuralgcm import NeuralGCM
 
         return NeuralGCM.load(settings.weights, settings.boundary, settings.step_hours, device)
