@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from lora_envar.observations.limits import standard_geopotential
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, check_departures, select, summary
+from lora_envar.observations.standard_atmosphere import standard_geopotential
 from lora_envar.observations.table import CODES, REASONS, REJECTIONS, Observations
 
 ALL = QualitySettings(withheld=0.0)

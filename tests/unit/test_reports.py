@@ -14,10 +14,11 @@ from lora_envar.example_world.prepbufr_writer import write_prepbufr
 from lora_envar.example_world.report_network import read_places, simulate_reports
 from lora_envar.fields.state import LEVELS, NAMES
 from lora_envar.fields.timeline import hours_since_1970
+from lora_envar.observations.error_table import ErrorTable
 from lora_envar.observations.gdas import DownloadError, download
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.prepbufr import VARIABLES, Reports, read_prepbufr
-from lora_envar.observations.reports import ErrorTable, Orography, at_times, to_observations
+from lora_envar.observations.reports import Orography, at_times, to_observations
 from lora_envar.observations.table import (
     CODES,
     REASONS,
@@ -125,7 +126,9 @@ def test_errors_are_the_report_s_or_the_table_s():
     assert to_observations(reports(rows), ERRORS).error == pytest.approx([0.9, 0.7])
     assert to_observations(reports(rows), ERRORS, reported_errors=False).error == pytest.approx([0.9, 1.1])
     middle = np.exp((np.log(500) + np.log(850)) / 2)
-    assert ERRORS(np.array([CODES["t"]]), np.array([middle])) == pytest.approx([1.0]), "linear in log pressure"
+    assert ERRORS(np.array([CODES["t"]]), np.array([middle]), np.array([250.0])) == pytest.approx([1.0]), (
+        "linear in log pressure"
+    )
 
 
 def test_windows_take_what_is_theirs():

@@ -7,7 +7,8 @@ with step(snakemake):
     from lora_envar.example_world.report_network import read_places, simulate_reports
     from lora_envar.fields.timeline import parse
     from lora_envar.files.state_file import Archive
-    from lora_envar.observations.reports import ErrorTable, Orography
+    from lora_envar.observations.error_table import ErrorTable
+    from lora_envar.observations.reports import Orography
 
     archive, time = Archive(snakemake.input.archive), parse(snakemake.wildcards.time)
     reports = simulate_reports(

@@ -17,10 +17,12 @@ from ..fields.grid import Grid
 from ..fields.seeds import derived_seed
 from ..fields.state import LEVELS
 from ..fields.timeline import hours_since_1970
+from ..observations.catalogue import CODES
+from ..observations.error_table import ErrorTable
 from ..observations.operator import ObservationOperator
 from ..observations.prepbufr import VARIABLES, Reports
-from ..observations.reports import ErrorTable, Orography
-from ..observations.table import CODES, Observations
+from ..observations.reports import Orography
+from ..observations.table import Observations
 
 GROSS = 10.0  # times the standard deviation of the error
 
@@ -83,7 +85,7 @@ def simulate_reports(
         variable=rows.variable.map(CODES), value=np.zeros(len(rows)), **rows[["latitude", "longitude", "pressure"]]
     )
     value = ObservationOperator(table, grid, torch.float64)(torch.as_tensor(truth, dtype=torch.float64)).numpy()
-    error = error_table(table.variable, table.pressure)
+    error = error_table(table.variable, table.pressure, value)
     random = np.random.default_rng(derived_seed(seed, "reports", hours_since_1970(time)))
     gross = random.random(len(rows)) < gross_error_share
     noise = error * random.standard_normal(len(rows)) * np.where(gross, GROSS, 1.0)

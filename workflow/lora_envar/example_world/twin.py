@@ -9,7 +9,8 @@ from ..fields.grid import Grid
 from ..fields.seeds import derived_seed
 from ..fields.state import CHANNELS
 from ..fields.timeline import hours_since_1970
-from ..observations.table import CODES, Observations
+from ..observations.catalogue import CODES
+from ..observations.table import Observations
 
 ARRANGEMENTS = ("quasi_uniform", "random")
 GOLDEN_SECTION = (5**0.5 - 1) / 2  # turns from one point of a Fibonacci lattice to the next

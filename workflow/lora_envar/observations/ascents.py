@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..fields.constants import GAS_CONSTANT
-from .table import CODES, Observations
+from .catalogue import CODES
+from .table import Observations
 
 KAPPA = 0.2857  # R / cp of dry air
 

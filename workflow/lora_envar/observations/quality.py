@@ -16,17 +16,19 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from ..fields.constants import EARTH_RADIUS
-from ..fields.state import LEVELS, SURFACE
 from .ascents import ascent_numbers, inconsistent_in_the_vertical, is_ascent
+from .catalogue import at_surface, by_code, names_of, types_among
 from .duplicates import duplicates
 from .limits import outside_of_limits
 from .names import as_names
 from .operator import outside_of_levels
-from .table import CODES, REASONS, Observations
+from .table import REASONS, Observations
 
 EARTH_RADIUS_KM = EARTH_RADIUS / 1e3
 #: report types of satellite winds: their "station" is a satellite, so a box of 5 degrees takes its place
 SATELLITE_WINDS = ((240, 260), (290, 290))
+#: name of the vector of which a type is a component, empty for all others
+_VECTORS = by_code(lambda kind: kind.vector or "", "")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
     reject((table.quality < 0) | (table.quality > settings.largest_quality_mark), "quality_mark")
     reject(outside_of_limits(table.variable, table.value, table.pressure), "gross_limits")
     reject(np.isin(table.station, as_names(settings.blacklist)), "blacklist")
-    surface = table.variable < len(SURFACE)
-    reject(surface & (np.nan_to_num(table.elevation) > settings.highest_station), "station_height")
+    reject(at_surface(table.variable) & (np.nan_to_num(table.elevation) > settings.highest_station), "station_height")
     reject(duplicates(table, rejection == 0), "duplicate")
     reject(inconsistent_in_the_vertical(table, rejection == 0), "vertical_consistency")
     withheld = _withheld(table, settings) & (rejection == 0)
@@ -96,8 +97,10 @@ def summary(table: Observations, outside: int = 0) -> str:
         return f"{lines}\n{summary(table)}"
     if not len(table):
         return "there are no data"
-    variables, reasons = np.array(list(CODES))[table.variable], np.array(list(REASONS))[table.rejection]
-    return pd.crosstab(variables, reasons, rownames=["variable"], colnames=[""], margins=True).to_string()
+    reasons = np.array(list(REASONS))[table.rejection]
+    return pd.crosstab(
+        names_of(table.variable), reasons, rownames=["variable"], colnames=[""], margins=True
+    ).to_string()
 
 
 @dataclass(frozen=True)
@@ -145,19 +148,19 @@ def check_departures(table: Observations, departure, background_deviation, check
         mean, count = _mean_of_buddies(table, departure, rows, buddies, checks.buddy_distance_km)
         bad = (count >= 3) & (np.abs(departure[rows] - mean) > checks.buddy_check * scale[rows])
         rejection[rows[bad]] = REASONS["buddy_check"]
-    _reject_whole_winds(table, rejection)
+    _reject_whole_vectors(table, rejection)
     return rejection
 
 
-def _reject_whole_winds(table, rejection):
-    """Where one component of a wind fails a check of O - B, the other is not used either; in place."""
+def _reject_whole_vectors(table, rejection):
+    """Where one component of a vector fails a check of O - B, the others are not used either; in place."""
     checks = (REASONS["background_check"], REASONS["buddy_check"])
-    components = [CODES[name] for name in ("u", "v", "u10", "v10")]
-    wind = np.isin(table.variable, components) & np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
-    frame = _frame(table, wind).assign(surface=(table.variable < len(SURFACE))[wind])
+    judged = np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
+    component = judged & (_VECTORS[table.variable] != "")
+    frame = _frame(table, component).assign(vector=_VECTORS[table.variable[component]])
     place = [name for name in frame if name != "variable"]
     report = frame.groupby(place, dropna=False, sort=False).ngroup()
-    reason = pd.Series(rejection[wind], frame.index).where(lambda code: code.isin(checks))
+    reason = pd.Series(rejection[component], frame.index).where(lambda code: code.isin(checks))
     worst = reason.groupby(report).transform("max").dropna()
     rejection[worst.index] = worst.astype("i1")
 
@@ -226,6 +229,17 @@ def _distance_in_time(table, candidates) -> np.ndarray:
     return distance
 
 
+def _layers(frame: pd.DataFrame) -> np.ndarray:
+    """Number of the layer of each datum, among those of its type."""
+    depth = np.log(frame.pressure.fillna(1000.0).to_numpy(float))
+    variable = frame.variable.to_numpy()
+    layer = np.zeros(len(frame), dtype=int)
+    for kind in types_among(variable):
+        rows = variable == kind.code
+        layer[rows] = np.searchsorted(kind.layer_edges, depth[rows])
+    return layer
+
+
 def _thin(table, candidates, settings) -> tuple[np.ndarray, Observations]:
     """Which rows stay, one of each variable, layer and cell; and the table, with means there if superobbing."""
     frame = _frame(table, candidates).assign(distance=_distance_in_time(table, candidates)[candidates])
@@ -234,8 +248,7 @@ def _thin(table, candidates, settings) -> tuple[np.ndarray, Observations]:
     centre = np.radians((band + 0.5) * band_height - 90.0)
     count = np.maximum(1, np.rint(360.0 / band_height * np.maximum(np.cos(centre), 0.0))).astype(int)
     column = (frame.longitude.to_numpy(float) % 360.0 / 360.0 * count).astype(int) % count
-    edges = (np.log(LEVELS[1:]) + np.log(LEVELS[:-1])) / 2
-    layer = np.searchsorted(edges, np.log(frame.pressure.fillna(1000.0).to_numpy(float)))
+    layer = _layers(frame)
     # mass and wind of one place are different reports, and so are ascents and single levels: variables keep apart
     frame = frame.assign(band=band, column=column, layer=layer)
     cell = ["time", "variable", "layer", "band", "column"]

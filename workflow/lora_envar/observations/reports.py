@@ -22,10 +22,11 @@ from ..archive.opening import SourceError, open_datasets
 from ..fields.constants import GAS_CONSTANT, GRAVITY, LAPSE_RATE
 from ..fields.grid import Grid
 from ..fields.timeline import hours_since_1970
-from .limits import GROSS_LIMITS
+from .catalogue import CODES, TYPES
+from .error_table import ErrorTable
 from .operator import horizontal_weights
 from .prepbufr import VARIABLES, Reports, read_prepbufr
-from .table import CODES, REASONS, Observations, concatenate
+from .table import REASONS, Observations, concatenate
 
 STANDARD_TEMPERATURE = 288.15  # K, at the sea
 
@@ -38,41 +39,6 @@ TO_UPPER_AIR = ("q", "t", "u", "v", "z")
 OROGRAPHY_NAMES = ("orog", "orography", "surface_altitude", "geopotential_at_surface", "z")
 #: the two models of the atmosphere disagree about the height of the ground; beyond this a station says nothing
 LARGEST_HEIGHT_DIFFERENCE = 200.0  # m
-
-
-class ErrorTable:
-    """Standard deviations of observation errors, by variable and pressure, linear in log pressure.
-
-    Parameters
-    ----------
-    path : path
-        CSV with the columns variable, pressure (hPa, empty at the surface) and error (units of the state).
-
-    Raises
-    ------
-    ValueError
-        If a variable lacks, or an error is not positive.
-    """
-
-    def __init__(self, path):
-        table = pd.read_csv(path)
-        missing = sorted({"variable", "pressure", "error"} - set(table)) or sorted(set(CODES) - set(table.variable))
-        if missing:
-            raise ValueError(f"{path}: lacks {', '.join(missing)}")
-        if not (table.error > 0).all():
-            raise ValueError(f"{path}: has an error that is not positive")
-        self._by_code = {}
-        for name, rows in table.sort_values("pressure").groupby("variable"):
-            self._by_code[CODES[name]] = np.log(rows.pressure.fillna(1000.0).to_numpy()), rows.error.to_numpy()
-
-    def __call__(self, variable: np.ndarray, pressure: np.ndarray) -> np.ndarray:
-        """Errors of data: codes of variables, and pressure in hPa, each (rows,)."""
-        depth = np.log(np.where(np.isfinite(pressure), pressure, 1000.0).astype(float))
-        errors = np.empty(len(variable))
-        for code in np.unique(variable):
-            rows = variable == code
-            errors[rows] = np.interp(depth[rows], *self._by_code[code])
-        return errors
 
 
 @dataclass(frozen=True)
@@ -191,7 +157,7 @@ def to_observations(
     rejection[(variable == CODES["msl"]) & ~reduced & (rejection == 0)] = REASONS["station_height"]
     temperature = _of_level(levels, value, observed == "t", np.nan)
     standard = STANDARD_TEMPERATURE - LAPSE_RATE * height
-    coldest, warmest = GROSS_LIMITS["t2m"]
+    coldest, warmest = TYPES["t2m"].limits
     temperature = np.where((temperature >= coldest) & (temperature <= warmest), temperature, standard)
     exponent = GRAVITY / (GAS_CONSTANT * LAPSE_RATE)
     value[reduced] *= (1.0 + LAPSE_RATE * height[reduced] / temperature[reduced]) ** exponent
@@ -203,7 +169,7 @@ def to_observations(
         warm = (variable == CODES["t2m"]) & np.isfinite(difference)
         value[warm] -= LAPSE_RATE * difference[warm]
     pressure = np.where(surface, np.nan, reports.pressure)
-    fallback = error_table(variable, pressure)
+    fallback = error_table(variable, pressure, value)
     usable = np.isfinite(error) & (error > 0) & reported_errors
     kept = np.isfinite(value) & ~coordinate
     hour = reports.cycle.replace(minute=0, second=0, microsecond=0)

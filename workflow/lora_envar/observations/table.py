@@ -1,18 +1,17 @@
 """Observations as a table in netCDF: one row per datum, and why it was or was not used."""
 
 from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import Any
 
 import netCDF4
 import numpy as np
 
-from ..fields.state import VARIABLES
 from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
+from .catalogue import CODES, by_code, names_of
 from .limits import implausible
 from .names import printable_names
-
-#: codes of the column `variable`, in the order of `VARIABLES`
-CODES = {name: code for code, name in enumerate(VARIABLES)}
 
 #: codes of the column `rejection`; a withheld datum has passed all checks and is kept to judge the analysis
 REJECTIONS = dict(
@@ -50,7 +49,7 @@ QUALITY_MARKS = {
 }
 
 #: column -> (netCDF type, attributes)
-_COLUMNS = {
+_COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
     "variable": ("i1", {"long_name": "observed variable"}),
     "pressure": (
         "f4",
@@ -89,8 +88,8 @@ _CODES_OF = {
     "rejection": REJECTIONS,
     "quality": QUALITY_MARKS,
 }
-#: units of each variable, eight characters as names of stations are
-_UNITS = np.array([units for *_, units in VARIABLES.values()], dtype="S8")
+#: units of each type, eight characters as names of stations are
+_UNITS = by_code(lambda kind: kind.units, "").astype("S8")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Observations:
     rejection: np.ndarray
 
     @classmethod
-    def build(cls, **columns) -> "Observations":
+    def build(cls, **columns: Any) -> "Observations":
         """A table of the given columns; departures and codes that are not given are missing, or zero."""
         size = len(columns["value"])
         for name, (kind, _) in _COLUMNS.items():
@@ -122,7 +121,7 @@ class Observations:
             columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
         return cls(**columns)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.value)
 
     def select(self, rows: np.ndarray) -> "Observations":
@@ -132,7 +131,7 @@ class Observations:
         """The rows that are used at any of the times, in hours since 1970."""
         return self.select(np.isin(self.time, times))
 
-    def with_columns(self, **columns) -> "Observations":
+    def with_columns(self, **columns: np.ndarray) -> "Observations":
         return replace(self, **columns)
 
 
@@ -141,7 +140,9 @@ def concatenate(tables: list[Observations]) -> Observations:
     return Observations(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in _COLUMNS})
 
 
-def write_observations(path, table: Observations, attributes: dict | None = None):
+def write_observations(
+    path: str | PathLike[str], table: Observations, attributes: dict[str, Any] | None = None
+) -> None:
     """Write a table whole or not at all.
 
     Parameters
@@ -170,7 +171,7 @@ def write_observations(path, table: Observations, attributes: dict | None = None
         units.coordinates = " ".join(_COORDINATES)
 
 
-def _column(dataset, name, kind, values) -> netCDF4.Variable:
+def _column(dataset: netCDF4.Dataset, name: str, kind: str, values: np.ndarray) -> netCDF4.Variable:
     """A column of a table; texts as characters, numbers that may be missing with what says so."""
     text = kind == "S8"
     variable = dataset.createVariable(
@@ -188,13 +189,13 @@ def _column(dataset, name, kind, values) -> netCDF4.Variable:
     return variable
 
 
-def read_observations(path) -> Observations:
+def read_observations(path: str | PathLike[str]) -> Observations:
     """Read a table.
 
     Raises
     ------
     ValueError
-        If the file is missing, truncated, lacks a column, or holds values or errors that cannot be used.
+        If the file is missing or truncated, if a column is missing, or holds values or errors that cannot be used.
     """
     try:
         with netCDF4.Dataset(path) as dataset:
@@ -218,7 +219,7 @@ def read_observations(path) -> Observations:
         raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
     if units is not None and (foreign := units != _UNITS[table.variable]).any():
         row = np.flatnonzero(foreign)[0]
-        name = list(CODES)[table.variable[row]]
+        name = names_of(table.variable[row])
         raise ValueError(
             f"{path}: column units says {units[row].decode('ascii', 'replace')!r} of {name}, which is in "
             f"{_UNITS[table.variable[row]].decode()} here; convert its values"
@@ -231,7 +232,7 @@ def _texts(characters: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(characters).view("S8").ravel()
 
 
-def attribute(path, name: str) -> float:
+def attribute(path: str | PathLike[str], name: str) -> float:
     """A number that `write_observations` was given as an attribute."""
     try:
         with netCDF4.Dataset(path) as dataset:

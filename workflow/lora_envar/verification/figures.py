@@ -1,6 +1,7 @@
 """Figures of the report, as PNG files whose bytes depend on the data alone."""
 
 from datetime import datetime
+from itertools import cycle
 
 import matplotlib
 
@@ -13,9 +14,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from ..fields.grid import Grid
-from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
+from ..fields.state import CHANNELS, LEVELS, UPPER_AIR, Channel, channel_index
 from ..files.atomic import atomic_write
-from ..observations.table import CODES, REASONS, Observations
+from ..observations.catalogue import CODES, TYPES, at_surface, names_of
+from ..observations.table import REASONS, Observations
 from .gates import GATED
 from .observation_fit import nearest_level
 
@@ -81,7 +83,7 @@ def state_map(path, title: str, grid: Grid, field: np.ndarray, channel: Channel,
 def observation_maps(path, title: str, table: Observations, coastline):
     """Where data lie that are used, withheld and rejected; and, after an analysis, O - B of the former two by level."""
     passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
-    judged = passed & np.isfinite(table.observation_minus_background) & (table.variable >= len(SURFACE))
+    judged = passed & np.isfinite(table.observation_minus_background) & ~at_surface(table.variable)
     panels = {"ncols": 2, "figsize": (14, 4.8), "width_ratios": [2.4, 1]} if judged.any() else {"figsize": (10, 4.8)}
     figure, axes = plt.subplots(layout="constrained", squeeze=False, **panels)
     places = axes[0, 0]
@@ -101,7 +103,9 @@ def observation_maps(path, title: str, table: Observations, coastline):
 
 def _departure_profile(profile, table, judged):
     """Root mean square of O - B over the observation error by level."""
-    for colour, name in zip(PALETTE[1:], UPPER_AIR, strict=False):
+    present = set(names_of(table.variable[judged]))
+    others = [name for name in TYPES if name in present and name not in UPPER_AIR]
+    for colour, name in zip(cycle(PALETTE[1:]), (*UPPER_AIR, *others), strict=False):
         rows = (table.variable == CODES[name]) & judged
         squares = (table.observation_minus_background[rows] / table.error[rows]) ** 2
         rms = pd.Series(squares).groupby(nearest_level(table.pressure[rows])).mean().reindex(LEVELS) ** 0.5
