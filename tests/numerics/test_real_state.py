@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import torch
 from conftest import ROOT
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.archive.prepare import prepare
 from lora_envar.archive.sources import fetch_files
@@ -42,9 +42,8 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
     background = truth + errors[-1].numpy()
     columns = draw_columns(grid, 700, "quasi_uniform", 1)
     table = simulate(lambda _: truth, [time], grid, columns, 0.2 * deviation.numpy(), True, 1)
-    result = assimilate(
-        background, grid, grid, table, background_error, 1.0, MinimiserSettings(), progress=lambda line: None
-    )
+    case = Case(background, grid, grid, table, MinimiserSettings(), progress=lambda line: None)
+    result = assimilate(case, background_error, 1.0)
     for name in ("z500", "t850", "u500", "q700"):
         index = channel_index(name)
         before, after = (

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
-from lora_envar.analysis.assimilate import assimilate
+from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import name
@@ -50,7 +50,9 @@ def test_without_data_the_analysis_is_the_background(table, tmp_path):
     said = []
     background = np.random.default_rng(1).normal(size=(69, *GRID.shape)).astype("f4")
     checks = DepartureChecks(np.ones(69), background_check=5.0, buddy_check=3.0, buddy_distance_km=500.0)
-    result = assimilate(background, GRID, GRID, table, Unused(), 1.0, SETTINGS, progress=said.append, checks=checks)
+    result = assimilate(
+        Case(background, GRID, GRID, table, SETTINGS, checks=checks, progress=said.append), Unused(), 1.0
+    )
     assert np.array_equal(result.state, background)
     assert [line for line in said if line.startswith("warning: none of")] == said
     assert result.attributes() == {"used": 0, "cost_at_background": 0.0, "cost_at_analysis": 0.0, "evaluations": 0}
@@ -68,13 +70,13 @@ def test_a_window_without_data_is_no_obstacle():
     window = Window(0, 2, 1, Still(), torch.zeros(2, 69))
     background = np.zeros((69, *GRID.shape), dtype="f4")
     assert len(WindowOperator(NOTHING, GRID, window)(torch.zeros(69, *GRID.shape))) == 0
-    result = assimilate(background, GRID, GRID, NOTHING, Unused(), 1.0, SETTINGS, window, lambda _: None)
+    result = assimilate(Case(background, GRID, GRID, NOTHING, SETTINGS, window, progress=lambda _: None), Unused(), 1.0)
     assert np.array_equal(result.state, background)
 
 
 def test_an_experiment_that_does_not_assimilate_says_nothing_of_a_cost():
     background = np.zeros((69, *GRID.shape), dtype="f4")
-    result = assimilate(background, GRID, GRID, fitted(), None, 1.0, SETTINGS, progress=lambda _: None)
+    result = assimilate(Case(background, GRID, GRID, fitted(), SETTINGS, progress=lambda _: None), None, 1.0)
     assert result.attributes() == {"used": 4, "evaluations": 0}
 
 

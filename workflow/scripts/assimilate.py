@@ -3,7 +3,7 @@
 from lora_envar.runtime.step import described, device, step
 
 with step(snakemake):
-    from lora_envar.analysis.assimilate import assimilate
+    from lora_envar.analysis.assimilate import Case, assimilate
     from lora_envar.analysis.loading import load
     from lora_envar.analysis.variational import MinimiserSettings
     from lora_envar.background.ensemble import read_members
@@ -31,18 +31,18 @@ with step(snakemake):
     if checks := snakemake.params.checks:
         background_deviation = read_per_channel(files["background_deviation"], "standard_deviation")
         checks = DepartureChecks(background_deviation=background_deviation, **checks)
-    result = assimilate(
+    case = Case(
         background.read(time),
         background.grid,
         error_grid,
         table.at(window.hours if window else [start]),
-        load(snakemake.params.method, files, settings, error_grid, members, device()),
-        settings.get("background_weight", 1.0),
         MinimiserSettings(**snakemake.params.minimiser),
         window,
-        device=device(),
-        checks=checks,
+        checks,
+        device(),
     )
+    background_error = load(snakemake.params.method, files, settings, error_grid, members, device())
+    result = assimilate(case, background_error, settings.get("background_weight", 1.0))
     about = described(snakemake)
     title = {"title": f"Analysis of {time:%Y-%m-%dT%H} UTC"}
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)

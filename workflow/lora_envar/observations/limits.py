@@ -69,8 +69,10 @@ def implausible(columns: Mapping[str, np.ndarray], passed: np.ndarray) -> str | 
     if bad.any():
         row = np.flatnonzero(bad)[0]
         name = str(names_of(codes[row]))
+        height = columns["height"][row]
+        place = f"{height:g} m" if np.isfinite(height) else f"{columns['pressure'][row]:g} hPa"
         return (
-            f"column value holds {columns['value'][row]:g} of {name} at {columns['pressure'][row]:g} hPa, to be used, "
-            f"which is no value in {TYPES[name].units}: a fill value, or other units"
+            f"column value holds {columns['value'][row]:g} of {name} at {place}, to be used, which is no value in "
+            f"{TYPES[name].units}: a fill value, or other units"
         )
     return None

@@ -24,7 +24,7 @@ from ..fields.grid import Grid
 from ..fields.timeline import hours_since_1970
 from .catalogue import CODES, TYPES
 from .error_table import ErrorTable
-from .operator import horizontal_weights
+from .interpolation import horizontal_weights
 from .prepbufr import VARIABLES, Reports, read_prepbufr
 from .table import REASONS, Observations, concatenate
 

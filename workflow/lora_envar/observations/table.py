@@ -55,6 +55,15 @@ _COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
         "f4",
         {"long_name": "pressure, missing at the surface", "units": "hPa", "standard_name": "air_pressure"},
     ),
+    "height": (
+        "f4",
+        {
+            "long_name": "geopotential height, missing where the datum is placed by its pressure, or at the surface; "
+            "where there is one, the pressure is that of the standard atmosphere",
+            "units": "m",
+            "standard_name": "geopotential_height",
+        },
+    ),
     "latitude": ("f4", {"long_name": "latitude", "units": "degrees_north", "standard_name": "latitude"}),
     "longitude": ("f4", {"long_name": "longitude", "units": "degrees_east", "standard_name": "longitude"}),
     "time": (
@@ -82,7 +91,7 @@ _COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
 }
 #: columns of mixed units, which the column `units` says
 _MIXED = ("value", "error", "observation_minus_background", "observation_minus_analysis")
-_COORDINATES = ("time", "latitude", "longitude", "pressure", "elevation", "station")
+_COORDINATES = ("time", "latitude", "longitude", "pressure", "height", "elevation", "station")
 _CODES_OF = {
     "variable": {code: name for name, code in CODES.items()},
     "rejection": REJECTIONS,
@@ -94,10 +103,15 @@ _UNITS = by_code(lambda kind: kind.units, "").astype("S8")
 
 @dataclass(frozen=True)
 class Observations:
-    """Columns of equal length; see `_COLUMNS` for meaning and units. Departures are NaN before an analysis."""
+    """Columns of equal length; see `_COLUMNS` for meaning and units. Departures are NaN before an analysis.
+
+    A datum above the surface is placed by its pressure, or by its geopotential height if that is not missing; its
+    pressure is then that of the standard atmosphere, for checks and layers alone.
+    """
 
     variable: np.ndarray
     pressure: np.ndarray
+    height: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
     time: np.ndarray
@@ -114,10 +128,10 @@ class Observations:
 
     @classmethod
     def build(cls, **columns: Any) -> "Observations":
-        """A table of the given columns; departures and codes that are not given are missing, or zero."""
+        """A table of the given columns; heights, departures and codes that are not given are missing, or zero."""
         size = len(columns["value"])
         for name, (kind, _) in _COLUMNS.items():
-            default = np.nan if name.startswith("observation_minus") or name == "elevation" else 0
+            default = np.nan if name.startswith("observation_minus") or name in ("height", "elevation") else 0
             columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
         return cls(**columns)
 
