@@ -116,7 +116,8 @@ def inconsistent_in_the_vertical(table: Observations, candidates: np.ndarray) ->
     (rows,) array of bool
     """
     result = np.zeros(len(table), dtype=bool)
-    rows = candidates & np.isin(table.report_type, TYPES[:3])
+    # the pressures of data that are placed by heights are no measurements
+    rows = candidates & np.isin(table.report_type, TYPES[:3]) & ~np.isfinite(table.height)
     rows &= np.isin(table.variable, (CODES["t"], CODES["z"], CODES["q"]))
     frame = pd.DataFrame({"variable": table.variable[rows], "pressure": table.pressure[rows]}, np.flatnonzero(rows))
     for _, profile in frame.groupby(ascent_numbers(table, rows)[rows], sort=False):

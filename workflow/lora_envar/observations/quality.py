@@ -16,13 +16,14 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from ..fields.constants import EARTH_RADIUS
-from .ascents import ascent_numbers, inconsistent_in_the_vertical, is_ascent
-from .catalogue import at_surface, by_code, names_of, types_among
+from .ascents import inconsistent_in_the_vertical
+from .catalogue import at_surface, by_code, names_of
 from .duplicates import duplicates
 from .limits import outside_of_limits
 from .names import as_names
 from .operator import outside_of_levels
 from .table import REASONS, Observations
+from .thinning import thin
 
 EARTH_RADIUS_KM = EARTH_RADIUS / 1e3
 #: report types of satellite winds: their "station" is a satellite, so a box of 5 degrees takes its place
@@ -44,7 +45,7 @@ class QualitySettings:
     highest_station : float
         Height in m above which surface reports are not used; their pressure is reduced to the sea by a rule.
     thinning_km : float or None
-        One datum a variable, layer and cell of this size; the nearest in time stays. None keeps all.
+        One datum per type, layer and cell of this size; the nearest in time stays. None keeps all.
     superobbing : bool
         The one that stays gets the mean of value and position of its cell.
     withheld : float
@@ -78,7 +79,7 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
     reject(inconsistent_in_the_vertical(table, rejection == 0), "vertical_consistency")
     withheld = _withheld(table, settings) & (rejection == 0)
     if settings.thinning_km:
-        kept, table = _thin(table, (rejection == 0) & ~withheld, settings)
+        kept, table = thin(table, (rejection == 0) & ~withheld, settings.thinning_km, settings.superobbing)
         reject(~withheld & ~kept, "thinned")
     rejection[withheld] = REASONS["withheld"]
     return table.with_columns(rejection=rejection)
@@ -216,57 +217,3 @@ def _withheld(table, settings) -> np.ndarray:
 
 def _uniform(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
-
-
-def _distance_in_time(table, candidates) -> np.ndarray:
-    """Hours from each row to the valid time; an ascent's are all those of its nearest level, so that it stays whole."""
-    distance = np.abs(table.time_offset.astype(float))
-    rows = candidates & is_ascent(table)
-    numbers = ascent_numbers(table, rows)[rows]
-    nearest = np.full(numbers.max(initial=-1) + 1, np.inf)
-    np.minimum.at(nearest, numbers, distance[rows])
-    distance[rows] = nearest[numbers]
-    return distance
-
-
-def _layers(frame: pd.DataFrame) -> np.ndarray:
-    """Number of the layer of each datum, among those of its type."""
-    depth = np.log(frame.pressure.fillna(1000.0).to_numpy(float))
-    variable = frame.variable.to_numpy()
-    layer = np.zeros(len(frame), dtype=int)
-    for kind in types_among(variable):
-        rows = variable == kind.code
-        layer[rows] = np.searchsorted(kind.layer_edges, depth[rows])
-    return layer
-
-
-def _thin(table, candidates, settings) -> tuple[np.ndarray, Observations]:
-    """Which rows stay, one of each variable, layer and cell; and the table, with means there if superobbing."""
-    frame = _frame(table, candidates).assign(distance=_distance_in_time(table, candidates)[candidates])
-    band_height = np.degrees(settings.thinning_km / EARTH_RADIUS_KM)
-    band = ((frame.latitude.to_numpy(float) + 90.0) // band_height).astype(int)
-    centre = np.radians((band + 0.5) * band_height - 90.0)
-    count = np.maximum(1, np.rint(360.0 / band_height * np.maximum(np.cos(centre), 0.0))).astype(int)
-    column = (frame.longitude.to_numpy(float) % 360.0 / 360.0 * count).astype(int) % count
-    layer = _layers(frame)
-    # mass and wind of one place are different reports, and so are ascents and single levels: variables keep apart
-    frame = frame.assign(band=band, column=column, layer=layer)
-    cell = ["time", "variable", "layer", "band", "column"]
-    ordered = frame.sort_values([*cell, "distance", "station"], kind="stable")
-    first = ~ordered.duplicated(cell)
-    kept = np.zeros(len(table), dtype=bool)
-    kept[ordered.index[first]] = True
-    if not settings.superobbing:
-        return kept, table
-    group = ordered.groupby(cell, sort=False).ngroup().to_numpy()
-    rows, chosen = ordered.index.to_numpy(), ordered.index[first].to_numpy()
-    size = np.bincount(group)
-    changed = {}
-    for name in ("value", "pressure", "latitude", "time_offset"):
-        values = getattr(table, name).copy()
-        values[chosen] = np.bincount(group, values[rows].astype(float)) / size
-        changed[name] = values
-    longitude = table.longitude.copy()
-    turned = (longitude[rows] - longitude[chosen][group] + 180.0) % 360.0 - 180.0  # cells may lie across 0
-    longitude[chosen] = (longitude[chosen] + np.bincount(group, turned.astype(float)) / size) % 360.0
-    return kept, table.with_columns(longitude=longitude, **changed)

@@ -90,7 +90,10 @@ def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
     result = np.full(len(table), np.nan)
     depth = np.where(np.isfinite(table.pressure), np.rint(np.log(np.nan_to_num(table.pressure, nan=1.0)) * 100), -1)
     group = (
-        pd.DataFrame({"variable": table.variable, "depth": depth}).groupby(["variable", "depth"]).ngroup().to_numpy()
+        pd.DataFrame({"variable": table.variable, "depth": depth, "by_height": np.isfinite(table.height)})
+        .groupby(["variable", "depth", "by_height"])
+        .ngroup()
+        .to_numpy()
     )
     for number in np.unique(group[~used]):
         rows = group == number
