@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from cases import GRID, atmosphere, check_adjoint, check_remainder, check_taylor, quiet
+from cases import GRID, atmosphere, check_adjoint, check_remainder, check_taylor, deviations, quiet
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.fields.constants import GRAVITY
@@ -50,15 +50,6 @@ def mixed():
 
 def drawn(*shape, seed=7):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def deviations():
-    """A standard deviation per channel that is a share of what the variable varies by."""
-    size = {"z": 150.0, "q": 2e-4, "t": 1.0, "msl": 80.0}
-    return torch.tensor(
-        [size.get(channel.variable, 1.5) * (1.0 + 0.1 * index % 1) for index, channel in enumerate(CHANNELS)],
-        dtype=torch.float64,
-    )
 
 
 def perturbation(seed):

@@ -150,7 +150,7 @@ def test_bufr_with_tables_elsewhere_is_named(file, tmp_path):
         ("latitude", 9.97e36, "column latitude holds 9.97e\\+36"),
         ("longitude", -999.0, "column longitude holds -999"),
         ("time_offset", 9.97e36, "column time_offset"),
-        ("variable", 9, "column variable holds 9"),
+        ("variable", 99, "column variable holds 99, which is the code of no type"),
         ("rejection", -127, "column rejection"),
     ],
 )
