@@ -11,6 +11,23 @@ sys.modules.setdefault("rfc3987_syntax", None)
 # a month of cycles is a chain of some 500 jobs, deeper than Python's default stack
 sys.setrecursionlimit(10_000)
 
+# the package works installed; where it is not (a rule's conda environment), its folder is found by this
+sys.path.insert(0, str((Path(workflow.basedir) / "workflow").resolve()))
+
+from lora_envar.plan.belonging import OtherExperimentError, record
+from lora_envar.plan.brought import digests, missing_files, missing_lines
+from lora_envar.plan.configuration import ConfigurationError
+from lora_envar.plan.plan import any_of
+from lora_envar.plan.prepare import prepare
+from lora_envar.runtime.patches import apply_patches
+from lora_envar.runtime.start import (
+    made_or_present,
+    needed_but_missing,
+    present,
+    present_by_name,
+    refuse,
+)
+from lora_envar.runtime.step import prepare_environment
 
 # a configuration given by --configfile stands alone, it is not merged into the example's
 if not workflow.overwrite_configfiles:
@@ -21,9 +38,28 @@ if not workflow.overwrite_configfiles:
 report: "workflow/report/workflow.rst"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/inputs.smk"
-include: "workflow/rules/verification_inputs.smk"
+try:
+    plan = prepare(config)
+except (ConfigurationError, OtherExperimentError) as error:
+    refuse(str(error))
+
+apply_patches()
+prepare_environment(config.get("warm_start", True))
+
+# the GPU that the rules ask for
+A100 = {"gpu": 1, "gpu_model": "a100"}
+# files that are removed after their last use unless the configuration keeps them
+kept = str if config["cycling"]["keep_forecasts"] else temp
+
+
+wildcard_constraints:
+    experiment=any_of(list(plan.experiments)),
+    network=any_of(list(config["observations"])),
+    time=r"\d{8}T\d{2}",
+    block=r"(finer_|training_)?\d{8}",
+    day=r"\d{8}",
+
+
 include: "workflow/rules/archive.smk"
 include: "workflow/rules/background.smk"
 include: "workflow/rules/observations.smk"
@@ -33,14 +69,32 @@ include: "workflow/rules/verification.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/example.smk"
 include: "workflow/rules/storage.smk"
-include: "workflow/rules/brought.smk"
 
 
 rule all:
+    """The comparison of all experiments: scores, their significance, and the report."""
     default_target: True
     input:
         "results/scores.csv",
         "results/comparison.csv",
         "results/report.html",
         "results/results.md",
-        FITS,
+        plan.verification.fits,
+
+
+# what a user must bring and is missing is said at once, and a dry run still shows the graph
+missing = missing_files(plan.brought())
+if missing and workflow.is_main_process:
+    lines = [*missing_lines(missing), "(A dry run, -n, shows the graph all the same.)"]
+    print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+
+onstart:
+    # what needs it is refused before anything is started
+    needed = needed_but_missing(missing, workflow.dag.needrun_jobs())
+    if needed:
+        refuse(*needed)
+    try:
+        record(config)
+    except OtherExperimentError as error:
+        refuse(str(error))

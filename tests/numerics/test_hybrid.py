@@ -1,6 +1,7 @@
 """The hybrid: its ensemble part is the Kalman analysis of the members, its localisation the Schur product."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from lora_envar.background.hybrid import (
     hybrid,
     vertical_localisation,
 )
+from lora_envar.background.settings import HybridSettings
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
@@ -24,14 +26,15 @@ from lora_envar.fields.state import CHANNELS, LEVELS
 WAVES, COUNT = 5, 6
 HARMONICS = SphericalHarmonics(GRID, WAVES, torch.float64)
 EXACT = MinimiserSettings(500, 60, 1e-12)
-SETTINGS = {
-    "alpha": 0.64,
-    "ensemble_covariance": "localised",
-    "horizontal_localisation": 2000.0,
-    "vertical_localisation": 1.0,
-    "ensemble_amplitude": 1.0,
-    "minimum_members": 4,
-}
+SETTINGS = HybridSettings(
+    background_weight=1.0,
+    alpha=0.64,
+    ensemble_covariance="localised",
+    horizontal_localisation=2000.0,
+    vertical_localisation=1.0,
+    ensemble_amplitude=1.0,
+    minimum_members=4,
+)
 
 
 def members(count=COUNT, seed=1):
@@ -159,7 +162,7 @@ def test_too_few_members_give_the_static_model_and_enough_either_covariance():
     control = torch.randn(50 * fixed.control_size, dtype=torch.float64, generator=generator(5))
     increments = {}
     for covariance in ("localised", "genbe"):
-        model = hybrid(fixed, members(4), {**SETTINGS, "ensemble_covariance": covariance}, GRID)
+        model = hybrid(fixed, members(4), replace(SETTINGS, ensemble_covariance=covariance), GRID)
         increments[covariance] = model.increment(control[: model.control_size])
         zero = model.increment(torch.zeros(model.control_size, dtype=torch.float64))
         assert zero.abs().max() == 0.0

@@ -14,21 +14,40 @@ from lora_envar.background.lora import (
     load_adapters,
     load_finetuned,
 )
+from lora_envar.background.settings import FinetuneSettings, LoraFinetuneSettings
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.seeds import generator
 
 GRID = Grid("gaussian", 16, 32)
-FINETUNING = {"minimum_members": 4, "normalisation": "member", "ensemble_amplitude": 1.0, "epochs": 2}
-FINETUNING |= {"batch": 4, "learning_rate": 1e-2}
-
-
-def members(count=6):
-    return torch.randn(count, 69, *GRID.shape, generator=generator(9)) * torch.linspace(0.5, 2, 69).view(-1, 1, 1)
 
 
 def quiet(_):
     return None
+
+
+COMMON = {
+    "member_source": "own",
+    "normalisation": "member",
+    "ensemble_amplitude": 1.0,
+    "carry_over": True,
+    "minimum_members": 4,
+    "epochs": 2,
+    "batch": 4,
+    "learning_rate": 1e-2,
+}
+ADAPTERS = LoraFinetuneSettings(**COMMON, alpha=2.0, targets="query")
+ALL_WEIGHTS = FinetuneSettings(**COMMON)
+
+
+def finetuned(vae, ensemble, settings, time, before, output):
+    """One cycle's finetuning of a copy of a VAE, with seed 1 and, where there are adapters, rank 2."""
+    rank = 2 if isinstance(settings, LoraFinetuneSettings) else None
+    finetune_cycle(copy.deepcopy(vae), ensemble, settings, rank, 1, time, before, output, quiet)
+
+
+def members(count=6):
+    return torch.randn(count, 69, *GRID.shape, generator=generator(9)) * torch.linspace(0.5, 2, 69).view(-1, 1, 1)
 
 
 @pytest.mark.parametrize("targets", ["query", "query_key_value", "all_linear", "latents"])
@@ -69,15 +88,12 @@ def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae
 
 
 def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(small_vae, tmp_path):
-    settings = LoraSettings(2, 2.0, "query")
     for name, time in (("a", "t1"), ("b", "t1"), ("c", "t2")):
-        finetune_cycle(copy.deepcopy(small_vae), members(), None, tmp_path / name, settings, FINETUNING, 1, time, quiet)
+        finetuned(small_vae, members(), ADAPTERS, time, None, tmp_path / name)
     contents = [(tmp_path / name).read_bytes() for name in "abc"]
     assert contents[0] == contents[1] != contents[2]
 
-    finetune_cycle(
-        copy.deepcopy(small_vae), members(3), tmp_path / "a", tmp_path / "few", settings, FINETUNING, 1, "t3", quiet
-    )
+    finetuned(small_vae, members(3), ADAPTERS, "t3", tmp_path / "a", tmp_path / "few")
     from lora_envar.files.weights import load_weights
 
     few, metadata = load_weights(tmp_path / "few")
@@ -89,18 +105,18 @@ def test_tuning_gives_the_same_bytes_for_the_same_seed_and_says_when_it_is_off(s
 @pytest.mark.parametrize("carry_over", [True, False])
 def test_full_finetuning_starts_at_the_weights_before_or_at_the_pretrained_ones(small_vae, tmp_path, carry_over):
     pretrained = copy.deepcopy(small_vae).state_dict()
-    finetune_cycle(copy.deepcopy(small_vae), members(), None, tmp_path / "first", None, FINETUNING, 1, "t1", quiet)
+    finetuned(small_vae, members(), ALL_WEIGHTS, "t1", None, tmp_path / "first")
     tuned = VAE.load(tmp_path / "first").state_dict()
     moved = {name for name in tuned if not torch.equal(tuned[name], pretrained[name])}
     assert moved and "deviation" not in moved
     before = tmp_path / "first" if carry_over else None
-    finetune_cycle(copy.deepcopy(small_vae), None, before, tmp_path / "second", None, FINETUNING, 1, "t2", quiet)
+    finetuned(small_vae, None, ALL_WEIGHTS, "t2", before, tmp_path / "second")
     again = VAE.load(tmp_path / "second").state_dict()
     assert all(torch.equal(again[name], (tuned if carry_over else pretrained)[name]) for name in again)
 
 
 def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):
-    finetune_cycle(copy.deepcopy(small_vae), None, None, tmp_path / "a", LoraSettings(2), FINETUNING, 1, "t", quiet)
+    finetuned(small_vae, None, ADAPTERS, "t", None, tmp_path / "a")
     tuned = load_finetuned(copy.deepcopy(small_vae), tmp_path / "a")
     add_adapters(small_vae, LoraSettings(3))
     with pytest.raises(ValueError, match="rank"):

@@ -7,8 +7,8 @@ import torch
 from conftest import ROOT
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.archive import SOURCES
 from lora_envar.archive.prepare import prepare
-from lora_envar.archive.sources import fetch_files
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.example_world.packed import read_coefficients
 from lora_envar.example_world.twin import draw_columns, simulate
@@ -23,7 +23,7 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
     time, grid = datetime(1959, 1, 2, tzinfo=UTC), Grid("gaussian", 32, 64)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "era5.nc").symlink_to(shared_data / "era5_tl31_19590102T00.nc")
-    fetch_files({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
+    SOURCES["files"].fetch({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
     truth = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)[1][0]
 
     # NMC errors of the example's model: a small set to fit the covariance, and one apart from it for the background

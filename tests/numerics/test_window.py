@@ -13,6 +13,7 @@ from lora_envar.example_world.twin import draw_columns, simulate
 from lora_envar.fields.state import NAMES
 from lora_envar.fields.timeline import hours_since_1970
 from lora_envar.forecast.emulator import Emulator
+from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.window import Window, WindowOperator, measure_forecast_error, read_forecast_error
 from test_analysis import gaussian_model
@@ -22,7 +23,7 @@ SLOTS = 3
 STATE = (69, *GRID.shape)
 
 
-class Turning:
+class Turning(ForecastModel):
     """A linear forecast model: everything moves eastward by two points and is damped, channel by channel."""
 
     grid, step_hours, differentiable = GRID, 1, True

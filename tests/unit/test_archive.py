@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, states_from_dataset, write_grib
+from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import IncompleteError, Options, saturation_pressure, specific_humidity
+from lora_envar.archive.opening import SourceError
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_example, fetch_files
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES, channel_index
 from lora_envar.files.state_file import StateFile
@@ -74,7 +75,7 @@ def test_files_joins_what_a_folder_holds(tmp_path):
     whole[list(SURFACE)].to_netcdf(tmp_path / "surface.nc")
     whole[list(UPPER_AIR)].isel(time=[0]).to_netcdf(tmp_path / "upper_00.nc")
     whole[list(UPPER_AIR)].isel(time=[1]).to_netcdf(tmp_path / "upper_06.nc")
-    fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+    SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
     times, states = prepare(tmp_path / "out" / "raw.nc", GRID, None)
     assert times == TIMES
     np.testing.assert_allclose(states, reference(), rtol=1e-6)
@@ -82,24 +83,24 @@ def test_files_joins_what_a_folder_holds(tmp_path):
 
 def test_files_refuses_empty_folders_and_damaged_files_by_name(tmp_path):
     with pytest.raises(SourceError, match=r"archive\.path"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "raw")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "raw")
     (tmp_path / "broken.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(50))
     with pytest.raises(SourceError, match=r"broken\.nc"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "raw")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "raw")
     (tmp_path / "broken.nc").unlink()
     (tmp_path / "broken.grib").write_bytes(b"GRIB" + bytes(50))
     with pytest.raises(SourceError, match=r"broken\.grib"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "raw")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "raw")
 
 
 def test_arco_reads_a_zarr_store_and_names_an_unreachable_one(tmp_path):
     dataset().to_zarr(tmp_path / "store.zarr")
-    fetch_arco({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
+    SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
     times, states = prepare(tmp_path / "raw.nc", GRID, None)
     assert times == TIMES[1:]
     np.testing.assert_allclose(states, reference()[1:], rtol=1e-6)
     with pytest.raises(SourceError, match="ARCO-ERA5"):
-        fetch_arco({"path": str(tmp_path / "none.zarr")}, TIMES, tmp_path / "none.nc")
+        SOURCES["arco"].fetch({"path": str(tmp_path / "none.zarr")}, TIMES, tmp_path / "none.nc")
     assert not (tmp_path / "none.nc").exists()
 
 
@@ -112,10 +113,10 @@ def test_arco_reads_no_chunk_of_another_time(tmp_path):
         assert chunks
         for chunk in chunks:
             chunk.write_bytes(b"damaged")
-    fetch_arco({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
+    SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
     np.testing.assert_allclose(prepare(tmp_path / "raw.nc", GRID, None)[1], reference()[1:], rtol=1e-6)
     with pytest.raises(SourceError, match="ARCO-ERA5"):
-        fetch_arco({"path": str(tmp_path / "store.zarr")}, TIMES, tmp_path / "both.nc")
+        SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES, tmp_path / "both.nc")
     assert not (tmp_path / "both.nc").exists()
 
 
@@ -143,14 +144,14 @@ class FakeClient:
 @pytest.fixture
 def cds(monkeypatch):
     monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=FakeClient))
-    monkeypatch.setattr("lora_envar.archive.sources.clock.sleep", lambda seconds: None)
+    monkeypatch.setattr("lora_envar.archive.climate_data_store.clock.sleep", lambda seconds: None)
     FakeClient.failures, FakeClient.requests = 0, []
     return FakeClient
 
 
 def test_cds_tries_again_checks_what_arrives_and_joins_it(cds, tmp_path):
     FakeClient.failures = 2
-    fetch_cds({}, TIMES, tmp_path / "raw.nc")
+    SOURCES["cds"].fetch({}, TIMES, tmp_path / "raw.nc")
     assert len(FakeClient.requests) == 4, "two failures and two successes"
     assert FakeClient.requests[-1][1]["pressure_level"] == [str(level) for level in LEVELS]
     times, states = prepare(tmp_path / "raw.nc", GRID, None)
@@ -162,10 +163,10 @@ def test_cds_tries_again_checks_what_arrives_and_joins_it(cds, tmp_path):
 def test_cds_gives_up_with_one_line_and_goes_on_where_it_stopped(cds, tmp_path):
     FakeClient.failures = 10**6
     with pytest.raises(SourceError, match="the service is busy"):
-        fetch_cds({}, TIMES, tmp_path / "raw.nc")
+        SOURCES["cds"].fetch({}, TIMES, tmp_path / "raw.nc")
     assert not (tmp_path / "raw.nc").exists()
     FakeClient.failures, FakeClient.requests = 0, []
-    fetch_cds({}, TIMES, tmp_path / "raw.nc")
+    SOURCES["cds"].fetch({}, TIMES, tmp_path / "raw.nc")
     assert len(FakeClient.requests) == 2
     # what has arrived is not asked for again
     FakeClient.requests = []
@@ -173,7 +174,7 @@ def test_cds_gives_up_with_one_line_and_goes_on_where_it_stopped(cds, tmp_path):
     partial.mkdir()
     whole = dataset("short")
     write_grib(partial / "20220101-00-06-reanalysis-era5-single-levels.grib", whole, SURFACE)
-    fetch_cds({}, TIMES, tmp_path / "second.nc")
+    SOURCES["cds"].fetch({}, TIMES, tmp_path / "second.nc")
     assert [name for name, _ in FakeClient.requests] == ["reanalysis-era5-pressure-levels"]
 
 
@@ -191,7 +192,7 @@ def test_cds_never_takes_a_part_for_the_whole(cds, tmp_path, monkeypatch, damage
     """Not even where it ends with a whole message: then fields are counted."""
     monkeypatch.setattr(cds, "damage", staticmethod(damage))
     with pytest.raises(SourceError, match=reason):
-        fetch_cds({}, TIMES, tmp_path / "raw.nc")
+        SOURCES["cds"].fetch({}, TIMES, tmp_path / "raw.nc")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -203,7 +204,7 @@ def test_cds_never_shows_the_key(cds, tmp_path, monkeypatch, capsys, where):
     if where == "environment":
         monkeypatch.setenv("CDSAPI_KEY", key)
     with pytest.raises(SourceError) as error:
-        fetch_cds({"key": key} if where == "settings" else {}, TIMES, tmp_path / "raw.nc")
+        SOURCES["cds"].fetch({"key": key} if where == "settings" else {}, TIMES, tmp_path / "raw.nc")
     shown = "".join(traceback.format_exception(error.value)) + capsys.readouterr().out
     assert "401 for user ***" in shown
     assert "0123abcd" not in shown and "12345" not in shown
@@ -216,7 +217,7 @@ def test_cds_never_shows_the_key_where_no_client_can_be_made(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=refuse))
     key = "-".join(["some", "secret"])  # a traceback shows this line too
     with pytest.raises(SourceError, match=r"bad key \*\*\*") as error:
-        fetch_cds({"key": key}, TIMES, tmp_path / "raw.nc")
+        SOURCES["cds"].fetch({"key": key}, TIMES, tmp_path / "raw.nc")
     assert key not in "".join(traceback.format_exception(error.value))
 
 
@@ -225,13 +226,13 @@ def test_example_is_unpacked_and_its_limits_are_named(tmp_path):
 
     settings = {"path": str(ROOT / "resources" / "example" / "archive.nc")}
     wanted = [datetime(2009, 3, 1, tzinfo=UTC), datetime(2009, 5, 21, tzinfo=UTC)]
-    fetch_example(settings, wanted, tmp_path / "raw.nc")
+    SOURCES["example"].fetch(settings, wanted, tmp_path / "raw.nc")
     file = StateFile(tmp_path / "raw.nc")
     assert file.times == wanted
     t2m = file.read(wanted[0])[channel_index("t2m")]
     assert 200 < t2m.min() < t2m.max() < 330
     with pytest.raises(SourceError, match="2009-05-21T06"):
-        fetch_example(settings, [wanted[1] + timedelta(hours=6)], tmp_path / "none.nc")
+        SOURCES["example"].fetch(settings, [wanted[1] + timedelta(hours=6)], tmp_path / "none.nc")
 
 
 def test_real_era5_comes_onto_the_example_s_grid(shared_data, tmp_path):
@@ -239,7 +240,7 @@ def test_real_era5_comes_onto_the_example_s_grid(shared_data, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "era5.nc").symlink_to(shared_data / "era5_tl31_19590102T00.nc")
     time = datetime(1959, 1, 2, tzinfo=UTC)
-    fetch_files({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
+    SOURCES["files"].fetch({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
     grid = Grid("gaussian", 32, 64)
     times, states = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)
     assert times == [time]
@@ -300,7 +301,7 @@ def test_packed_integers_and_files_of_other_axis_names_are_joined(tmp_path):
     packed = {"t": {"dtype": "i2", "scale_factor": 2e-4, "add_offset": 250.0, "_FillValue": -32768}}
     base[["t"]].rename(level="plev", time="valid_time", latitude="lat").to_netcdf(tmp_path / "t.nc", encoding=packed)
     base.drop_vars("t").to_netcdf(tmp_path / "others.nc")
-    fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+    SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
     # packing rounds to half of the scale factor
     np.testing.assert_allclose(prepare(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6, atol=1e-4)
 
@@ -367,7 +368,7 @@ def test_files_on_different_grids_are_refused(tmp_path):
     base[list(SURFACE)].isel(longitude=slice(None, None, 2)).to_netcdf(tmp_path / "a.nc")
     base[list(UPPER_AIR)].to_netcdf(tmp_path / "b.nc")
     with pytest.raises(SourceError, match=r"b\.nc: z is on 7 x 12 points, other fields on 7 x 6"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
 
 
 def test_levels_that_lack_are_interpolated_where_that_is_allowed(tmp_path):
@@ -385,7 +386,7 @@ def test_levels_that_lack_are_interpolated_where_that_is_allowed(tmp_path):
     assert np.isnan(found.fields[:, channel_index("t1000")]).all()
     settings = {"path": str(tmp_path), "interpolate_levels": True}
     with pytest.raises(SourceError) as error:
-        fetch_files(settings, TIMES, tmp_path / "out" / "raw.nc")
+        SOURCES["files"].fetch(settings, TIMES, tmp_path / "out" / "raw.nc")
     assert "t925, t1000;" in str(error.value) and "t600" not in str(error.value)
 
 

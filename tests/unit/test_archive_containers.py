@@ -15,10 +15,10 @@ import pytest
 import torch
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
 from conftest import ROOT
+from lora_envar.archive import SOURCES
 from lora_envar.archive.folder import kind_of, sorted_out
-from lora_envar.archive.opening import open_datasets
+from lora_envar.archive.opening import SourceError, open_datasets
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import SourceError, fetch_example, fetch_files
 from lora_envar.example_world.packed import read_coefficients, write_coefficients
 from lora_envar.fields.state import SURFACE, UPPER_AIR
 from lora_envar.observations.reports import Orography
@@ -73,7 +73,7 @@ def test_a_folder_of_files_by_ncep_s_names(tmp_path):
     folder.mkdir()
     write_grib(folder / "gfs.t00z.pgrb2.0p25.f000", dataset("short").isel(time=[0]), (*SURFACE, *UPPER_AIR))
     write_grib(folder / "gfs.t06z.pgrb2.0p25.anl", dataset("short").isel(time=[1]), (*SURFACE, *UPPER_AIR))
-    fetch_files({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
+    SOURCES["files"].fetch({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
     times, states = prepare(tmp_path / "raw.nc", GRID, None)
     assert times == TIMES
     assert_same(states, reference())
@@ -89,7 +89,7 @@ def test_containers_are_named_and_it_is_said_what_to_do(tmp_path, kind):
     with pytest.raises(SourceError, match=rf"era5\.nc: is .*{kind}; unpack it"):
         read_states([packed])
     with pytest.raises(SourceError, match=rf"has no GRIB or netCDF file .*left out: era5\.nc, .*{kind}; unpack"):
-        fetch_files({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
+        SOURCES["files"].fetch({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
 
 
 def test_other_files_of_a_folder_are_left_out_and_said_to_be(tmp_path, capsys):
@@ -104,7 +104,7 @@ def test_other_files_of_a_folder_are_left_out_and_said_to_be(tmp_path, capsys):
     (folder / "c.zip").write_bytes(zipped(b"something"))
     settings = {"path": str(folder)}
     assert sorted_out(settings)[0] == [str(folder / "a.data"), str(folder / "b.nc")]
-    fetch_files(settings, TIMES, tmp_path / "raw.nc")
+    SOURCES["files"].fetch(settings, TIMES, tmp_path / "raw.nc")
     said = capsys.readouterr().out
     for line in (
         "left out: README.md, neither GRIB nor netCDF",
@@ -123,7 +123,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         with pytest.raises(ValueError, match=rf"{name}: {words} \(archive\.path\)"):
             sorted_out({"path": str(tmp_path / name)})
         with pytest.raises(SourceError, match=rf"{name}: {words}"):
-            fetch_files({"path": str(tmp_path / name)}, TIMES, tmp_path / "raw.nc")
+            SOURCES["files"].fetch({"path": str(tmp_path / name)}, TIMES, tmp_path / "raw.nc")
 
 
 def test_the_list_of_files_needs_neither_torch_nor_xarray():
@@ -166,13 +166,13 @@ def test_a_packed_archive_has_whole_hours_alone(tmp_path):
         write_coefficients(tmp_path / "x.nc", late, torch.zeros(2, 69, 4))
     settings = {"path": str(ROOT / "resources" / "example" / "archive.nc")}
     with pytest.raises(SourceError, match=r"has no state valid at 2009-03-01T06:15; it covers"):
-        fetch_example(settings, [datetime(2009, 3, 1, 6, 15, tzinfo=UTC)], tmp_path / "raw.nc")
+        SOURCES["example"].fetch(settings, [datetime(2009, 3, 1, 6, 15, tzinfo=UTC)], tmp_path / "raw.nc")
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "gone.nc").symlink_to(tmp_path / "nowhere.nc")
     with pytest.raises(SourceError, match=r"gone\.nc: cannot be opened \(No such file"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "raw.nc")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "raw.nc")
 
 
 def test_only_fields_of_the_state_are_opened_of_a_grib_file(tmp_path):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, states_from_dataset, write_grib
+from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import IncompleteError
+from lora_envar.archive.opening import SourceError
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import SourceError, fetch_arco, fetch_cds, fetch_files
 from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR
 
 HOURS = np.array([0, 6])
@@ -147,7 +148,7 @@ def test_times_are_rounded_to_minutes_by_both_readers(tmp_path, seconds):
     near = STAMPS + np.timedelta64(round(seconds * 1e9), "ns")
     dataset("short").assign_coords(time=near).to_netcdf(folder / "x.nc", encoding={"time": {"dtype": "f8"}})
     assert read_states([folder / "x.nc"]).times == TIMES
-    fetch_files({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
+    SOURCES["files"].fetch({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
     assert prepare(tmp_path / "raw.nc", GRID, None)[0] == TIMES
 
 
@@ -157,20 +158,20 @@ def test_times_that_are_not_whole_hours_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"x\.nc: has fields valid at 2022-01-01T00:15, 2022-01-01T06:15; states are"):
         read_states([tmp_path / "x.nc"])
     with pytest.raises(SourceError, match="none of its 1 files has a state valid at 2022-01-01T00, 2022-01-01T06"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
 
 
 def test_times_that_are_missing_in_a_folder_are_named_at_once(tmp_path):
     dataset("short").isel(time=[0]).to_netcdf(tmp_path / "first.nc")
     raw = tmp_path / "out" / "raw.nc"
     with pytest.raises(SourceError, match=r"lacks everything at 2022-01-01T06; .*Add the missing fields"):
-        fetch_files({"path": str(tmp_path)}, TIMES, raw)
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, raw)
     assert not raw.exists()
     dataset("short")[list(SURFACE)].to_netcdf(tmp_path / "surface.nc")
     with pytest.raises(SourceError, match=r"lacks z \(all levels\), .* t \(all levels\) at 2022-01-01T06; it has"):
-        fetch_files({"path": str(tmp_path)}, TIMES, raw)
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, raw)
     dataset("short").isel(time=[1]).to_netcdf(tmp_path / "second.nc")
-    fetch_files({"path": str(tmp_path)}, TIMES, raw)
+    SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, raw)
     assert prepare(raw, GRID, None)[0] == TIMES
 
 
@@ -178,10 +179,10 @@ def test_a_store_without_a_time_or_level_is_refused(tmp_path):
     dataset().to_zarr(tmp_path / "store.zarr")
     later = [TIMES[0], TIMES[1].replace(hour=12)]
     with pytest.raises(SourceError, match=r"store\.zarr: lacks the times 2022-01-01T12"):
-        fetch_arco({"path": str(tmp_path / "store.zarr")}, later, tmp_path / "raw.nc")
+        SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, later, tmp_path / "raw.nc")
     dataset().sel(level=list(LEVELS[1:])).to_zarr(tmp_path / "low.zarr")
     with pytest.raises(SourceError, match=r"low\.zarr: lacks 50 hPa"):
-        fetch_arco({"path": str(tmp_path / "low.zarr")}, TIMES, tmp_path / "raw.nc")
+        SOURCES["arco"].fetch({"path": str(tmp_path / "low.zarr")}, TIMES, tmp_path / "raw.nc")
     assert not (tmp_path / "raw.nc").exists()
 
 
@@ -190,7 +191,7 @@ def test_an_hour_without_values_in_a_store_is_named(tmp_path):
     store["temperature"][1] = np.nan
     store.to_zarr(tmp_path / "store.zarr")
     with pytest.raises(SourceError, match=r"store\.zarr: lacks t \(all levels\) at 2022-01-01T06; it has u10"):
-        fetch_arco({"path": str(tmp_path / "store.zarr")}, TIMES, tmp_path / "raw.nc")
+        SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES, tmp_path / "raw.nc")
     assert not (tmp_path / "raw.nc").exists()
     store.to_netcdf(tmp_path / "raw.nc")
     with pytest.raises(IncompleteError, match=r"raw\.nc: lacks t \(all levels\) at 2022-01-01T06"):
@@ -244,10 +245,10 @@ def test_what_the_climate_data_store_sends_is_checked_and_asked_for_again(tmp_pa
     monkeypatch.setitem(sys.modules, "cdsapi", types.SimpleNamespace(Client=Client))
     raw = tmp_path / "raw.nc"
     with pytest.raises(SourceError, match="Climate Data Store: lacks everything at 2022-01-01T00, 2022-01-01T06"):
-        fetch_cds({}, TIMES, raw)
+        SOURCES["cds"].fetch({}, TIMES, raw)
     assert not list(tmp_path.iterdir())
     day["sent"] = STAMPS
-    fetch_cds({}, TIMES, raw)
+    SOURCES["cds"].fetch({}, TIMES, raw)
     assert day["requests"] == 4
     assert_same(prepare(raw, GRID, None)[1], reference())
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, states_from_dataset, write_grib
+from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import Options
+from lora_envar.archive.opening import SourceError
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import SourceError, fetch_files
 from lora_envar.fields.state import SURFACE, UPPER_AIR, VARIABLES
 
 
@@ -36,7 +37,7 @@ def test_era5_and_era5t_are_merged_as_ecmwf_says(tmp_path, versions):
     np.testing.assert_allclose(found.fields, reference(), rtol=1e-6)
     lines = [line for line in found.report if "ERA5T" in line]
     assert len(lines) == 1 and "cds.nc holds ERA5T (expver 5) at 2022-01-01T06;" in lines[0]
-    fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+    SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
     np.testing.assert_allclose(prepare(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6)
 
 
@@ -101,7 +102,7 @@ def test_members_of_different_times_are_not_mixed(tmp_path):
     with pytest.raises(ValueError, match=r"several ensemble members: 0 \(u10 of .*0\.nc\) and 1 \(u10 of .*1\.nc\)"):
         read_states(paths)
     with pytest.raises(SourceError, match="several ensemble members"):
-        fetch_files({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
+        SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
     assert read_states(paths, options=Options(member=1)).times == TIMES[1:]
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from lora_envar.analysis import METHODS
-from lora_envar.archive.sources import SOURCES
+from lora_envar.archive import SOURCES
 from lora_envar.background.ensemble import NORMALISATIONS
 from lora_envar.background.hybrid import COVARIANCES
 from lora_envar.background.lora import TARGETS
@@ -16,7 +16,8 @@ from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
 from lora_envar.plan.alignment import step_of
 from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings
-from lora_envar.plan.schema import SCHEMA, check_schema, check_settings
+from lora_envar.plan.documentation import filled
+from lora_envar.plan.schema import check_schema, check_settings, complete_schema
 from snakemake.utils import update_config
 
 
@@ -86,7 +87,7 @@ def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value,
         ("archive.end", "2008-01-01T00", r"archive\.end: .* is not after archive\.start"),
         ("nmc.end", "2009-05-21T00", r"nmc\.end plus .* outside of the archive"),
         ("observations.quasi_uniform_700.columns", 2049, r"quasi_uniform_700\.columns: 2049 .* 2048 points"),
-        ("experiments.vae_var.method", "4dvar", r"experiments\.vae_var\.method: '4dvar' is unknown; known: no_assim"),
+        ("experiments.vae_var.method", "4dvar", r"experiments\.vae_var\.method: '4dvar' is unknown; known: 3dvar, "),
         ("experiments.vae_var.rank", 2, r"experiments\.vae_var\.rank: of no use"),
         ("experiments.vae_var.observations", "none", r"experiments\.vae_var\.observations"),
         ("experiments.3dvar.period", ["2009-05-08T00", "2009-05-01T00"], r"experiments\.3dvar\.period\[1\]"),
@@ -212,7 +213,7 @@ def test_segments_of_the_example_differ_in_their_day_of_the_year(config):
 
 def test_every_key_is_explained():
     """Every key of the schema stands in config/README.md."""
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = complete_schema()
     text = (ROOT / "config" / "README.md").read_text()
 
     def keys(node):
@@ -281,15 +282,15 @@ def test_settings_of_experiments_and_candidates_fit_the_schema_too(config, path,
 
 def test_every_enumeration_is_that_of_its_registry():
     """A value that the schema accepts has an effect, and what exists can be chosen."""
-    schema = yaml.safe_load(SCHEMA.read_text())
+    schema = complete_schema()
     properties, definitions = schema["properties"], schema["$defs"]
     methods = properties["methods"]["properties"]
-    assert set(methods) == {name for name, method in METHODS.items() if method.background_error}
+    assert set(methods) == {name for name, method in METHODS.items() if method.assimilates}
     for name, entry in methods.items():
-        assert tuple(entry["properties"]) and set(entry["properties"]) == set(METHODS[name].settings)
+        assert list(entry["properties"]) == METHODS[name].setting_names()
     lora = methods["lora_envar"]["properties"]
     assert set(lora["targets"]["enum"]) == set(TARGETS)
-    assert set(definitions["finetune"]["normalisation"]["enum"]) == set(NORMALISATIONS)
+    assert set(lora["normalisation"]["enum"]) == set(NORMALISATIONS)
     assert set(methods["hybrid"]["properties"]["ensemble_covariance"]["enum"]) == set(COVARIANCES)
     assert set(properties["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
     assert set(definitions["model"]["properties"]["name"]["enum"]) == set(MODELS)
@@ -297,3 +298,26 @@ def test_every_enumeration_is_that_of_its_registry():
     assert set(definitions["simulated_network"]["properties"]["arrangement"]["enum"]) == set(ARRANGEMENTS)
     for kind in definitions["grid"]["properties"]["kind"]["enum"]:
         assert Grid(kind, 16, 32).latitude.shape == (16,)
+
+
+def test_the_page_of_keys_is_that_of_the_registries():
+    page = ROOT / "config" / "README.md"
+    text = page.read_text()
+    assert filled(text) == text, "run: python -m lora_envar.plan.documentation config/README.md"
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "named"),
+    [
+        ("forecast_model", {"name": "fengwu", "weights": "w", "mean": "m"}, "forecast_model.deviation: missing"),
+        ("forecast_model", {"name": "emulator", "weights": "w", "mean": "m"}, "forecast_model.mean"),
+        ("forecast_model", {"name": "pangu", "weights": "w"}, "'pangu' is unknown; known: emulator, exported"),
+        ("archive.source", "era6", "'era6' is unknown; known: arco, cds, example, files"),
+        ("methods.hybrid", {"beta": 1.0}, "methods.hybrid.beta: there is no such key"),
+        ("methods.4dvar", {}, "methods.4dvar: there is no such key; did you mean 3dvar? methods has 3dvar, "),
+    ],
+)
+def test_what_is_declared_is_what_may_be_configured(config, section, value, named):
+    with pytest.raises(ConfigurationError) as refused:
+        check_schema(change(config, section, value))
+    assert named in str(refused.value)

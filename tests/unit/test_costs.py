@@ -1,33 +1,55 @@
-"""What jobs took is read from benchmarks and logs, and tables that were cut are refused."""
+"""What jobs took is read from benchmarks and timings, and tables that were cut are refused."""
 
 import pytest
 from lora_envar.files.tables import read_table
+from lora_envar.runtime.timings import Timings
 from lora_envar.verification.costs import read_costs, shown
 from lora_envar.verification.score import read_scores
 
 
-def job(folder, name, seconds, log):
-    for part, text in (("benchmarks", f"s\th:m:s\n{seconds}\t0:00:01\n"), ("logs", log)):
-        path = folder / part / f"{name}.{'tsv' if part == 'benchmarks' else 'log'}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+def job(folder, name, seconds, timings):
+    """What a job leaves: a benchmark, as Snakemake writes it, and the step's timings, unless it was killed."""
+    benchmark = folder / "benchmarks" / f"{name}.tsv"
+    benchmark.parent.mkdir(parents=True, exist_ok=True)
+    benchmark.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    if timings is not None:
+        timings.write(folder / "logs" / f"{name}.timings.tsv")
 
 
 def test_jobs_are_added_by_rule_with_their_overhead(tmp_path):
-    job(tmp_path, "assimilate/a/1", 2.0, "cost 5\ntook 1.500 s, 1.700 s of CPU, 300 MB\n")
-    job(tmp_path, "assimilate/a/2", 3.0, "took 9.0 s, 9.0 s of CPU, 1 MB\ntook 2.500 s, 2.600 s of CPU, 400 MB\n")
-    job(tmp_path, "score", 10.0, "took 9.000 s, 9.100 s of CPU, 500 MB\n")
-    job(tmp_path, "compare", 10.0, "no such line: the job was killed\n")
+    job(tmp_path, "assimilate/a/1.5", 2.0, Timings(1.5, 0.25, 1.7, 300.0))
+    job(tmp_path, "assimilate/a/2", 3.0, Timings(2.5, 0.25, 2.6, 400.0))
+    job(tmp_path, "score", 10.0, Timings(9.0, 0.5, 9.1, 500.0))
+    job(tmp_path, "compare", 10.0, None)
+    Timings(1.0, 1.0, 1.0, 1.0).write(tmp_path / "logs" / "failed.timings.tsv")
     costs = read_costs(tmp_path / "benchmarks", tmp_path / "logs")
     assert list(costs.index) == ["score", "assimilate"], "the costliest first, and only jobs that ended"
-    assert costs.loc["assimilate"].to_dict() == {"jobs": 2, "seconds": 5.0, "work": 4.0, "cpu": 4.3, "megabytes": 400.0}
+    assert costs.loc["assimilate"].to_dict() == {
+        "jobs": 2,
+        "seconds": 5.0,
+        "work_seconds": 4.0,
+        "import_seconds": 0.5,
+        "cpu_seconds": pytest.approx(4.3),
+        "peak_megabytes": 400.0,
+    }
     [(_, _, headers, rows)] = shown(costs)
+    # (5.0 - 4.0) / 2 jobs
     assert dict(zip(headers, rows[1], strict=True))["overhead a job"] == "0.50"
-    assert rows[-1] == ["together", "3", "15.0", "13.0", "0.67", "13", "500"]
+    # 15.0 - 13.0 over 3 jobs, and over 15.0
+    assert rows[-1] == ["together", "3", "15.0", "13.0", "1.0", "0.67", "13", "500"]
 
 
 def test_no_jobs_are_no_table(tmp_path):
     assert shown(read_costs(tmp_path / "benchmarks", tmp_path / "logs")) == []
+
+
+def test_timings_without_a_column_are_refused_by_name(tmp_path):
+    job(tmp_path, "score", 10.0, None)
+    path = tmp_path / "logs" / "score.timings.tsv"
+    path.parent.mkdir()
+    path.write_text("work_seconds\timport_seconds\tcpu_seconds\n1.0\t1.0\t1.0\n")
+    with pytest.raises(ValueError, match=r"score\.timings\.tsv: lacks peak_megabytes"):
+        read_costs(tmp_path / "benchmarks", tmp_path / "logs")
 
 
 def test_a_table_that_was_cut_is_refused_by_name(tmp_path):

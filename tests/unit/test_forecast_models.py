@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-import yaml
-from conftest import ROOT, fengwu_files, small_network
+from conftest import fengwu_files, small_network
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import LEVELS, channel_index
 from lora_envar.forecast import check_model, forecast, load_model, model_files
 from lora_envar.forecast.emulator import Emulator
+from lora_envar.forecast.model import ForecastModel
+from lora_envar.plan.schema import complete_schema
 from torch import nn
 
 GRID = Grid("equiangular", 5, 8)
@@ -256,7 +257,7 @@ def test_settings_of_another_model_are_refused_by_name():
         check_model("emulator", weights="w", mean="m", step_hours=6)
     with pytest.raises(ValueError, match="fengwu: needs the setting deviation"):
         check_model("fengwu", weights="w", mean="m")
-    with pytest.raises(ValueError, match="'pangu' is unknown; known: emulator, fengwu, exported, neuralgcm"):
+    with pytest.raises(ValueError, match="'pangu' is unknown; known: emulator, exported, fengwu, neuralgcm"):
         check_model("pangu", weights="w")
     assert model_files({"name": "fengwu", "weights": "w", "deviation": "d", "mean": "m"}) == ["w", "m", "d"]
     assert model_files({"name": "emulator", "weights": "w"}) == ["w"]
@@ -277,7 +278,7 @@ def test_settings_of_another_model_are_refused_by_name():
     ],
 )
 def test_the_schema_agrees_with_the_models(section, named):
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    schema = complete_schema()
     validator = jsonschema.Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/model"})
     section = section | {"weights": "w"}
     found = [error.message for error in validator.iter_errors(section)]
@@ -302,10 +303,10 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 
 
 def test_a_model_that_depends_on_the_date_gets_it():
-    class Clock:
+    class Clock(ForecastModel):
         grid, step_hours, differentiable, timed = GRID, 6, True, True
 
-        def step(self, states, valid):
+        def step(self, states, previous=None, valid=None):
             return torch.stack([state + time.hour for state, time in zip(states, valid, strict=True)])
 
     start = torch.zeros(2, 69, *GRID.shape)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import torch
 from lora_envar.fields.grid import Grid
+from lora_envar.forecast.model import ForecastModel
 from lora_envar.verification.gates import forecast_errors, forecast_gates
 
 START = datetime(2009, 3, 1, tzinfo=UTC)
@@ -23,7 +24,7 @@ class GrowingArchive:
         return np.broadcast_to(waves + np.float32(hours), (69, *self.grid.shape)).copy()
 
 
-class Extrapolation:
+class Extrapolation(ForecastModel):
     """The next frame is twice the present one less the one before: exact for what grows evenly."""
 
     grid = Grid("gaussian", 16, 32)
@@ -31,7 +32,7 @@ class Extrapolation:
     differentiable = False
     history = 2
 
-    def step(self, states, previous):
+    def step(self, states, previous=None, valid=None):
         assert not torch.equal(states, previous), "the same frame twice"
         return 2 * states - previous
 

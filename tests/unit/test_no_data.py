@@ -11,13 +11,14 @@ from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import name
+from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, select, summary
 from lora_envar.observations.table import REASONS, attribute, read_observations, write_observations
 from lora_envar.observations.window import Window, WindowOperator
-from lora_envar.plan.replicates import group
 from lora_envar.verification.figures import observation_maps
 from lora_envar.verification.gates import consistency, cycling_gates
 from lora_envar.verification.observation_fit import fit, interpolate, rejections, shown
+from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost
 from lora_envar.verification.score import score_all
 from test_reports import fitted
@@ -35,7 +36,7 @@ class Unused:
     """An error model that must not be asked for anything."""
 
 
-class Still:
+class Still(ForecastModel):
     """A forecast model that does nothing."""
 
     differentiable = True
@@ -111,9 +112,9 @@ def test_cycling_gates_and_costs_cope(tmp_path, used, passed):
     entries = [
         (TIME + timedelta(hours=6 * c), kind, 0, zero + 1, zero) for c in (0, 1) for kind in ("analysis", "background")
     ]
-    gates = cycling_gates(score_all("a", entries, GRID), {"a": "3dvar"}, {"a": name(TIME)}, files).table()
+    gates = cycling_gates(score_all("a", entries, GRID), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
     assert gates[gates.gate == "consistency"].passed.tolist() == [passed]
-    assert cost(["a"], files, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
+    assert cost({"a": files}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
 
 
 @pytest.mark.parametrize("tables", [[NOTHING], [REJECTED], [NOTHING, REJECTED, fitted()]])

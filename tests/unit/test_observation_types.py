@@ -71,9 +71,9 @@ def test_what_a_type_says_fits_into_files(name):
 )
 def test_a_type_that_files_and_operators_cannot_use_is_refused(monkeypatch, changes, said):
     known = {name: type(kind) for name, kind in TYPES.items()}
-    monkeypatch.setattr(catalogue, "registered", lambda *_: {**known, "speed": Speed})
+    monkeypatch.setattr(catalogue, "OBSERVATION_TYPES", {**known, "speed": Speed})
     assert catalogue._known_types()["speed"].code == 120
-    monkeypatch.setattr(catalogue, "registered", lambda *_: {**known, "speed": type("Other", (Speed,), changes)})
+    monkeypatch.setattr(catalogue, "OBSERVATION_TYPES", {**known, "speed": type("Other", (Speed,), changes)})
     with pytest.raises(TypeError, match=f"type speed: {said}"):
         catalogue._known_types()
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from archive_files import GRID, STAMPS, dataset
 from conftest import ROOT
+from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import Options
 from lora_envar.archive.plausibility import plausible_range, refuse_implausible
 from lora_envar.archive.prepare import prepare, read_states
-from lora_envar.archive.sources import fetch_example
 from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
 from lora_envar.example_world.packed import read_coefficients
 from lora_envar.fields.harmonics import SphericalHarmonics
@@ -103,7 +103,7 @@ def test_the_example_s_world_passes():
 def test_the_example_is_prepared_as_it_was_made(tmp_path):
     times, coefficients = read_coefficients(ROOT / "resources" / "example" / "archive.nc")
     wanted = [from_hours(int(hours)) for hours in times[:2].astype("int64")]
-    fetch_example({"path": str(ROOT / "resources" / "example" / "archive.nc")}, wanted, tmp_path / "raw.nc")
+    SOURCES["example"].fetch({"path": str(ROOT / "resources" / "example" / "archive.nc")}, wanted, tmp_path / "raw.nc")
     harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
     expected = harmonics.synthesise(coefficients[torch.arange(2)]).numpy()
     prepared, states = prepare(tmp_path / "raw.nc", NATURE_GRID, None)

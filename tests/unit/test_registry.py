@@ -42,7 +42,7 @@ def rooms(tmp_path, monkeypatch):
 def test_what_is_defined_in_any_room_is_found_by_its_name(rooms):
     (rooms / "one_room" / "things" / "z.py").write_text(MODULE.format(cls="A", name="a"))
     (rooms / "another_room" / "things" / "y.py").write_text(MODULE.format(cls="B", name="b"))
-    found = registry.registered("things", Base)
+    found = registry.Registry("things", Base)
     assert {name: cls.__name__ for name, cls in found.items()} == {"a": "A", "b": "B"}
 
 
@@ -50,4 +50,4 @@ def test_a_name_that_two_have_is_refused(rooms):
     (rooms / "one_room" / "things" / "z.py").write_text(MODULE.format(cls="A", name="a"))
     (rooms / "another_room" / "things" / "y.py").write_text(MODULE.format(cls="B", name="a"))
     with pytest.raises(TypeError, match=r"one_room\.things\.z: 'a' is the name of .*another_room\.things\.y"):
-        registry.registered("things", Base)
+        list(registry.Registry("things", Base))

@@ -9,14 +9,15 @@ import yaml
 from conftest import ROOT
 from lora_envar.fields.state import HEADLINE
 from lora_envar.plan.configuration import check
-from lora_envar.plan.replicates import expand, group
+from lora_envar.plan.replicates import expand
+from lora_envar.plan.schema import check_schema
 from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
 from lora_envar.verification.means import Means
+from lora_envar.verification.replicates import group
 from lora_envar.verification.results import cost, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import compare
-from snakemake.utils import update_config, validate
-from test_configuration import SCHEMA
+from snakemake.utils import update_config
 
 
 def test_every_seed_gets_its_experiment_network_and_donor(config):
@@ -27,7 +28,7 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
         "settings": {"member_source": "other_days"},
         "donor": "lora_envar",
     }
-    validate(copy.deepcopy(config), SCHEMA)
+    check_schema(copy.deepcopy(config))
     expand(config)
     check(config)
     experiments = config["experiments"]
@@ -45,7 +46,7 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
 @pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional"])
 def test_shipped_overlays_pass(config, name):
     update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
-    validate(copy.deepcopy(config), SCHEMA)
+    check_schema(copy.deepcopy(config))
     expand(config)
     check(config)
 
@@ -91,7 +92,7 @@ def test_the_page_says_what_the_tables_say(tmp_path):
         path.mkdir(parents=True)
         with netCDF4.Dataset(path / "observations.nc", "w") as dataset:
             dataset.evaluations = evaluations
-    costs = cost(["a_seed_1"], sorted((tmp_path / "results").rglob("*.nc")), tmp_path)
+    costs = cost({"a_seed_1": sorted((tmp_path / "results").rglob("*.nc"))}, tmp_path)
     assert costs.loc["a"].to_dict() == {"evaluations": 20, "finetuning": 0, "analysis": 3, "forecast": 0}
     names = [
         (name[0], int(name[1:])) if name[1:].isdigit() and name[0] in "ztuvq" else (name, pd.NA) for name in HEADLINE

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 from conftest import ROOT
-from lora_envar.plan.storage import as_text, download_bytes, readable, requirements, state_bytes
+from lora_envar.archive import SOURCES
+from lora_envar.plan.storage import as_text, readable, requirements, state_bytes
 
 
 def test_sizes_of_states_and_sources():
@@ -11,10 +12,11 @@ def test_sizes_of_states_and_sources():
     points = 721 * 1440
     assert state_bytes(quarter) == 69 * points * 4 == 286_554_240
     full = (4 + 5 * 37) * points * 4
-    assert download_bytes({"source": "arco"}, points) == full
-    assert download_bytes({"source": "arco", "path": "gs://somewhere/coarse.zarr"}, 240 * 121) == 69 * 240 * 121 * 4
-    assert download_bytes({"source": "cds"}, points) == 69 * points * 2
-    assert download_bytes({"source": "files", "path": "here"}, points) == 0
+    assert SOURCES["arco"].bytes_per_time({}, points) == full
+    coarse = {"path": "gs://somewhere/coarse.zarr"}
+    assert SOURCES["arco"].bytes_per_time(coarse, 240 * 121) == 69 * 240 * 121 * 4
+    assert SOURCES["cds"].bytes_per_time({}, points) == 69 * points * 2
+    assert SOURCES["files"].bytes_per_time({"path": "here"}, points) == 0
 
 
 def test_a_training_archive_of_its_own_saves_terabytes():

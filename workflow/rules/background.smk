@@ -1,42 +1,41 @@
 rule nmc_forecasts:
+    """Forecast errors of a block of start times by the NMC method, on the error grid."""
     input:
-        archive=lambda wildcards: training_files(
-            nmc_times(wildcards.block)[0] - timedelta(hours=TRAINING_FRAME_HOURS),
-            nmc_times(wildcards.block)[-1]
-            + timedelta(hours=config["nmc"]["tau_hours"]),
-        ),
-        model=present(*model_files(TRAINING["forecast_model"])),
+        archive=lambda wildcards: plan.training_set.archive_files(wildcards.block),
+        model=present(*plan.training_set.model_files),
     output:
         temp("results/background/nmc/{block}.nc"),
     log:
         "logs/nmc_forecasts/{block}.log",
+        timings="logs/nmc_forecasts/{block}.timings.tsv",
     benchmark:
         "benchmarks/nmc_forecasts/{block}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=240,
-        gpu=1,
-        gpu_model="a100",
     params:
-        model=TRAINING["forecast_model"],
-        times=lambda wildcards: [time_name(t) for t in nmc_times(wildcards.block)],
+        model=plan.training_set.model,
+        times=lambda wildcards: plan.training_set.starts(wildcards.block),
         tau_hours=config["nmc"]["tau_hours"],
         error_grid=config["error_grid"],
-        brought=digests(model_files(TRAINING["forecast_model"])),
+        brought=digests(plan.training_set.model_files),
     script:
         "../scripts/nmc_forecasts.py"
 
 
 rule nmc_training_set:
+    """All forecast errors in one file, with their standard deviation."""
     input:
-        expand("results/background/nmc/{block}.nc", block=NMC_BLOCKS),
+        expand("results/background/nmc/{block}.nc", block=plan.training_set.blocks),
     output:
         "results/background/nmc_training_set.nc",
     log:
         "logs/nmc_training_set.log",
+        timings="logs/nmc_training_set.timings.tsv",
     benchmark:
         "benchmarks/nmc_training_set.tsv"
     conda:
@@ -50,12 +49,14 @@ rule nmc_training_set:
 
 
 rule fit_gaussian:
+    """The homogeneous, isotropic background error of `3dvar_spectral`."""
     input:
         "results/background/nmc_training_set.nc",
     output:
         "results/background/gaussian.safetensors",
     log:
         "logs/fit_gaussian.log",
+        timings="logs/fit_gaussian.timings.tsv",
     benchmark:
         "benchmarks/fit_gaussian.tsv"
     conda:
@@ -71,12 +72,14 @@ rule fit_gaussian:
 
 
 rule fit_genbe:
+    """The static background error of `3dvar`, in the manner of GEN_BE."""
     input:
         "results/background/nmc_training_set.nc",
     output:
         "results/background/genbe.safetensors",
     log:
         "logs/fit_genbe.log",
+        timings="logs/fit_genbe.timings.tsv",
     benchmark:
         "benchmarks/fit_genbe.tsv"
     conda:
@@ -92,6 +95,7 @@ rule fit_genbe:
 
 
 rule pretrain_vae:
+    """The VAE, trained on the forecast errors from given weights or from scratch."""
     input:
         samples="results/background/nmc_training_set.nc",
         initial=present(config["vae"].get("initial_weights")),
@@ -99,16 +103,16 @@ rule pretrain_vae:
         "results/background/vae.safetensors",
     log:
         "logs/pretrain_vae.log",
+        timings="logs/pretrain_vae.timings.tsv",
     benchmark:
         "benchmarks/pretrain_vae.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1  # with more, the bytes would depend on the number of cores
     resources:
+        **A100,
         mem_mb=16000,
         runtime=2880,
-        gpu=1,
-        gpu_model="a100",
     params:
         vae={
             key: value
@@ -123,6 +127,7 @@ rule pretrain_vae:
 
 
 rule fit_residual:
+    """Covariance of what decoded samples of the VAE do not hold, from errors held out."""
     input:
         samples="results/background/nmc_training_set.nc",
         vae="results/background/vae.safetensors",
@@ -130,16 +135,16 @@ rule fit_residual:
         "results/background/residual.safetensors",
     log:
         "logs/fit_residual.log",
+        timings="logs/fit_residual.timings.tsv",
     benchmark:
         "benchmarks/fit_residual.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=120,
-        gpu=1,
-        gpu_model="a100",
     params:
         error_grid=config["error_grid"],
         draws=config["vae"]["residual_draws"],
@@ -149,32 +154,28 @@ rule fit_residual:
         "../scripts/fit_residual.py"
 
 
-# What the forecast model of a window (4D-Var) errs by at its slots.
 rule forecast_error:
+    """Errors of the forecast model of a window (4D-Var) at its slots."""
     input:
-        archive=lambda wildcards: archive_files(*measured_in(wildcards.window)[:2]),
-        model=lambda wildcards: present(
-            *model_files(config["windows"][wildcards.window]["model"])
-        ),
+        archive=lambda wildcards: plan.windows.archive_files(wildcards.window),
+        model=lambda wildcards: present(*plan.windows.files_of(wildcards.window)),
     output:
         "results/background/forecast_error_{window}.csv",
     log:
         "logs/forecast_error/{window}.log",
+        timings="logs/forecast_error/{window}.timings.tsv",
     benchmark:
         "benchmarks/forecast_error/{window}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=240,
-        gpu=1,
-        gpu_model="a100",
     params:
-        window=lambda wildcards: config["windows"][wildcards.window],
-        starts=lambda wildcards: forecast_error_starts(wildcards.window),
-        brought=lambda wildcards: digests(
-            model_files(config["windows"][wildcards.window]["model"])
-        ),
+        window=lambda wildcards: plan.windows[wildcards.window],
+        starts=lambda wildcards: plan.windows.starts(wildcards.window),
+        brought=lambda wildcards: digests(plan.windows.files_of(wildcards.window)),
     script:
         "../scripts/forecast_error.py"

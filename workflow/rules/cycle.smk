@@ -1,123 +1,122 @@
 rule first_guess:
+    """The first background of an experiment, a forecast from the reanalysis; in single-step experiments all of them."""
     input:
-        archive=lambda wildcards: frames(
-            parse_time(wildcards.first.rpartition("/")[2])
-            - timedelta(hours=config["cycling"]["first_guess_hours"])
-        ),
-        model=present(*model_files(config["forecast_model"])),
+        archive=lambda wildcards: plan.first_guess_files(wildcards.first),
+        model=present(*plan.model_files),
     output:
         kept("results/{first}/background.nc"),
     log:
         "logs/first_guess/{first}.log",
+        timings="logs/first_guess/{first}.timings.tsv",
     benchmark:
         "benchmarks/first_guess/{first}.tsv"
     wildcard_constraints:
-        first=FIRST,
+        first=plan.first_guess_pattern,
     group:
-        block_of
+        lambda wildcards: plan.submission(*wildcards.first.split("/"))
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=10,
-        gpu=1,
-        gpu_model="a100",
     params:
         model=config["forecast_model"],
-        start=lambda wildcards: shift(
-            wildcards.first.rpartition("/")[2],
-            -config["cycling"]["first_guess_hours"],
-        ),
+        start=lambda wildcards: plan.first_guess_start(wildcards.first),
         lead_hours=config["cycling"]["first_guess_hours"],
-        brought=digests(model_files(config["forecast_model"])),
+        brought=digests(plan.model_files),
     script:
         "../scripts/first_guess.py"
 
 
 rule ensemble_forecast:
+    """The next background, and longer leads as members of the ensembles of the cycles after it."""
     input:
-        analysis=lambda wildcards: (
-            f"results/{wildcards.experiment}/{cycle_before(wildcards)}/analysis.nc"
+        unpack(
+            lambda wildcards: plan.background_inputs(
+                wildcards.experiment, wildcards.time
+            )
         ),
-        before=lambda wildcards: analysis_before(
-            wildcards.experiment, shift(wildcards.time, -STEP)
-        ),
-        model=present(*model_files(config["forecast_model"])),
+        model=present(*plan.model_files),
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/members.nc"),
     log:
         "logs/ensemble_forecast/{experiment}/{time}.log",
+        timings="logs/ensemble_forecast/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/ensemble_forecast/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment=later_cycles(with_ensemble=True),
-    priority: 10  # the chain with the most jobs a cycle decides when a run ends
+        experiment=plan.later_cycles_pattern(with_ensemble=True),
+    priority: 10  # the chain with the most jobs per cycle decides when a run ends
     group:
-        block_of
+        lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=10,
-        gpu=1,
-        gpu_model="a100",
     params:
         model=config["forecast_model"],
-        step_hours=STEP,
-        start=lambda wildcards: shift(wildcards.time, -STEP),
-        members=lambda wildcards: ensemble_sizes(EXPERIMENTS[wildcards.experiment])[0],
+        step_hours=config["cycling"]["step_hours"],
+        start=lambda wildcards: plan.background_start(
+            wildcards.experiment, wildcards.time
+        ),
+        ensemble_size=lambda wildcards: plan.experiments[wildcards.experiment].lags,
         error_grid=config["error_grid"],
-        brought=digests(model_files(config["forecast_model"])),
+        brought=digests(plan.model_files),
     script:
         "../scripts/ensemble_forecast.py"
 
 
-# Methods without an ensemble need the next background alone.
 use rule ensemble_forecast as background_forecast with:
+    """The next background alone, of methods without an ensemble."""
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
     log:
         "logs/background_forecast/{experiment}/{time}.log",
+        timings="logs/background_forecast/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/background_forecast/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment=later_cycles(with_ensemble=False),
+        experiment=plan.later_cycles_pattern(with_ensemble=False),
     priority: 0
 
 
-# Members of single-step experiments, and those of last year, start from the reanalysis.
 use rule ensemble_forecast as reanalysis_forecast with:
+    """Members that start from the reanalysis: those of single-step experiments, and of last year's dates."""
     input:
-        analysis=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2)[0],
-        before=lambda wildcards: (
-            frames(parse_time(wildcards.time))[:1] if FRAME_HOURS else []
-        ),
-        model=present(*model_files(config["forecast_model"])),
+        unpack(lambda wildcards: plan.reanalysis_forecast_inputs(wildcards.time)),
+        model=present(*plan.model_files),
     output:
         members=kept("results/reanalysis_forecasts/{time}.nc"),
     log:
         "logs/reanalysis_forecast/{time}.log",
+        timings="logs/reanalysis_forecast/{time}.timings.tsv",
     benchmark:
         "benchmarks/reanalysis_forecast/{time}.tsv"
     group:
         "reanalysis_forecasts"
     params:
         model=config["forecast_model"],
-        step_hours=STEP,
+        step_hours=config["cycling"]["step_hours"],
         start=lambda wildcards: wildcards.time,
-        members=reanalysis_leads(),
+        ensemble_size=plan.ensembles.reanalysis_leads(),
         error_grid=config["error_grid"],
-        brought=digests(model_files(config["forecast_model"])),
+        brought=digests(plan.model_files),
 
 
 rule finetune_lora:
+    """The VAE's low-rank adapters of a cycle, finetuned on the ensemble."""
     input:
-        samples=finetune_samples,
-        last_year=finetune_samples_of_last_year,
-        before=finetuned_before,
+        unpack(
+            lambda wildcards: plan.finetune_inputs(
+                wildcards.experiment, wildcards.time
+            )
+        ),
         vae="results/background/vae.safetensors",
         # not read: the steps of a block follow each other, so that none shares its GPU
         background="results/{experiment}/{time}/background.nc",
@@ -125,80 +124,83 @@ rule finetune_lora:
         "results/{experiment}/{time}/adapters.safetensors",
     log:
         "logs/finetune_lora/{experiment}/{time}.log",
+        timings="logs/finetune_lora/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/finetune_lora/{experiment}/{time}.tsv"
-    priority: 10  # the chain with the most jobs a cycle decides when a run ends
+    priority: 10  # the chain with the most jobs per cycle decides when a run ends
     group:
-        block_of
+        lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=16000,
         runtime=10,
-        gpu=1,
-        gpu_model="a100",
     params:
-        settings=lambda wildcards: method_of(
+        method=lambda wildcards: plan.experiments[wildcards.experiment].method.name,
+        settings=lambda wildcards: plan.experiments[
             wildcards.experiment
-        ).settings_of_finetune(settings(wildcards.experiment)),
-        rank=lambda wildcards: EXPERIMENTS[wildcards.experiment].get("rank"),
-        ensemble=lambda wildcards: sum(
-            ensemble_sizes(EXPERIMENTS[wildcards.experiment])
-        ),
-        valid=lambda wildcards: members_valid(wildcards)[1],
-        seed=lambda wildcards: EXPERIMENTS[wildcards.experiment]["seed"],
+        ].finetune_settings,
+        rank=lambda wildcards: plan.experiments[wildcards.experiment].entry.get("rank"),
+        ensemble_size=lambda wildcards: plan.experiments[
+            wildcards.experiment
+        ].ensemble_size,
+        valid=lambda wildcards: plan.members_valid(wildcards.experiment, wildcards.time),
+        seed=lambda wildcards: plan.experiments[wildcards.experiment].entry["seed"],
     script:
         "../scripts/finetune_lora.py"
 
 
-# Full finetuning, the baseline: all weights in place of adapters.
 use rule finetune_lora as finetune_all with:
+    """All weights of the VAE in place of adapters: full finetuning, the baseline."""
     output:
         kept("results/{experiment}/{time}/vae.safetensors"),
     log:
         "logs/finetune_all/{experiment}/{time}.log",
+        timings="logs/finetune_all/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/finetune_all/{experiment}/{time}.tsv"
 
 
 rule assimilate:
+    """One analysis: background, observations and the method's background error."""
     input:
-        unpack(background_error_files),
-        unpack(window_files),
-        unpack(departure_files),
+        unpack(
+            lambda wildcards: plan.analysis_inputs(
+                wildcards.experiment, wildcards.time
+            )
+        ),
         background="results/{experiment}/{time}/background.nc",
-        observations=lambda wildcards: (
-            f"results/observations/{EXPERIMENTS[wildcards.experiment]['observations']}/{wildcards.time[:8]}.nc"
+        window_model=lambda wildcards: present(
+            *plan.window_model_files(wildcards.experiment)
         ),
     output:
         analysis="results/{experiment}/{time}/analysis.nc",
         observations="results/{experiment}/{time}/observations.nc",
     log:
         "logs/assimilate/{experiment}/{time}.log",
+        timings="logs/assimilate/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
     group:
-        block_of
+        lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=16000,
         runtime=15,
-        gpu=1,
-        gpu_model="a100",
     params:
-        method=lambda wildcards: EXPERIMENTS[wildcards.experiment]["method"],
-        settings=lambda wildcards: method_of(
+        method=lambda wildcards: plan.experiments[wildcards.experiment].method.name,
+        settings=lambda wildcards: plan.experiments[
             wildcards.experiment
-        ).settings_of_analysis(settings(wildcards.experiment)),
+        ].analysis_settings,
         minimiser=config["minimiser"],
-        window=lambda wildcards: window_of(wildcards.experiment),
-        checks=lambda wildcards: departure_checks(wildcards.experiment),
+        window=lambda wildcards: plan.window_of(wildcards.experiment),
+        checks=lambda wildcards: plan.departure_checks(wildcards.experiment),
         error_grid=config["error_grid"],
-        brought=lambda wildcards: digests(
-            model_files((window_of(wildcards.experiment) or {}).get("model", {}))
-        ),
+        brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
     script:
         "../scripts/assimilate.py"

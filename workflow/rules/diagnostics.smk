@@ -1,24 +1,15 @@
-# What ensembles know of the background's error, in `results.md`. An experiment's members stay until it has ended.
 rule ensemble_diagnostics:
+    """What an experiment's ensembles know of its background's error; its members stay until it has ended."""
     input:
-        backgrounds=lambda wildcards: [
-            f"results/{wildcards.experiment}/{time}/background.nc"
-            for time in whole_ensembles(wildcards.experiment)
-        ],
-        members=lambda wildcards: sorted(
-            {
-                path
-                for time in whole_ensembles(wildcards.experiment)
-                for files in (member_files, last_year_files)
-                for path in files(wildcards.experiment, time)
-            }
+        unpack(
+            lambda wildcards: plan.verification.diagnosed_files(wildcards.experiment)
         ),
         samples="results/background/nmc_training_set.nc",
-        archive=lambda wildcards: archive_files(*period(wildcards.experiment)),
     output:
         "results/{experiment}/ensemble.csv",
     log:
         "logs/ensemble_diagnostics/{experiment}.log",
+        timings="logs/ensemble_diagnostics/{experiment}.timings.tsv",
     benchmark:
         "benchmarks/ensemble_diagnostics/{experiment}.tsv"
     conda:
@@ -28,32 +19,24 @@ rule ensemble_diagnostics:
         mem_mb=16000,
         runtime=240,
     params:
-        members=lambda wildcards: {
-            time: member_files(wildcards.experiment, time)
-            for time in whole_ensembles(wildcards.experiment)
-        },
-        last_year=lambda wildcards: {
-            time: last_year_files(wildcards.experiment, time)
-            for time in whole_ensembles(wildcards.experiment)
-        },
+        members=lambda wildcards: plan.verification.members(wildcards.experiment),
+        last_year=lambda wildcards: plan.verification.members_of_last_year(
+            wildcards.experiment
+        ),
     script:
         "../scripts/ensemble_diagnostics.py"
 
 
-# Fit to observations, those withheld above all, of experiments with reports.
 rule fit_to_observations:
+    """Fit of backgrounds and analyses to observations, those withheld above all."""
     input:
-        lambda wildcards: [
-            f"results/{wildcards.experiment}/{time}/observations.nc"
-            for time in cycles(wildcards.experiment)[
-                config["verification"]["spin_up_cycles"] :
-            ]
-        ],
+        lambda wildcards: plan.verification.fitted_tables(wildcards.experiment),
     output:
         fit="results/{experiment}/observation_fit.csv",
         rejections="results/{experiment}/rejections.csv",
     log:
         "logs/fit_to_observations/{experiment}.log",
+        timings="logs/fit_to_observations/{experiment}.timings.tsv",
     benchmark:
         "benchmarks/fit_to_observations/{experiment}.tsv"
     conda:
@@ -67,14 +50,16 @@ rule fit_to_observations:
 
 
 rule collect_fits:
+    """Fits, and rejections, of all experiments in a table each."""
     input:
-        fits=expand("results/{experiment}/observation_fit.csv", experiment=REPORTED),
-        rejections=expand("results/{experiment}/rejections.csv", experiment=REPORTED),
+        fits=plan.verification.of_reported("observation_fit.csv"),
+        rejections=plan.verification.of_reported("rejections.csv"),
     output:
         fits="results/observation_fit.csv",
         rejections="results/rejections.csv",
     log:
         "logs/collect_fits.log",
+        timings="logs/collect_fits.timings.tsv",
     benchmark:
         "benchmarks/collect_fits.tsv"
     conda:

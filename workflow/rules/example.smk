@@ -1,11 +1,10 @@
-# Remaking the example's world from nothing: `snakemake --cores 2 remake_example`. The results are to be compared with,
-# and copied to, resources/example/.
 WORLD = config.get("example")
 REMADE = "results/example"
 
 if WORLD:
 
     rule remake_example:
+        """The example's world from scratch; the results are to be compared with, and copied to, resources/example/."""
         input:
             expand(f"{REMADE}/{{name}}.nc", name=WORLD["archives"]),
             expand(f"{REMADE}/{{name}}.safetensors", name=WORLD["emulators"]),
@@ -14,10 +13,12 @@ if WORLD:
         localrule: True
 
     rule nature_run:
+        """A segment of the nature run, as T21 coefficients."""
         output:
             f"{REMADE}/nature_{{segment}}.nc",
         log:
             "logs/nature_run/{segment}.log",
+            timings="logs/nature_run/{segment}.timings.tsv",
         benchmark:
             "benchmarks/nature_run/{segment}.tsv"
         wildcard_constraints:
@@ -38,12 +39,14 @@ if WORLD:
             "../scripts/nature_run.py"
 
     rule pack_archive:
+        """A segment, or a period of it, in the form that ships."""
         input:
             f"{REMADE}/nature_{{archive}}.nc",
         output:
             f"{REMADE}/{{archive}}.nc",
         log:
             "logs/pack_archive/{archive}.log",
+            timings="logs/pack_archive/{archive}.timings.tsv",
         benchmark:
             "benchmarks/pack_archive/{archive}.tsv"
         wildcard_constraints:
@@ -60,12 +63,14 @@ if WORLD:
             "../scripts/pack_archive.py"
 
     rule surface_height:
+        """The height of the surface of the example's world."""
         input:
             f"{REMADE}/nature_archive.nc",
         output:
             f"{REMADE}/orography.nc",
         log:
             "logs/surface_height.log",
+            timings="logs/surface_height.timings.tsv",
         benchmark:
             "benchmarks/surface_height.tsv"
         conda:
@@ -78,6 +83,7 @@ if WORLD:
             "../scripts/surface_height.py"
 
     rule train_emulator:
+        """A forecast model of the example, trained on its nature runs."""
         input:
             lambda wildcards: expand(
                 f"{REMADE}/nature_{{segment}}.nc",
@@ -87,6 +93,7 @@ if WORLD:
             f"{REMADE}/{{emulator}}.safetensors",
         log:
             "logs/train_emulator/{emulator}.log",
+            timings="logs/train_emulator/{emulator}.timings.tsv",
         benchmark:
             "benchmarks/train_emulator/{emulator}.tsv"
         wildcard_constraints:
@@ -95,16 +102,16 @@ if WORLD:
             "../../envs/torch.yaml"
         threads: 2
         resources:
+            **A100,
             mem_mb=8000,
             runtime=240,
-            gpu=1,
-            gpu_model="a100",
         params:
             settings=lambda wildcards: WORLD["emulators"][wildcards.emulator],
         script:
             "../scripts/train_emulator.py"
 
     rule example_nmc:
+        """Forecast errors of a nature run, as T21 coefficients."""
         input:
             segment=f"{REMADE}/nature_{{segment}}.nc",
             model=f"{REMADE}/emulator.safetensors",
@@ -112,16 +119,16 @@ if WORLD:
             f"{REMADE}/nmc_{{segment}}.nc",
         log:
             "logs/example_nmc/{segment}.log",
+            timings="logs/example_nmc/{segment}.timings.tsv",
         benchmark:
             "benchmarks/example_nmc/{segment}.tsv"
         conda:
             "../../envs/torch.yaml"
         threads: 1
         resources:
+            **A100,
             mem_mb=8000,
             runtime=240,
-            gpu=1,
-            gpu_model="a100",
         params:
             tau_hours=config["nmc"]["tau_hours"],
             every_hours=WORLD["nmc_every_hours"],
@@ -129,6 +136,7 @@ if WORLD:
             "../scripts/example_nmc.py"
 
     rule train_vae:
+        """The VAE that ships with the example, trained long on the errors of its nature runs."""
         input:
             expand(
                 f"{REMADE}/nmc_{{segment}}.nc",
@@ -138,16 +146,16 @@ if WORLD:
             f"{REMADE}/vae.safetensors",
         log:
             "logs/train_vae.log",
+            timings="logs/train_vae.timings.tsv",
         benchmark:
             "benchmarks/train_vae.tsv"
         conda:
             "../../envs/torch.yaml"
         threads: 2
         resources:
+            **A100,
             mem_mb=12000,
             runtime=480,
-            gpu=1,
-            gpu_model="a100",
         params:
             vae=config["vae"],
             training=WORLD["vae_training"],

@@ -1,18 +1,19 @@
 rule simulate_observations:
+    """A simulated network's observations of one day's analysis times."""
     input:
-        archive=lambda wildcards: archive_files(
-            parse_time(day_times(wildcards.day)[0]),
-            parse_time(day_times(wildcards.day)[-1]),
+        archive=lambda wildcards: plan.archive.files_of_times(
+            plan.observations.times(wildcards.day)
         ),
         climatology="results/archive/climatology.nc",
     output:
         "results/observations/{network}/{day}.nc",
     log:
         "logs/simulate_observations/{network}/{day}.log",
+        timings="logs/simulate_observations/{network}/{day}.timings.tsv",
     benchmark:
         "benchmarks/simulate_observations/{network}/{day}.tsv"
     wildcard_constraints:
-        network=any_of(networks("simulated")),
+        network=any_of(plan.observations.of_source("simulated")),
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -21,24 +22,29 @@ rule simulate_observations:
         runtime=30,
     params:
         network=lambda wildcards: config["observations"][wildcards.network],
-        times=lambda wildcards: day_times(wildcards.day),
+        times=lambda wildcards: plan.observations.times(wildcards.day),
     script:
         "../scripts/simulate_observations.py"
 
 
-# Reports of the example's world in place of GDAS's.
 rule simulate_reports:
+    """What a network of stations reports of the archive at one time, as PrepBUFR, in place of GDAS's."""
     input:
-        unpack(network_files("stations", "orography", "error_table")),
-        archive=lambda wildcards: archive_files(*[parse_time(wildcards.time)] * 2),
+        unpack(
+            lambda wildcards: present_by_name(
+                plan.observations.named_files(wildcards.network)
+            )
+        ),
+        archive=lambda wildcards: plan.archive.file(wildcards.time),
     output:
         "results/observations/{network}/prepbufr/{time}.prepbufr",
     log:
         "logs/simulate_reports/{network}/{time}.log",
+        timings="logs/simulate_reports/{network}/{time}.timings.tsv",
     benchmark:
         "benchmarks/simulate_reports/{network}/{time}.tsv"
     wildcard_constraints:
-        network=any_of(networks("prepbufr", "stations")),
+        network=any_of(plan.observations.of_source("prepbufr", origin="stations")),
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -46,21 +52,27 @@ rule simulate_reports:
         mem_mb=4000,
         runtime=30,
     params:
-        network=network_settings("gross_error_share", "seed"),
-        brought=network_digests("stations", "orography", "error_table"),
+        network=lambda wildcards: plan.observations.settings(
+            wildcards.network, "gross_error_share", "seed"
+        ),
+        brought=lambda wildcards: digests(
+            plan.observations.named_files(wildcards.network).values()
+        ),
     script:
         "../scripts/simulate_reports.py"
 
 
 rule download_gdas:
+    """The PrepBUFR file of one cycle."""
     output:
         temp("results/observations/{network}/prepbufr/{time}.prepbufr"),
     log:
         "logs/download_gdas/{network}/{time}.log",
+        timings="logs/download_gdas/{network}/{time}.timings.tsv",
     benchmark:
         "benchmarks/download_gdas/{network}/{time}.tsv"
     wildcard_constraints:
-        network=any_of(networks("prepbufr", "url")),
+        network=any_of(plan.observations.of_source("prepbufr", origin="url")),
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -74,17 +86,26 @@ rule download_gdas:
 
 
 rule decode_prepbufr:
+    """The reports of a PrepBUFR file as data of the state's variables."""
     input:
-        unpack(network_files("orography", "error_table")),
-        prepbufr=prepbufr_file,
+        unpack(
+            lambda wildcards: present_by_name(
+                plan.observations.decoding_files(wildcards.network)
+            )
+        ),
+        prepbufr=lambda wildcards: made_or_present(
+            plan.observations.fetched_file(wildcards.network, wildcards.time),
+            plan.observations.own_files(wildcards.network, wildcards.time),
+        ),
     output:
         "results/observations/{network}/decoded/{time}.nc",
     log:
         "logs/decode_prepbufr/{network}/{time}.log",
+        timings="logs/decode_prepbufr/{network}/{time}.timings.tsv",
     benchmark:
         "benchmarks/decode_prepbufr/{network}/{time}.tsv"
     wildcard_constraints:
-        network=any_of(networks("prepbufr")),
+        network=any_of(plan.observations.of_source("prepbufr")),
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -92,27 +113,29 @@ rule decode_prepbufr:
         mem_mb=8000,
         runtime=60,
     params:
-        network=network_settings("categories", "reported_errors"),
-        brought=decoded_digests,
+        network=lambda wildcards: plan.observations.settings(
+            wildcards.network, "categories", "reported_errors"
+        ),
+        brought=lambda wildcards: digests(
+            plan.observations.decoded_from(wildcards.network, wildcards.time)
+        ),
     script:
         "../scripts/decode_prepbufr.py"
 
 
 rule select_observations:
+    """The data of one day's analysis times: checked, thinned, and in part withheld."""
     input:
-        lambda wildcards: expand(
-            "results/observations/{network}/decoded/{time}.nc",
-            network=wildcards.network,
-            time=gdas_cycles(wildcards),
-        ),
+        lambda wildcards: plan.observations.decoded(wildcards.network, wildcards.day),
     output:
         "results/observations/{network}/{day}.nc",
     log:
         "logs/select_observations/{network}/{day}.log",
+        timings="logs/select_observations/{network}/{day}.timings.tsv",
     benchmark:
         "benchmarks/select_observations/{network}/{day}.tsv"
     wildcard_constraints:
-        network=any_of(networks("prepbufr")),
+        network=any_of(plan.observations.checked()),
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -120,7 +143,9 @@ rule select_observations:
         mem_mb=8000,
         runtime=60,
     params:
-        network=network_settings("half_window_hours", "quality", "seed"),
-        times=lambda wildcards: day_times(wildcards.day),
+        network=lambda wildcards: plan.observations.settings(
+            wildcards.network, "half_window_hours", "quality", "seed"
+        ),
+        times=lambda wildcards: plan.observations.times(wildcards.day),
     script:
         "../scripts/select_observations.py"

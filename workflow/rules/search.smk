@@ -1,15 +1,15 @@
-# Settings are searched for apart from testing: `snakemake --cores 2 search` cycles the candidates of section `search` on
-# a period of their own. The values chosen are a file: name it by the key `found_settings`, and all experiments use it.
-if CANDIDATES:
+if plan.experiments.candidates:
 
     rule search:
+        """The best settings of every method, of candidates that are cycled on a period of their own."""
         input:
-            scores_of(CANDIDATES),
+            plan.verification.scores(plan.experiments.candidates),
         output:
             table="results/search/candidates.csv",
             chosen="results/search/settings.yaml",
         log:
             "logs/search.log",
+            timings="logs/search.timings.tsv",
         benchmark:
             "benchmarks/search.tsv"
         conda:
@@ -19,10 +19,10 @@ if CANDIDATES:
             mem_mb=4000,
             runtime=30,
         params:
-            candidates=CANDIDATES,
-            spin_up={
-                name: cycles(name)[config["search"]["spin_up_cycles"]]
-                for name in CANDIDATES
+            candidates={
+                experiment.name: experiment.entry
+                for experiment in plan.experiments.candidates
             },
+            first_scored=plan.verification.first_judged_cycles(),
         script:
             "../scripts/search.py"

@@ -1,5 +1,5 @@
-# What a configuration downloads, writes and keeps: `snakemake storage`, before anything else is started.
 rule storage:
+    """What a configuration downloads, writes and keeps, before anything else is started."""
     input:
         "results/storage.txt",
     log:
@@ -12,10 +12,12 @@ rule storage:
 
 
 rule count_storage:
+    """The sizes of these."""
     output:
         "results/storage.txt",
     log:
         "logs/count_storage.log",
+        timings="logs/count_storage.timings.tsv",
     benchmark:
         "benchmarks/count_storage.tsv"
     conda:
@@ -26,6 +28,6 @@ rule count_storage:
         runtime=10,
     params:
         config=config,
-        counts=lambda wildcards: storage_counts(),
+        counts=lambda wildcards: plan.counts(),
     script:
         "../scripts/count_storage.py"

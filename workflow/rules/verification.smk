@@ -1,12 +1,17 @@
 rule medium_range_forecast:
+    """A forecast from an analysis, at the configured leads."""
     input:
-        analysis="results/{experiment}/{time}/analysis.nc",
-        before=lambda wildcards: analysis_before(wildcards.experiment, wildcards.time),
-        model=present(*model_files(config["forecast_model"])),
+        unpack(
+            lambda wildcards: plan.medium_range_inputs(
+                wildcards.experiment, wildcards.time
+            )
+        ),
+        model=present(*plan.model_files),
     output:
         kept("results/{experiment}/{time}/forecast.nc"),
     log:
         "logs/medium_range_forecast/{experiment}/{time}.log",
+        timings="logs/medium_range_forecast/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/medium_range_forecast/{experiment}/{time}.tsv"
     group:
@@ -15,26 +20,30 @@ rule medium_range_forecast:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=60,
-        gpu=1,
-        gpu_model="a100",
     params:
         model=config["forecast_model"],
-        lead_hours=config["verification"].get("forecast", {}).get("lead_hours", []),
-        brought=digests(model_files(config["forecast_model"])),
+        lead_hours=plan.verification.lead_hours,
+        brought=digests(plan.model_files),
     script:
         "../scripts/medium_range_forecast.py"
 
 
-# In blocks, so that backgrounds and forecasts which are not kept go long before the experiment ends.
 rule score:
+    """Scores of a block of an experiment's cycles: in blocks, so that what is not kept goes before the experiment ends."""
     input:
-        unpack(scored_files),
+        unpack(
+            lambda wildcards: plan.verification.scored_files(
+                wildcards.experiment, wildcards.block
+            )
+        ),
     output:
         "results/{experiment}/scores/{block}.csv",
     log:
         "logs/score/{experiment}/{block}.log",
+        timings="logs/score/{experiment}/{block}.timings.tsv",
     benchmark:
         "benchmarks/score/{experiment}/{block}.tsv"
     conda:
@@ -48,8 +57,9 @@ rule score:
 
 
 rule collect_scores:
+    """The scores of all experiments in one table."""
     input:
-        scores_of(COMPARED),
+        plan.verification.scores(plan.experiments.compared),
     output:
         report(
             "results/scores.csv",
@@ -58,6 +68,7 @@ rule collect_scores:
         ),
     log:
         "logs/collect_scores.log",
+        timings="logs/collect_scores.timings.tsv",
     benchmark:
         "benchmarks/collect_scores.tsv"
     conda:
@@ -71,6 +82,7 @@ rule collect_scores:
 
 
 rule compare:
+    """Differences between experiments after the spin-up, and their significance."""
     input:
         "results/scores.csv",
     output:
@@ -81,6 +93,7 @@ rule compare:
         ),
     log:
         "logs/compare.log",
+        timings="logs/compare.timings.tsv",
     benchmark:
         "benchmarks/compare.tsv"
     conda:
@@ -92,57 +105,56 @@ rule compare:
     params:
         references=config["verification"]["references"],
         bootstrap=config["verification"]["bootstrap"],
-        spin_up=first_scored_cycles(),
+        first_scored=plan.verification.first_scored_cycles(),
     script:
         "../scripts/compare.py"
 
 
 rule model_gates:
+    """Whether forecast model and background errors are fit to be cycled."""
     input:
-        archive=archive_files(
-            FIRST_CYCLE - timedelta(hours=FRAME_HOURS), archive_end(FIRST_CYCLE)
-        ),
+        unpack(lambda wildcards: plan.verification.judged_files()),
+        archive=plan.verification.gate_files(),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
-        genbe="results/background/genbe.safetensors",
-        gaussian="results/background/gaussian.safetensors",
-        vae="results/background/vae.safetensors",
-        residual="results/background/residual.safetensors",
-        model=present(*model_files(config["forecast_model"])),
+        model=present(*plan.model_files),
     output:
         gates="results/model_gates.csv",
         forecast="results/forecast_model.csv",
     log:
         "logs/model_gates.log",
+        timings="logs/model_gates.timings.tsv",
     benchmark:
         "benchmarks/model_gates.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        **A100,
         mem_mb=8000,
         runtime=120,
-        gpu=1,
-        gpu_model="a100",
     params:
         model=config["forecast_model"],
         held_out=config["nmc"]["held_out"],
         error_grid=config["error_grid"],
-        first=time_name(FIRST_CYCLE),
+        methods=plan.verification.judged_methods,
+        first=plan.verification.first_cycle_name,
         seed=config["vae"]["training"]["seed"],
-        brought=digests(model_files(config["forecast_model"])),
+        brought=digests(plan.model_files),
     script:
         "../scripts/model_gates.py"
 
 
 rule cycling_gates:
+    """Whether the cycled experiments pass their gates."""
     input:
         scores="results/scores.csv",
-        observations=analysed_tables(),
+        observations=plan.verification.scored_table_files(),
     output:
         "results/cycling_gates.csv",
     log:
         "logs/cycling_gates.log",
+        timings="logs/cycling_gates.timings.tsv",
     benchmark:
         "benchmarks/cycling_gates.tsv"
     conda:
@@ -152,18 +164,17 @@ rule cycling_gates:
         mem_mb=4000,
         runtime=60,
     params:
-        methods={name: entry["method"] for name, entry in COMPARED.items()},
-        spin_up=first_scored_cycles(),
+        methods=plan.methods,
+        tables=plan.verification.scored_tables(),
+        first_scored=plan.verification.first_scored_cycles(),
     script:
         "../scripts/cycling_gates.py"
 
 
 rule draw_maps:
+    """The last cycle of the richest method as maps."""
     input:
-        archive=archive_files(period(SHOWN)[1], period(SHOWN)[1]),
-        background=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/background.nc",
-        analysis=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/analysis.nc",
-        observations=f"results/{SHOWN}/{cycles(SHOWN)[-1]}/observations.nc",
+        unpack(lambda wildcards: plan.verification.shown_files()),
         coastline="resources/coastline.csv",
     output:
         report(
@@ -173,6 +184,7 @@ rule draw_maps:
         ),
     log:
         "logs/draw_maps.log",
+        timings="logs/draw_maps.timings.tsv",
     benchmark:
         "benchmarks/draw_maps.tsv"
     conda:
@@ -182,13 +194,14 @@ rule draw_maps:
         mem_mb=4000,
         runtime=30,
     params:
-        experiment=SHOWN,
-        time=cycles(SHOWN)[-1],
+        experiment=plan.verification.shown.name,
+        time=plan.verification.shown.cycles[-1],
     script:
         "../scripts/draw_maps.py"
 
 
 rule write_report:
+    """One page with all that is needed to judge the experiments, and their error curves."""
     input:
         scores="results/scores.csv",
         comparison="results/comparison.csv",
@@ -196,7 +209,7 @@ rule write_report:
         cycling_gates="results/cycling_gates.csv",
         forecast="results/forecast_model.csv",
         maps="results/figures/maps.png",
-        fits=FITS,
+        fits=plan.verification.fits,
     output:
         html=report(
             "results/report.html",
@@ -210,6 +223,7 @@ rule write_report:
         ),
     log:
         "logs/write_report.log",
+        timings="logs/write_report.timings.tsv",
     benchmark:
         "benchmarks/write_report.tsv"
     conda:
@@ -220,9 +234,9 @@ rule write_report:
         runtime=30,
     params:
         config=config,
-        experiment=SHOWN,
-        time=cycles(SHOWN)[-1],
-        spin_up=first_scored_cycles(),
+        experiment=plan.verification.shown.name,
+        time=plan.verification.shown.cycles[-1],
+        first_scored=plan.verification.first_scored_cycles(),
         benchmarks="benchmarks",
         logs="logs",
     script:
@@ -230,16 +244,18 @@ rule write_report:
 
 
 rule write_results:
+    """The comparison as a page of Markdown."""
     input:
         scores="results/scores.csv",
         comparison="results/comparison.csv",
-        observations=analysed_tables(),
-        ensembles=expand("results/{experiment}/ensemble.csv", experiment=DIAGNOSED),
-        fits=FITS,
+        observations=plan.verification.analysed_table_files(),
+        ensembles=plan.verification.ensemble_tables(),
+        fits=plan.verification.fits,
     output:
         "results/results.md",
     log:
         "logs/write_results.log",
+        timings="logs/write_results.timings.tsv",
     benchmark:
         "benchmarks/write_results.tsv"
     conda:
@@ -253,7 +269,7 @@ rule write_results:
         benchmarks="benchmarks",
         logs="logs",
         references=config["verification"]["references"],
-        experiments=[e for e in COMPARED if method_of(e).background_error],
-        spin_up=first_scored_cycles(),
+        tables=plan.verification.analysed_tables(),
+        first_scored=plan.verification.first_scored_cycles(),
     script:
         "../scripts/write_results.py"

@@ -1,11 +1,13 @@
 """Rule climatology: mean and standard deviation of the archive over the NMC period."""
 
-from lora_envar.runtime.step import described, step
+from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.archive.prepare import climatology
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.state_file import Archive, write_states
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.archive.prepare import climatology
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.provenance import described
+        from lora_envar.files.state_file import Archive, write_states
 
     archive = Archive(snakemake.input)
     times = [parse(time) for time in snakemake.params.times]

@@ -2,12 +2,11 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    import pandas as pd
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.tables import read_table
+with step(snakemake) as clock:
+    with clock.imports():
+        import pandas as pd
+        from lora_envar.files.tables import read_table, write_table
 
     for name in ("fits", "rejections"):
         table = pd.concat(map(read_table, snakemake.input[name]), ignore_index=True)
-        with atomic_write(snakemake.output[name]) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        write_table(snakemake.output[name], table)

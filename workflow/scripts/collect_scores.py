@@ -2,10 +2,10 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.verification.score import read_scores
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.tables import write_table
+        from lora_envar.verification.score import read_scores
 
     table = read_scores(*snakemake.input)
-    with atomic_write(snakemake.output[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(snakemake.output[0], table)

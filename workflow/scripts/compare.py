@@ -2,18 +2,18 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.verification.score import after_spin_up, read_scores
-    from lora_envar.verification.significance import compare
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.tables import write_table
+        from lora_envar.verification.score import after_spin_up, read_scores
+        from lora_envar.verification.significance import compare
 
     scores = read_scores(snakemake.input[0])
     bootstrap = snakemake.params.bootstrap
     table = compare(
-        after_spin_up(scores, snakemake.params.spin_up),
+        after_spin_up(scores, snakemake.params.first_scored),
         snakemake.params.references,
         bootstrap["samples"],
         bootstrap["seed"],
     )
-    with atomic_write(snakemake.output[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(snakemake.output[0], table)

@@ -2,11 +2,12 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.background.pretraining import size_of_vae
-    from lora_envar.fields.grid import Grid
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.plan.storage import FLOAT, as_text, requirements
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.background.pretraining import size_of_vae
+        from lora_envar.fields.grid import Grid
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.plan.storage import FLOAT, as_text, requirements
 
     config = snakemake.params.config
     weights = size_of_vae(

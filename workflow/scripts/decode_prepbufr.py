@@ -1,13 +1,16 @@
 """Rule decode_prepbufr: the reports of a PrepBUFR file as data of the state's variables."""
 
-from lora_envar.runtime.step import described, step
+from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.fields.timeline import parse
-    from lora_envar.observations.reports import decode
-    from lora_envar.observations.table import write_observations
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.provenance import described
+        from lora_envar.observations.reports import decode
+        from lora_envar.observations.table import write_observations
 
-    files, network = dict(snakemake.input.items()), snakemake.params.network
+    files = dict(snakemake.input.items())
+    network = snakemake.params.network
     table = decode(
         files["prepbufr"],
         network["categories"],

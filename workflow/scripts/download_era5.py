@@ -2,10 +2,11 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.archive.sources import SOURCES
-    from lora_envar.fields.timeline import parse
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.archive import SOURCES
+        from lora_envar.fields.timeline import parse
 
     times = [parse(time) for time in snakemake.params.times]
     settings = snakemake.params.archive
-    SOURCES[settings["source"]](settings, times, snakemake.output[0])
+    SOURCES[settings["source"]].fetch(settings, times, snakemake.output[0])

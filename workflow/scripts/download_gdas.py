@@ -2,8 +2,9 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.fields.timeline import parse
-    from lora_envar.observations.gdas import download
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.fields.timeline import parse
+        from lora_envar.observations.gdas import download
 
     download(parse(snakemake.wildcards.time).strftime(snakemake.params.url), snakemake.output[0])

@@ -2,13 +2,14 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    import numpy as np
-    import pandas as pd
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.state_file import Archive, read_state
-    from lora_envar.observations.table import read_observations
-    from lora_envar.verification.figures import maps
+with step(snakemake) as clock:
+    with clock.imports():
+        import numpy as np
+        import pandas as pd
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.state_file import Archive, read_state
+        from lora_envar.observations.table import read_observations
+        from lora_envar.verification.figures import maps
 
     time = parse(snakemake.params.time)
     archive = Archive(snakemake.input.archive)

@@ -2,13 +2,15 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.background.nmc import nmc_differences
-    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
-    from lora_envar.example_world.packed import read_coefficients, write_coefficients
-    from lora_envar.fields.harmonics import SphericalHarmonics
-    from lora_envar.forecast import forecast
-    from lora_envar.forecast.emulator import Emulator
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.background.nmc import nmc_differences
+        from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+        from lora_envar.example_world.packed import read_coefficients, write_coefficients
+        from lora_envar.fields.harmonics import SphericalHarmonics
+        from lora_envar.forecast import forecast
+        from lora_envar.forecast.emulator import Emulator
 
     times, coefficients = read_coefficients(snakemake.input.segment)
     model = Emulator.load(snakemake.input.model, device())
@@ -17,9 +19,14 @@ with step(snakemake):
     tau = snakemake.params.tau_hours
     apart = snakemake.params.every_hours // model.step_hours
     starts = range(0, len(times) - 2 * tau // model.step_hours, apart)
+
+    def forecasts(starts, lead):
+        picked = [start // model.step_hours for start in starts]
+        states = torch.stack([harmonics.synthesise(coefficients[index].to(device())) for index in picked])
+        return forecast(model, states, lead)
+
     differences = nmc_differences(
-        lambda states, lead, _: forecast(model, states, lead),
-        lambda hour: harmonics.synthesise(coefficients[hour // model.step_hours].to(device())),
+        forecasts,
         [start * model.step_hours for start in starts],
         tau,
         batch=16,

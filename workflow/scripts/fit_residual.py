@@ -2,11 +2,12 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.background.pretraining import fit_residual, normalised, save_residual
-    from lora_envar.background.training_set import TrainingSet
-    from lora_envar.background.vae import VAE
-    from lora_envar.fields.harmonics import SphericalHarmonics, finest_truncation
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.background.pretraining import fit_residual, normalised, save_residual
+        from lora_envar.background.training_set import TrainingSet
+        from lora_envar.background.vae import VAE
+        from lora_envar.fields.harmonics import SphericalHarmonics, finest_truncation
 
     vae = VAE.load(snakemake.input.vae, device())
     samples = TrainingSet(snakemake.input.samples)

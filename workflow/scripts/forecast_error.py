@@ -2,15 +2,17 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.state_file import Archive
-    from lora_envar.forecast import forecast, load_model
-    from lora_envar.observations.window import measure_forecast_error
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
+        from lora_envar.files.state_file import Archive
+        from lora_envar.files.tables import write_table
+        from lora_envar.forecast import forecast, load_model
+        from lora_envar.observations.window import measure_forecast_error
 
-    archive, window = Archive(snakemake.input.archive), snakemake.params.window
+    archive = Archive(snakemake.input.archive)
+    window = snakemake.params.window
     model = load_model(**window["model"], device=device())
     table = measure_forecast_error(
         lambda state, lead, hour: forecast(model, state, lead, valid=[from_hours(hour)])[-1],
@@ -20,5 +22,4 @@ with step(snakemake):
         window["slot_hours"],
         archive.grid,
     )
-    with atomic_write(snakemake.output[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(snakemake.output[0], table)

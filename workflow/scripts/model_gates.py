@@ -1,19 +1,21 @@
-"""Rule model_gates: the forecast model and the error models against their gates."""
+"""Rule model_gates: the forecast model and the background errors against their gates."""
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.analysis.loading import load
-    from lora_envar.background.training_set import TrainingSet
-    from lora_envar.background.vae import VAE
-    from lora_envar.fields.grid import Grid
-    from lora_envar.fields.regridding import regridder
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.state_file import Archive, StateFile, read_per_channel
-    from lora_envar.forecast import load_model
-    from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.analysis import METHODS
+        from lora_envar.analysis.method import Inputs
+        from lora_envar.background.training_set import TrainingSet
+        from lora_envar.background.vae import VAE
+        from lora_envar.fields.grid import Grid
+        from lora_envar.fields.regridding import regridder
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.state_file import Archive, StateFile, read_per_channel
+        from lora_envar.files.tables import write_table
+        from lora_envar.forecast import load_model
+        from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
@@ -24,15 +26,11 @@ with step(snakemake):
     grid = Grid.from_settings(snakemake.params.error_grid)
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)
-    # judged as fitted: the amplitude of the cycles is a tuned setting
-    models = {
-        name: load(name, dict(snakemake.input.items()), {"residual_amplitude": 1.0}, grid, device=device())
-        for name in ("3dvar", "3dvar_spectral", "vae_var")
-    }
+    files = Inputs(dict(snakemake.input.items()), parse(snakemake.params.first), grid, device())
+    models = {name: METHODS[name].as_fitted().background_error(files) for name in snakemake.params.methods}
     gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
     gates += background_error_gates(
         models, VAE.load(snakemake.input.vae, device()), samples, held_out, snakemake.params.seed
     )
     for table, path in ((errors, snakemake.output.forecast), (gates.table(), snakemake.output.gates)):
-        with atomic_write(path) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.5g")
+        write_table(path, table, digits=5)

@@ -2,11 +2,12 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    import numpy as np
-    import torch
-    from lora_envar.example_world.nature import nature_run
-    from lora_envar.example_world.packed import write_coefficients
+with step(snakemake) as clock:
+    with clock.imports():
+        import numpy as np
+        import torch
+        from lora_envar.example_world.nature import nature_run
+        from lora_envar.example_world.packed import write_coefficients
 
     blocks = list(nature_run(snakemake.params.start, snakemake.params.days, snakemake.params.step_hours))
     times = np.concatenate([times for times, _ in blocks])

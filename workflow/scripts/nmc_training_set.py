@@ -1,9 +1,11 @@
 """Rule nmc_training_set: the blocks' forecast errors in one file, with their standard deviation."""
 
-from lora_envar.runtime.step import described, step
+from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.background.training_set import TrainingSet, write_samples
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.background.training_set import TrainingSet, write_samples
+        from lora_envar.files.provenance import described
 
     blocks = [TrainingSet(path) for path in snakemake.input]
     samples = ((block.hours, block.read()) for block in blocks)

@@ -1,11 +1,13 @@
 """Rule prepare_archive: a downloaded block as 69-channel states on the configured grid."""
 
-from lora_envar.runtime.step import described, step
+from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.archive.prepare import prepare
-    from lora_envar.fields.grid import Grid
-    from lora_envar.files.state_file import write_states
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.archive.prepare import prepare
+        from lora_envar.fields.grid import Grid
+        from lora_envar.files.provenance import described
+        from lora_envar.files.state_file import write_states
 
     grid = Grid.from_settings(snakemake.params.grid)
     times, states = prepare(

@@ -2,10 +2,11 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.background.pretraining import load_vae, new_vae, normalised, pretrain
-    from lora_envar.background.training_set import TrainingSet
-    from lora_envar.networks.training import TrainingSettings
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.background.pretraining import load_vae, new_vae, normalised, pretrain
+        from lora_envar.background.training_set import TrainingSet
+        from lora_envar.networks.training import TrainingSettings
 
     samples = TrainingSet(snakemake.input.samples)
     settings = snakemake.params.vae
@@ -18,7 +19,8 @@ with step(snakemake):
         fields = normalised(samples, samples.deviation)
         vae = new_vae(settings, samples.grid, truncation, samples.deviation, fields, indices, device())
     training = dict(settings["training"])
-    seed, epochs = training.pop("seed"), training.pop("epochs")
+    seed = training.pop("seed")
+    epochs = training.pop("epochs")
     schedule = TrainingSettings(steps=epochs * -(-len(indices) // training["batch"]), **training)
     pretrain(vae, normalised(samples, vae.deviation), indices, schedule, seed)
     vae.save(snakemake.output[0], samples=len(indices), updates=schedule.steps)

@@ -2,11 +2,11 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.state_file import Archive, StateFile
-    from lora_envar.verification.score import score_all
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.state_file import Archive, StateFile
+        from lora_envar.files.tables import write_table
+        from lora_envar.verification.score import score_all
 
     truth = Archive(snakemake.input.archive)
     files = [
@@ -19,15 +19,10 @@ with step(snakemake):
         for path in paths
     ]
 
-    def lead(kind, file, time):
-        start = parse(file.path.parent.name)  # the analysis time
-        return int((time - start).total_seconds()) // 3600 if kind == "forecast" else 0
-
     entries = (
-        (time, kind, lead(kind, file, time), file.read(time), truth.read(time))
+        (time, kind, lead, file.read(time), truth.read(time))
         for kind, file in files
-        for time in file.times
+        for time, lead in zip(file.times, file.leads, strict=True)
     )
     table = score_all(snakemake.wildcards.experiment, entries, truth.grid)
-    with atomic_write(snakemake.output[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(snakemake.output[0], table)

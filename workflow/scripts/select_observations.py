@@ -1,12 +1,14 @@
 """Rule select_observations: the data of one day's analysis times, quality-controlled, thinned, and in part withheld."""
 
-from lora_envar.runtime.step import described, step
+from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.fields.timeline import hours_since_1970, parse
-    from lora_envar.observations.quality import QualitySettings, select, summary
-    from lora_envar.observations.reports import at_times, outside_of_windows
-    from lora_envar.observations.table import concatenate, read_observations, write_observations
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.fields.timeline import hours_since_1970, parse
+        from lora_envar.files.provenance import described
+        from lora_envar.observations.quality import QualitySettings, select, summary
+        from lora_envar.observations.reports import at_times, outside_of_windows
+        from lora_envar.observations.table import concatenate, read_observations, write_observations
 
     network = snakemake.params.network
     decoded = concatenate([read_observations(path) for path in snakemake.input])

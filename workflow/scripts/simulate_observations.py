@@ -1,12 +1,14 @@
 """Rule simulate_observations: a simulated network's observations of one day's analysis times."""
 
-from lora_envar.runtime.step import described, step
+from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.example_world.twin import draw_columns, simulate
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.state_file import Archive, read_per_channel
-    from lora_envar.observations.table import write_observations
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.example_world.twin import draw_columns, simulate
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.provenance import described
+        from lora_envar.files.state_file import Archive, read_per_channel
+        from lora_envar.observations.table import write_observations
 
     archive = Archive(snakemake.input.archive)
     network = snakemake.params.network

@@ -2,15 +2,17 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.example_world.prepbufr_writer import write_prepbufr
-    from lora_envar.example_world.report_network import read_places, simulate_reports
-    from lora_envar.fields.timeline import parse
-    from lora_envar.files.state_file import Archive
-    from lora_envar.observations.error_table import ErrorTable
-    from lora_envar.observations.reports import Orography
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.example_world.prepbufr_writer import write_prepbufr
+        from lora_envar.example_world.report_network import read_places, simulate_reports
+        from lora_envar.fields.timeline import parse
+        from lora_envar.files.state_file import Archive
+        from lora_envar.observations.error_table import ErrorTable
+        from lora_envar.observations.reports import Orography
 
-    archive, time = Archive(snakemake.input.archive), parse(snakemake.wildcards.time)
+    archive = Archive(snakemake.input.archive)
+    time = parse(snakemake.wildcards.time)
     reports = simulate_reports(
         archive.read(time),
         archive.grid,

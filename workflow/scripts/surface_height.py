@@ -2,13 +2,14 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    import xarray as xr
-    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION, surface_height
-    from lora_envar.example_world.packed import read_coefficients
-    from lora_envar.fields.harmonics import SphericalHarmonics
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.netcdf import provenance
+with step(snakemake) as clock:
+    with clock.imports():
+        import xarray as xr
+        from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION, surface_height
+        from lora_envar.example_world.packed import read_coefficients
+        from lora_envar.fields.harmonics import SphericalHarmonics
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.files.netcdf import provenance
 
     coefficients = read_coefficients(snakemake.input[0])[1][::10]
     height = surface_height(SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION).synthesise(coefficients).numpy())

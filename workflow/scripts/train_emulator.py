@@ -2,14 +2,15 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
-    from lora_envar.example_world.packed import read_coefficients
-    from lora_envar.fields.state import CHANNELS
-    from lora_envar.files.weights import settings_from
-    from lora_envar.forecast.emulator import train_emulator
-    from lora_envar.networks.swin import NetworkSettings
-    from lora_envar.networks.training import TrainingSettings
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+        from lora_envar.example_world.packed import read_coefficients
+        from lora_envar.fields.state import CHANNELS
+        from lora_envar.forecast.emulator import train_emulator
+        from lora_envar.networks.swin import NetworkSettings
+        from lora_envar.networks.training import TrainingSettings
+        from lora_envar.settings import settings_from
 
     settings = snakemake.params.settings
     channels = (len(CHANNELS),)

@@ -2,13 +2,14 @@
 
 from lora_envar.runtime.step import device, step
 
-with step(snakemake):
-    import torch
-    from lora_envar.background.pretraining import new_vae, pretrain
-    from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
-    from lora_envar.example_world.packed import read_coefficients
-    from lora_envar.fields.harmonics import SphericalHarmonics
-    from lora_envar.networks.training import TrainingSettings
+with step(snakemake) as clock:
+    with clock.imports():
+        import torch
+        from lora_envar.background.pretraining import new_vae, pretrain
+        from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
+        from lora_envar.example_world.packed import read_coefficients
+        from lora_envar.fields.harmonics import SphericalHarmonics
+        from lora_envar.networks.training import TrainingSettings
 
     settings = snakemake.params.vae
     coefficients = torch.cat([read_coefficients(path)[1] for path in snakemake.input])

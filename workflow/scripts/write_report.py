@@ -2,14 +2,15 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.verification.costs import read_costs
-    from lora_envar.verification.report import Tables, write_report
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.verification.costs import read_costs
+        from lora_envar.verification.report import Tables, write_report
 
     write_report(
         snakemake.output,
         snakemake.params.config,
-        Tables.read(snakemake.input, snakemake.params.spin_up),
+        Tables.read(snakemake.input, snakemake.params.first_scored),
         snakemake.input.maps,
         (snakemake.params.experiment, snakemake.params.time),
         read_costs(snakemake.params.benchmarks, snakemake.params.logs),

@@ -2,16 +2,17 @@
 
 from lora_envar.runtime.step import step
 
-with step(snakemake):
-    from lora_envar.files.atomic import atomic_write
-    from lora_envar.files.tables import read_table
-    from lora_envar.verification import ABOUT_SIGNIFICANCE, costs
-    from lora_envar.verification.means import mean_errors
-    from lora_envar.verification.observation_fit import shown
-    from lora_envar.verification.results import cost, ensembles, nothing_to_compare, page, table_sections
-    from lora_envar.verification.score import read_scores
+with step(snakemake) as clock:
+    with clock.imports():
+        from lora_envar.files.atomic import atomic_write
+        from lora_envar.files.tables import read_table
+        from lora_envar.verification import ABOUT_SIGNIFICANCE, costs
+        from lora_envar.verification.means import mean_errors
+        from lora_envar.verification.observation_fit import shown
+        from lora_envar.verification.results import cost, ensembles, nothing_to_compare, page, table_sections
+        from lora_envar.verification.score import read_scores
 
-    spin_up, experiments = snakemake.params.spin_up, snakemake.params.experiments
+    first_scored = snakemake.params.first_scored
     comparison = read_table(snakemake.input.comparison, dtype={"level": "Int64"})
     scores = read_scores(snakemake.input.scores)
     about = [
@@ -22,11 +23,11 @@ with step(snakemake):
         about.insert(0, f"{int(comparison.seeds.max())} seeds at most, averaged cycle by cycle.")
     text = page(
         snakemake.params.title,
-        mean_errors(scores, spin_up),
+        mean_errors(scores, first_scored),
         comparison,
-        cost(experiments, snakemake.input.observations, snakemake.params.benchmarks),
+        cost(snakemake.params.tables, snakemake.params.benchmarks),
         about,
-        ensembles(snakemake.input.ensembles, spin_up),
+        ensembles(snakemake.input.ensembles, first_scored),
     )
     if snakemake.input.fits:
         text += table_sections(shown(*map(read_table, snakemake.input.fits)))

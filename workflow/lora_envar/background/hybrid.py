@@ -20,6 +20,7 @@ from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.state import CHANNELS, LEVELS
 from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
+from .settings import HybridSettings
 
 COVARIANCES = ("genbe", "localised")
 #: eigenvalues of the vertical localisation below this share of the largest are rounding
@@ -125,31 +126,39 @@ class Hybrid(BackgroundError):
         ) * self.ensemble.increment(ensemble)
 
 
-#: what the members' covariance is made of: GEN_BE fitted to them, as in the paper, or the members, localised
-COVARIANCES = ("genbe", "localised")
-
-
-def hybrid(static: GenBE, members: torch.Tensor | None, settings: dict, grid: Grid) -> BackgroundError:
-    """The hybrid of the configuration's section `methods.hybrid`; the static part alone while members are too few.
+def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings, grid: Grid) -> BackgroundError:
+    """The hybrid of both; the static part alone while members are too few.
 
     Parameters
     ----------
     members : (K, 69, lat, lon) or None
         Forecasts valid at the analysis time, on the error grid, in the units of the state.
+
+    Raises
+    ------
+    ValueError
+        If the settings name a covariance of the members that does not exist.
     """
-    if members is None or len(members) < settings["minimum_members"]:
+    if members is None or len(members) < settings.minimum_members:
         return static
-    amplitude = settings["ensemble_amplitude"]
-    if settings["ensemble_covariance"] == "genbe":
+    ensemble: BackgroundError
+    if settings.ensemble_covariance == "genbe":
         count = len(members)
-        perturbations = amplitude * math.sqrt(count / (count - 1)) * (members - members.mean(0))
+        scale = settings.ensemble_amplitude * math.sqrt(count / (count - 1))
+        perturbations = scale * (members - members.mean(0))
         ensemble = fit_genbe([perturbations.cpu()], grid, static.truncation, static.balance).to(members)
-    elif settings["ensemble_covariance"] == "localised":
-        lengths = settings["horizontal_localisation"], settings["vertical_localisation"]
-        ensemble = LocalisedEnsemble(members, grid, static.truncation, *lengths, amplitude)
+    elif settings.ensemble_covariance == "localised":
+        ensemble = LocalisedEnsemble(
+            members,
+            grid,
+            static.truncation,
+            settings.horizontal_localisation,
+            settings.vertical_localisation,
+            settings.ensemble_amplitude,
+        )
     else:
         raise ValueError(
-            f"methods.hybrid.ensemble_covariance: {settings['ensemble_covariance']!r} is unknown; known: "
+            f"methods.hybrid.ensemble_covariance: {settings.ensemble_covariance!r} is unknown; known: "
             f"{', '.join(COVARIANCES)}"
         )
-    return Hybrid(static, ensemble, settings["alpha"])
+    return Hybrid(static, ensemble, settings.alpha)

@@ -7,7 +7,9 @@ form.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from ..networks.swin import Block
 from ..networks.training import TrainingSettings, train
 from .ensemble import perturbations
 from .prior import LowRankNormal
+from .settings import FinetuneSettings, LoraFinetuneSettings
 from .vae import VAE
 
 #: which linear layers of a block are adapted, by the configuration's name
@@ -136,14 +139,14 @@ def finetune(
 def finetune_cycle(
     vae: VAE,
     members: torch.Tensor | None,
-    before,
-    output,
-    lora: LoraSettings | None,
-    settings: dict,
+    settings: FinetuneSettings,
+    rank: int | None,
     seed: int,
     time: str,
-    progress=print,
-):
+    before: str | Path | None,
+    output: str | Path,
+    progress: Callable[[str], None] = print,
+) -> None:
     """One cycle's VAE: that of the cycle before, or the pretrained one, finetuned on a large enough ensemble.
 
     Parameters
@@ -152,18 +155,18 @@ def finetune_cycle(
         Pretrained.
     members : (members, 69, lat, lon) or None
         Forecasts valid at this time, in the units of the state; None if there are none yet.
+    rank : int or None
+        Of the adapters; None finetunes all weights.
+    seed, time
+        From which the random numbers are drawn.
     before : path or None
         What this function wrote the cycle before.
     output : path
         For the adapters, or for the whole VAE where all weights are finetuned.
-    lora : LoraSettings or None
-        The adapters; None finetunes all weights.
-    settings : dict
-        minimum_members, normalisation, ensemble_amplitude, epochs, batch, learning_rate: the configuration's keys.
-    seed, time
-        From which the random numbers are drawn.
     """
-    if lora is not None:
+    lora = None
+    if isinstance(settings, LoraFinetuneSettings) and rank is not None:
+        lora = LoraSettings(rank, settings.alpha, settings.targets)
         add_adapters(vae, lora, generator(seed, "adapters"))
         if before is not None:
             load_adapters(vae, load_weights(before)[0])
@@ -172,18 +175,16 @@ def finetune_cycle(
             vae = VAE.load(before, vae.deviation.device)
         vae.requires_grad_(True)
     count = 0 if members is None else len(members)
-    finetuned = count >= settings["minimum_members"]
-    if finetuned:
-        normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, settings["normalisation"])
-        normalised *= settings["ensemble_amplitude"]
+    finetuned = members is not None and count >= settings.minimum_members
+    if members is not None and finetuned:
+        normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, settings.normalisation)
+        normalised *= settings.ensemble_amplitude
         draws = generator(seed, "finetune", time)
         vae.autocast = True
-        finetune(vae, normalised, settings["epochs"], settings["batch"], settings["learning_rate"], draws, progress)
+        finetune(vae, normalised, settings.epochs, settings.batch, settings.learning_rate, draws, progress)
         vae.autocast = False
     else:
-        progress(
-            f"{count} members, fewer than minimum_members ({settings['minimum_members']}): no finetuning this cycle"
-        )
+        progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
     about = {"members": count, "finetuned": finetuned}
     if lora is not None:
         save_weights(output, adapters(vae), {"lora": asdict(lora), **about})

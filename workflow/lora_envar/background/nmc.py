@@ -10,8 +10,7 @@ import torch
 
 
 def nmc_differences(
-    forecast: Callable[[torch.Tensor, int, list[int]], list[torch.Tensor]],
-    state: Callable[[int], torch.Tensor],
+    forecast: Callable[[list[int], int], list[torch.Tensor]],
     hours: list[int],
     tau: int,
     to_error_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
@@ -23,9 +22,8 @@ def nmc_differences(
     Parameters
     ----------
     forecast : function
-        Gives the forecasts at equal steps up to a lead in hours, of states of shape (batch, 69, lat, lon) and hours.
-    state : function
-        Gives the reanalysis state, (69, lat, lon), at an hour of the archive.
+        Gives the forecasts at equal steps, each (batch, 69, lat, lon), from the reanalysis at some hours of the archive
+        up to a lead in hours.
     hours : list of int
         Start times of the longer forecasts. A forecast that two differences need is made once.
     to_error_grid : function
@@ -40,7 +38,7 @@ def nmc_differences(
     ]
     short, long = {}, {}
     for number, (lead, part) in enumerate(parts, 1):
-        trajectory = forecast(torch.stack([state(hour) for hour in part]), lead, part)
+        trajectory = forecast(part, lead)
         half, full = (to_error_grid(trajectory[len(trajectory) * tau // lead - 1]), to_error_grid(trajectory[-1]))
         for index, hour in enumerate(part):
             if hour - tau in wanted:

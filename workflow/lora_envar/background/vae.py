@@ -24,8 +24,9 @@ from torch import nn
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
-from ..files.weights import load_weights, save_weights, settings_from
+from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
+from ..settings import settings_from
 from .background_error import BackgroundError
 from .prior import StandardNormal
 from .spectral import GaussianBackgroundError, SpectralField, per_wave

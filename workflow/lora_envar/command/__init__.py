@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--channel", default="z500", metavar="NAME", help="of states; z500")
     show.add_argument("--time", metavar="TIME", help="of states, as 2022-01-31T18; the first")
     show.set_defaults(run=_show)
+
+    schema = commands.add_parser("schema", help="the schema of the configuration, for editors")
+    schema.set_defaults(run=_schema)
     return parser
 
 
@@ -127,6 +130,14 @@ def _show(options):
     from .show import show
 
     print(show(options.file, options.out, options.channel, options.time, RESOURCES / "coastline.csv"))
+
+
+def _schema(options):
+    import yaml
+
+    from ..plan.schema import complete_schema
+
+    print(yaml.safe_dump(complete_schema(), sort_keys=False), end="")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,8 @@ class StateFile:
     grid : Grid
     times : list of datetime
         Valid times of the states, in the order of the file.
+    leads : list of int
+        Hours between the start of a forecast of `write_forecast` and each of these; 0 in other files.
 
     Parameters
     ----------
@@ -204,10 +206,12 @@ class StateFile:
                 hours = dataset["time"][:]
                 # of a forecast this is the start, and leads follow
                 self._shape = hours.shape
+                leads = np.zeros(hours.shape, dtype=int)
                 if LEAD_AXIS in dataset.variables:
-                    hours = hours[:, None] + dataset[LEAD_AXIS][:]
-                    self._shape = hours.shape
-                    hours = hours.ravel()
+                    leads = np.zeros_like(hours)[:, None] + dataset[LEAD_AXIS][:]
+                    hours = (hours[:, None] + leads).ravel()
+                    self._shape = leads.shape
+                self.leads = [int(lead) for lead in leads.ravel()]
                 self.times = [from_hours(hour) for hour in hours]
             if keep_open:
                 self._opened = netCDF4.Dataset(self.path)
@@ -266,6 +270,10 @@ class Archive:
         self._by_time = {time: file for file in self._files for time in file.times}
         self.times = sorted(self._by_time)
         self.grid = self._files[0].grid
+
+    def get(self, time: datetime) -> np.ndarray | None:
+        """The state valid at a time, shape (69, lat, lon), or None if there is none."""
+        return self._by_time[time].read(time) if time in self._by_time else None
 
     def read(self, time: datetime) -> np.ndarray:
         """The state valid at a time, shape (69, lat, lon)."""

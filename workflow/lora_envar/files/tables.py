@@ -1,11 +1,23 @@
-"""Tables as CSV, read with a check that they are whole."""
+"""Tables as CSV: written whole or not at all, read with a check that they are whole."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from .atomic import atomic_write
 
-def read_table(path, **options) -> pd.DataFrame:
+#: significant digits of numbers in tables
+DIGITS = 6
+
+
+def write_table(path: str | Path, table: pd.DataFrame, digits: int = DIGITS) -> None:
+    """Write a table without its index; numbers have so many significant digits."""
+    with atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
+
+
+def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
     """A CSV file that a rule has written, with options of `pandas.read_csv`.
 
     Raises

@@ -1,6 +1,5 @@
 """Networks' weights in safetensors files, with the settings to rebuild them as metadata. No pickles."""
 
-import dataclasses
 import json
 
 import torch
@@ -48,12 +47,3 @@ def load_weights(path) -> tuple[dict[str, torch.Tensor], dict]:
                 raise ValueError(f"{path}: tensor {name} holds values that are not finite; remake the file")
             tensors[name] = tensor.float()
     return tensors, settings
-
-
-def settings_from(kind, values: dict):
-    """Rebuild a settings dataclass from JSON, where tuples have become lists."""
-    fields = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - fields)
-    if unknown:
-        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(sorted(fields))}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

@@ -14,13 +14,15 @@ from torch import nn
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.seeds import generator
-from ..files.weights import load_weights, save_weights, settings_from
+from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..networks.training import TrainingSettings, train
+from ..settings import settings_from
+from .model import ForecastModel
 
 
-class Emulator(nn.Module):
-    """See the module; implements `ForecastModel`.
+class Emulator(nn.Module, ForecastModel):
+    """See the module.
 
     Parameters
     ----------

@@ -22,13 +22,14 @@ import torch
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS
+from .model import ForecastModel
 
 #: members of a .pt2 archive that are unpickled, or loaded as machine code
 _FOREIGN = ("/constants/opaque_obj", "/constants/custom_obj", "/aotinductor/")
 
 
-class Exported:
-    """See the module; implements `ForecastModel`.
+class Exported(ForecastModel):
+    """See the module.
 
     Parameters
     ----------

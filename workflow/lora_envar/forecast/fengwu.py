@@ -12,12 +12,13 @@ import torch
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS
+from .model import ForecastModel
 
 _LOG = logging.getLogger(__name__)
 
 
-class FengWu:
-    """See the module; implements `ForecastModel` with a history of two frames, without gradients.
+class FengWu(ForecastModel):
+    """See the module: a history of two frames, without gradients.
 
     Parameters
     ----------

@@ -23,13 +23,14 @@ from ..archive.opening import open_datasets
 from ..fields.constants import GAS_CONSTANT
 from ..fields.grid import Grid
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from .model import ForecastModel
 
 #: what a state that has no clouds gives for them
 _CLOUDS = ("specific_cloud_ice_water_content", "specific_cloud_liquid_water_content")
 
 
-class NeuralGCM:
-    """See the module; implements `ForecastModel` for states of known date.
+class NeuralGCM(ForecastModel):
+    """See the module: for states of known date.
 
     Parameters
     ----------

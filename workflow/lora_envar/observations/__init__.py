@@ -1,1 +1,6 @@
-"""Observations: simulated networks, tables in files, and operators."""
+"""Observations: where they come from, tables in files, quality control, and operators."""
+
+from ..registry import Registry
+from .network import Network
+
+NETWORKS = Registry("networks", Network)

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..fields.state import SURFACE, VARIABLES
-from ..registry import registered
+from ..registry import Registry
 from .observation_type import ObservationType
+
+#: the classes of the types, by name
+OBSERVATION_TYPES = Registry("types", ObservationType)
 
 _LARGEST_CODE = 127  # of a signed byte
 
@@ -21,7 +24,7 @@ def _known_types() -> dict[str, ObservationType]:
         If a type has the code of another, or inputs that the state does not have where the type is.
     """
     by_code: dict[int, ObservationType] = {}
-    for name, declared in registered("types", ObservationType).items():
+    for name, declared in OBSERVATION_TYPES.items():
         kind = declared()
         if not 0 <= kind.code <= _LARGEST_CODE:
             raise TypeError(f"type {name}: its code is {kind.code}, which is not within 0 and {_LARGEST_CODE}")

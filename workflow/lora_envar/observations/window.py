@@ -21,7 +21,7 @@ from ..fields.grid import Grid
 from ..fields.state import NAMES
 from ..fields.timeline import from_hours
 from ..files.tables import read_table
-from ..forecast import ForecastModel
+from ..forecast.model import ForecastModel
 from .operator import ObservationOperator
 from .table import Observations
 

@@ -3,15 +3,10 @@
 Each error names its key. What a forecast model's step is, its weights say; where they are missing, nothing is checked.
 """
 
-import json
-import struct
 from datetime import datetime, timedelta
 
 from ..fields.timeline import parse
-
-#: step of models whose weights do not say it
-_STEP_HOURS = {"fengwu": 6, "neuralgcm": 6}
-_LARGEST_HEADER = 100_000_000
+from ..forecast import MODELS
 
 
 class AlignmentError(ValueError):
@@ -80,17 +75,7 @@ def check_alignment(config: dict):
 
 def step_of(section: dict) -> int | None:
     """Hours of a step of the model that a section of the configuration names, as far as it can be known."""
-    if section.get("step_hours"):
-        return section["step_hours"]
-    if section["name"] != "emulator":
-        return _STEP_HOURS.get(section["name"])
-    try:
-        with open(section["weights"], "rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            header = json.loads(file.read(length)) if length < _LARGEST_HEADER else {}
-        return json.loads(header["__metadata__"]["settings"])["step_hours"]
-    except (OSError, ValueError, KeyError, struct.error):
-        return None  # missing or damaged weights are refused where they are read
+    return MODELS[section["name"]].step_hours(section)
 
 
 def _time(key: str, text: str) -> datetime:

@@ -12,6 +12,7 @@ import os
 from functools import cache
 from pathlib import Path
 
+from ..archive import SOURCES
 from ..files.atomic import atomic_write
 from ..forecast import named_files as files_of_model
 
@@ -23,8 +24,8 @@ CHUNK = 1 << 22
 def named_files(config: dict) -> list[tuple[str, str]]:
     """Keys and paths of the files that a configuration names.
 
-    Folders of reanalysis files (`archive.path` with ``source: files``) are among them, the PrepBUFR files of single
-    cycles are not.
+    Folders of reanalysis files (`archive.path` with ``source: files``) are among them, the files of single cycles are
+    not.
     """
     files = []
 
@@ -37,7 +38,7 @@ def named_files(config: dict) -> list[tuple[str, str]]:
         for name, path in files_of_model(section.get("forecast_model", {})).items():
             add(f"{key}forecast_model.{name}", path)
         archive = section.get("archive", {})
-        if archive.get("source") in ("example", "files"):
+        if archive and SOURCES[archive["source"]].brought:
             add(f"{key}archive.path", archive["path"])
             add(f"{key}archive.finer.path", archive.get("finer", {}).get("path"))
     for window, entry in config.get("windows", {}).items():

@@ -12,6 +12,7 @@ from ..fields.timeline import parse, year_before
 from ..forecast import check_model
 from ..verification import ROLLOUT_HOURS
 from .alignment import AlignmentError, check_alignment
+from .experiments import ensemble_sizes
 from .replicates import group
 from .search import PREFIX, candidates
 
@@ -40,11 +41,11 @@ def with_found_settings(config: dict):
     for method, settings in tuned.items():
         if method not in METHODS:
             raise ConfigurationError(f"found_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
-        unknown = sorted(set(settings) - set(METHODS[method].settings))
+        unknown = sorted(set(settings) - set(METHODS[method].setting_names()))
         if unknown:
             raise ConfigurationError(
                 f"found_settings: {path} has {', '.join(unknown)} of {method}, which has "
-                f"{', '.join(METHODS[method].settings)}"
+                f"{', '.join(METHODS[method].setting_names())}"
             )
         if method in config["methods"]:
             config["methods"][method] = {**settings, **config["methods"][method]}
@@ -54,10 +55,10 @@ def _check_methods(config: dict):
     """Every method in use has all its settings, from `methods` or `found_settings`, and no experiment has others."""
     for name, experiment in {**config["experiments"], **candidates(config)}.items():
         method, key = experiment["method"], f"experiments.{name}.settings"
-        if method not in METHODS or not METHODS[method].background_error:
+        if method not in METHODS or not METHODS[method].setting_names():
             continue
         own = experiment.get("settings", {})
-        known = METHODS[method].settings
+        known = METHODS[method].setting_names()
         unknown = sorted(set(own) - set(known))
         if unknown:
             raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown; {method} has {', '.join(known)}")
@@ -69,12 +70,6 @@ def _check_methods(config: dict):
                 f"methods.{method}.{missing[0]}: missing, here and in found_settings; experiments.{name} needs "
                 f"{', '.join(known)}"
             )
-
-
-def ensemble_sizes(experiment: dict) -> tuple[int, int]:
-    """Members of an experiment's ensemble: time-lagged ones, and those of last year's dates."""
-    size = experiment.get("ensemble_size", 0)
-    return (size["lags"], size["last_year"]) if isinstance(size, dict) else (size, 0)
 
 
 def finer_period(config: dict) -> tuple[datetime, datetime] | None:
@@ -147,7 +142,7 @@ def _check_experiment(name, experiment, config, archive, step, spin_up):
     if method not in METHODS:
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
     for entry, wanted in (
-        ("rank", METHODS[method].finetunes == "adapters"),
+        ("rank", METHODS[method].finetuned_file == "adapters"),
         ("ensemble_size", METHODS[method].ensemble),
     ):
         if (entry in experiment) != wanted:

@@ -1,15 +1,12 @@
 """Experiments that are repeated with other seeds, each with an observing network of its own."""
 
 import copy
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-MARK = "_seed_"
+from ..files.provenance import REPLICATE_MARK
 
 
-def expand(config: dict):
+def expand(config: dict[str, Any]) -> None:
     """Put one experiment a seed in place of every experiment with a list `seeds`, in place of the configuration.
 
     Experiment `name` becomes `name_seed_2`, ..., and its network `network_seed_2`, ..., whose places and noise are
@@ -25,28 +22,14 @@ def expand(config: dict):
             single = {key: value for key, value in copy.deepcopy(entry).items() if key != "seeds"} | {"seed": seed}
             network = config["observations"].get(entry["observations"])
             if network is not None:  # else it is refused by `check`, by its name
-                single["observations"] = f"{entry['observations']}{MARK}{seed}"
+                single["observations"] = f"{entry['observations']}{REPLICATE_MARK}{seed}"
                 config["observations"][single["observations"]] = {**network, "seed": seed}
             if entry.get("donor") in groups:
-                single["donor"] = f"{entry['donor']}{MARK}{seed}"
-            experiments[f"{name}{MARK}{seed}"] = single
+                single["donor"] = f"{entry['donor']}{REPLICATE_MARK}{seed}"
+            experiments[f"{name}{REPLICATE_MARK}{seed}"] = single
     config["experiments"] = experiments
 
 
 def group(name: str) -> str:
     """The experiment that a replicate is of."""
-    return name.partition(MARK)[0]
-
-
-def described(name: str | None) -> dict:
-    """What the attributes of a file say of the experiment that made it: its name, and the seed of a replicate."""
-    if name is None:
-        return {}
-    _, _, seed = name.partition(MARK)
-    return {"experiment": name, **({"seed": int(seed)} if seed else {})}
-
-
-def grouped(scores: "pd.DataFrame") -> "pd.DataFrame":
-    """Scores with replicates named by their group, and a column `seed` (0 where there are no replicates)."""
-    parts = scores.experiment.str.partition(MARK)
-    return scores.assign(experiment=parts[0], seed=parts[2].replace("", "0").astype(int))
+    return name.partition(REPLICATE_MARK)[0]

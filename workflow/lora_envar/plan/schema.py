@@ -4,12 +4,19 @@ Snakemake's own validation prints the schema and the configuration whole, hundre
 """
 
 import difflib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from ..analysis import METHODS
+from ..analysis.method import Method
+from ..archive import SOURCES
+from ..forecast import MODELS
+from ..settings import schema_of
 from .configuration import ConfigurationError
 from .search import candidates
 
@@ -28,7 +35,51 @@ RENAMED = {
 }
 
 
-def check_schema(config: dict):
+@cache
+def complete_schema() -> dict[str, Any]:
+    """The schema with the methods, forecast models and archive sources that there are."""
+    schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+    schema["$defs"]["model"] = _model_schema()
+    archive = schema["$defs"]["archive"]
+    archive["properties"]["source"] = {"enum": list(SOURCES)}
+    brought = [name for name, source in SOURCES.items() if source.brought]
+    archive["if"] = {"properties": {"source": {"enum": brought}}}
+    archive["then"] = {"required": ["path"]}
+    schema["properties"]["methods"] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _method_schema(method) for name, method in METHODS.items() if method.setting_names()},
+    }
+    return schema
+
+
+def _model_schema() -> dict[str, Any]:
+    """Each model has the settings of its declaration, and no others."""
+    properties: dict[str, Any] = {"name": {"enum": list(MODELS)}}
+    cases = []
+    for name, model in MODELS.items():
+        own = schema_of(model.Settings)
+        properties |= {key: value for key, value in own["properties"].items() if key not in properties}
+        allowed = {"required": own["required"], "propertyNames": {"enum": ["name", *own["properties"]]}}
+        cases.append({"if": {"properties": {"name": {"const": name}}}, "then": allowed})
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "weights"],
+        "properties": properties,
+        "allOf": cases,
+    }
+
+
+def _method_schema(method: type[Method]) -> dict[str, Any]:
+    """All settings of a method; what is missing may come from `found_settings`."""
+    schema = schema_of(method.Settings, complete=False)
+    if method.FinetuneSettings is not None:
+        schema["properties"] |= schema_of(method.FinetuneSettings, complete=False)["properties"]
+    return schema
+
+
+def check_schema(config: dict[str, Any]) -> None:
     """Refuse a configuration that does not fit the schema.
 
     Raises
@@ -38,12 +89,12 @@ def check_schema(config: dict):
     """
     _check_names(config, "")
     _refuse_renamed(config)
-    error = best_match(Draft202012Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config), key=_relevance)
+    error = best_match(Draft202012Validator(complete_schema()).iter_errors(config), key=_relevance)
     if error is not None:
         raise ConfigurationError(_message(error))
 
 
-def check_settings(config: dict):
+def check_settings(config: dict[str, Any]) -> None:
     """Refuse values of settings that the schema of their method does not allow, wherever they come from.
 
     Settings of experiments, of candidates of a search, and of `found_settings` replace those of `methods` and pass by
@@ -54,9 +105,8 @@ def check_settings(config: dict):
     ConfigurationError
         Naming experiment and setting, what was found, and what may stand there.
     """
-    methods = yaml.safe_load(SCHEMA.read_text())
-    methods["properties"] = methods["properties"]["methods"]["properties"]
-    methods = {key: methods[key] for key in ("$schema", "$defs", "properties")}
+    schema = complete_schema()
+    methods = {"properties": schema["properties"]["methods"]["properties"]}
     for name, experiment in {**config["experiments"], **candidates(config)}.items():
         method = experiment["method"]
         merged = {**config["methods"].get(method, {}), **experiment.get("settings", {})}

@@ -5,34 +5,11 @@ All are upper bounds: uncompressed. What is written and not kept goes after its 
 
 import pandas as pd
 
-from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR
+from ..archive import SOURCES
+from ..archive.sizes import FLOAT
+from ..fields.state import CHANNELS
 
-FLOAT = 4
-GRIB_VALUE = 2  # bytes a value of the Climate Data Store's GRIB, packed to 16 bits
-ERA5_POINTS = 721 * 1440
-#: levels in one chunk of a store, which is read whole: the whole of ERA5's in the full ARCO store
-FULL_LEVELS, FULL_STORE = 37, "full_37"
 GDAS_FILE = 60_000_000
-
-
-def download_bytes(archive: dict, points: int) -> int:
-    """Bytes of one time from a source; 0 where nothing is downloaded.
-
-    Parameters
-    ----------
-    archive : dict
-        The section of the configuration.
-    points : int
-        Of the configured grid, for stores on a coarser grid than ERA5's own.
-    """
-    if archive["source"] == "cds":
-        return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
-    if archive["source"] != "arco":
-        return 0
-    store = archive.get("path")
-    if store is None or FULL_STORE in store:
-        return (len(SURFACE) + len(UPPER_AIR) * FULL_LEVELS) * ERA5_POINTS * FLOAT
-    return (len(SURFACE) + len(UPPER_AIR) * len(LEVELS)) * points * FLOAT
 
 
 def state_bytes(grid: dict) -> int:
@@ -66,7 +43,8 @@ def requirements(config: dict, counts: dict, vae_bytes: int) -> pd.DataFrame:
         rows.append((item, count, count * download, count * write, count * write * kept))
 
     def archive_row(item, section, grid, count):
-        download = download_bytes(section, grid["latitudes"] * grid["longitudes"])
+        points = grid["latitudes"] * grid["longitudes"]
+        download = SOURCES[section["source"]].bytes_per_time(section, points)
         add(item, count, state_bytes(grid), download=download)
 
     if "training" in config:

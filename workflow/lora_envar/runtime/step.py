@@ -1,69 +1,96 @@
-"""What every script of the workflow does around its one call: log, threads, device, and errors a person can read.
+"""What every script of the workflow does around its one call: log, threads, timings, and errors a person can read.
 
 Scripts import what they need inside of `step`, so that a failing import is reported like any other error, and so that
-a warm start (see `warm`) does not pay for imports.
+a warm start (see `warm_start`) does not pay for imports. docs/runtime.md tells the whole story.
 """
 
-import builtins
 import contextlib
 import faulthandler
 import os
-import resource
 import sys
-import time
 import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from . import warm_start as warm
+from . import warm_start
+from .timings import Stopwatch
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Snakemake
 
 #: errors whose message says all that a user needs; of any other the line on the terminal names class and log too
 _EXPECTED = (ValueError, ArithmeticError, OSError, RuntimeError, ImportError)
 
 
-def prepare_environment(warm_start: bool):
+def prepare_environment(with_warm_starts: bool) -> None:
     """Set what this process' jobs find in their environment: the package, and the run that warm starts belong to."""
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
-    if warm_start:
-        warm.begin(sys.argv)
+    if with_warm_starts:
+        warm_start.offer_server(sys.argv)
     else:
-        os.environ.pop(warm.VARIABLE, None)
+        os.environ.pop(warm_start.OWNER_VARIABLE, None)
 
 
 @contextlib.contextmanager
-def step(job):
+def step(job: "Snakemake") -> Iterator[Stopwatch]:
     """Run the body of a rule's script.
 
-    All output goes to the rule's log, whose last line says what the step took (see `verification.costs`). Any error
-    leaves its traceback in the log, as its last line and on the terminal one that says what failed, and exit status 1.
-    An interrupt (SIGINT) ends the step quietly, with status 130; SIGTERM ends the process at once.
+    All output goes to the rule's first log. A rule whose `log` has an entry `timings` gets what the step took in that
+    file (see `timings.Timings`) when the step has ended well, and no such file otherwise.
+
+    Any error leaves its traceback in the log, as its last line and on the terminal one that says what failed, and exit
+    status 1. An interrupt (SIGINT) ends the step quietly, with status 130; SIGTERM ends the process at once.
 
     Parameters
     ----------
-    job : snakemake.script.Snakemake
+    job : snakemake.iocontainers.Snakemake
         The object that Snakemake gives to scripts.
+
+    Yields
+    ------
+    Stopwatch
+        Its `imports` tells the script's imports from its work.
+
+    Examples
+    --------
+    A script is::
+
+        from lora_envar.runtime.step import step
+
+        with step(snakemake) as clock:
+            with clock.imports():
+                from lora_envar.observations.gdas import download
+
+            download(snakemake.params.url, snakemake.output[0])
     """
-    warm.hand_over()
+    warm_start.hand_over()
     # Snakemake sets these for its own jobs' sake; a fixed number gives the same bytes on any number of cores
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
+    timings_path = getattr(job.log, "timings", None)
     terminal = os.fdopen(os.dup(2), "w")
-    with open(job.log[0], "w", buffering=1) as log:
+    with (
+        open(job.log[0], "w", buffering=1) as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        # what is written outside of Python goes there too
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        plain = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = log
         faulthandler.enable(log)  # a crash outside of Python leaves its stack too
         try:
-            import torch
-
+            if timings_path is not None:
+                # those of an earlier attempt would be taken for this one's
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(timings_path)
+            clock = Stopwatch()
+            with clock.imports():
+                import torch
             torch.set_num_threads(job.threads)
-            start = time.perf_counter()
-            with _clocked_imports() as imports:
-                yield
-            work = time.perf_counter() - start - imports[0]
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            cpu, megabytes = used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
-            print(f"took {work:.3f} s, {cpu:.3f} s of CPU, {megabytes:.0f} MB")
+            yield clock
+            if timings_path is not None:
+                clock.timings().write(timings_path)
         except SystemExit:
             raise
         except KeyboardInterrupt:
@@ -77,60 +104,15 @@ def step(job):
             sys.exit(1)
         finally:
             faulthandler.disable()
-            sys.stdout, sys.stderr = plain
 
 
-def _one_line(job, error: BaseException) -> str:
+def _one_line(job: "Snakemake", error: BaseException) -> str:
     """What failed: the rule and its wildcards, and what the error says."""
     wildcards = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
     what = " ".join(str(error).split())
     if not isinstance(error, _EXPECTED) or not what:
         what = f"{type(error).__name__}: {what}; its traceback is in {job.log[0]}"
     return f"error in rule {job.rule}{f' ({wildcards})' if wildcards else ''}: {what}"
-
-
-@contextlib.contextmanager
-def _clocked_imports():
-    """Give a list of one number: the seconds that imports take, which are no work of the step's."""
-    plain, seconds = builtins.__import__, [0.0]
-
-    def clocked(*arguments, **options):
-        builtins.__import__ = plain
-        start = time.perf_counter()
-        try:
-            return plain(*arguments, **options)
-        finally:
-            seconds[0] += time.perf_counter() - start
-            builtins.__import__ = clocked
-
-    builtins.__import__ = clocked
-    try:
-        yield seconds
-    finally:
-        builtins.__import__ = plain
-
-
-def described(job) -> dict:
-    """What the attributes of a step's files say of how they came about: experiment, seed, digest of its settings.
-
-    `settings_digest` is of what this step itself gets of the configuration, not of what its inputs were made with; the
-    digest of the whole stands in results/configuration.yaml. In a file it would change files that do not depend on what
-    has changed. The seed is that of a replicate, or of a network.
-
-    Parameters
-    ----------
-    job : snakemake.script.Snakemake
-        The object that Snakemake gives to scripts.
-    """
-    import hashlib
-    import json
-
-    from ..plan import replicates
-
-    settings = json.dumps(dict(job.params.items()), sort_keys=True, default=str)
-    digest = hashlib.sha256(settings.encode()).hexdigest()[:12]
-    name = job.wildcards.get("experiment") or job.wildcards.get("first", "").partition("/")[0]
-    return {**replicates.described(name or None), "settings_digest": digest}
 
 
 def device() -> str:

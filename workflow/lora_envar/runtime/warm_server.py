@@ -1,9 +1,14 @@
-"""The server of warm starts, see `warm`: imports, and forks a child a job.
+"""The server of warm starts, see `warm_start`: it imports what jobs need, and forks a child for each job.
 
 It computes nothing and touches no GPU, so that a job's GPU memory goes with the job.
+
+A job connects to its socket, and sends its three standard streams with the length of a message, and then the message:
+JSON with `argv`, `path` (of modules), `cwd` and `environment`. The server answers with the pid of the child, and when
+the child has ended, with its wait status. A child whose job has gone ends.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import runpy
@@ -14,8 +19,9 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from typing import Any, NoReturn
 
-from .warm_start import LENGTH, STATUS, alive, receive
+from .warm_start import ANSWER, LENGTH, alive, receive
 
 #: imported before the first fork: what nearly all jobs need
 MODULES = (
@@ -27,31 +33,38 @@ MODULES = (
     "safetensors.torch",
     "snakemake.iocontainers",
     "lora_envar.analysis.assimilate",
-    "lora_envar.analysis.loading",
+    "lora_envar.background.hybrid",
+    "lora_envar.background.lora",
+    "lora_envar.background.pretraining",
     "lora_envar.forecast.emulator",
     "lora_envar.files.state_file",
 )
 
 
-def serve(owner: int, folder: Path):
-    """Import, listen, and fork a child a connection, until the owner is gone."""
+def serve(owner: int, folder: Path) -> None:
+    """Listen, import, and fork a child a connection, until the owner is gone.
+
+    Parameters
+    ----------
+    owner : int
+        Pid of the Snakemake process whose jobs are served.
+    folder : Path
+        Where the socket is made; removed at the end.
+    """
     listener = socket.socket(socket.AF_UNIX)
     children: dict[int, socket.socket] = {}
     try:
-        for module in MODULES:
-            if not alive(owner):
-                return
-            __import__(module)
         path = folder / "socket"
         path.unlink(missing_ok=True)
         listener.bind(str(path))
-        listener.listen(64)
+        listener.listen(64)  # jobs that come while modules are imported wait for that here
+        import_modules(owner)
         listener.settimeout(0.5)
         while alive(owner):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
-                _start(connection, listener, children)
-            _reap(children)
+                _start_child(connection, listener, children)
+            _report_ends(children)
             # a short timeout while children run, so that their end is noticed at once
             listener.settimeout(0.01 if children else 0.5)
     finally:
@@ -59,54 +72,74 @@ def serve(owner: int, folder: Path):
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGTERM)
-        for file in folder.iterdir():
-            file.unlink(missing_ok=True)
+        for name in ("socket", "lock", "log"):
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
-def _start(connection, listener, children):
+def import_modules(owner: int) -> None:
+    """Import all that is there of `MODULES`, while the owner lives; what is not is named in the log.
+
+    A module that cannot be imported costs the jobs that need it time, or gives them the same error with a name.
+    """
+    for name in MODULES:
+        if not alive(owner):
+            return
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            print(f"{name} is not imported beforehand: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+
+def _start_child(connection: socket.socket, listener: socket.socket, children: dict[int, socket.socket]) -> None:
+    """Fork a child for the job that has connected, and tell the job its pid; hang up where that fails."""
+    descriptors: list[int] = []
     try:
         connection.settimeout(10)
         header, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
-        message = json.loads(receive(connection, LENGTH.unpack(header)[0]))
+        (length,) = LENGTH.unpack(header)
+        message = json.loads(receive(connection, length))
+        child = os.fork()
+        if child == 0:
+            _run_script(message, descriptors, connection, [listener, *children.values()])
+        children[child] = connection
+        connection.sendall(ANSWER.pack(child))
     except (OSError, EOFError, struct.error, ValueError):
         connection.close()
-        return
-    child = os.fork()
-    if child == 0:
-        listener.close()
-        for other in children.values():
-            other.close()
-        _run(message, descriptors, connection)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    children[child] = connection
-    with contextlib.suppress(OSError):
-        connection.sendall(STATUS.pack(child))
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
-def _reap(children):
+def _report_ends(children: dict[int, socket.socket]) -> None:
+    """Tell the jobs whose children have ended how they did."""
     for child in list(children):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
             with children.pop(child) as connection, contextlib.suppress(OSError):
-                connection.sendall(STATUS.pack(status))
+                connection.sendall(ANSWER.pack(status))
 
 
-def _run(message, descriptors, connection):
+def _run_script(
+    message: dict[str, Any], descriptors: list[int], connection: socket.socket, unneeded: list[socket.socket]
+) -> NoReturn:
     """In the child: take the place of the process that asked, run its script, and leave."""
     status = 1
     try:
         os.setsid()
+        for server_socket in unneeded:
+            server_socket.close()
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         connection.settimeout(None)
-        threading.Thread(target=_leave_with, args=(connection,), daemon=True).start()
+        threading.Thread(target=_end_with_the_job, args=(connection,), daemon=True).start()
         os.chdir(message["cwd"])
         os.environ.clear()
         os.environ.update(message["environment"])
-        sys.argv, sys.path[:] = message["argv"], message["path"]
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        sys.argv = message["argv"]
+        sys.path[:] = message["path"]
+        sys.stdout = open(1, "w", closefd=False)
+        sys.stderr = open(2, "w", closefd=False)
         runpy.run_path(sys.argv[0], run_name="__main__")
         status = 0
     except SystemExit as leaving:
@@ -120,7 +153,7 @@ def _run(message, descriptors, connection):
         os._exit(status)
 
 
-def _leave_with(connection):
+def _end_with_the_job(connection: socket.socket) -> None:
     """End this process when the one that asked for it is gone."""
     with contextlib.suppress(OSError):
         connection.recv(1)

@@ -2,14 +2,15 @@
 
 A script hands its job over here, in its first line (see `patches.early`) or in `step`: it connects to the server of
 its run (`warm_server`; started if there is none), passes its command line, environment and standard streams, and ends
-as the forked child ends. The server ends with the Snakemake process that it belongs to. Whatever goes wrong before a
-child has started leads to a plain start, silently. ``warm_start: false`` in the configuration does without.
+as the forked child ends. The server ends with the Snakemake process that it belongs to, its owner. Whatever goes wrong
+before a child has started leads to a plain start, silently. ``warm_start: false`` in the configuration does without.
 
-On a cluster, the server belongs to the Snakemake process that runs the steps of a submission, on its node. A submission
-of one step has none.
+On a cluster, the owner is the Snakemake process that runs the steps of a submission, on its node. A submission of one
+step has no server. Nor has a job in a container, unless all of Snakemake runs in that container: the server would
+outlive the container that holds its files.
 
 A child of the server is no descendant of the job's own process: a rule's `benchmark` has its wall time, but not its
-memory and CPU time. The last line of its log has these.
+memory and CPU time. The step's timings have these.
 
 This module imports only what starts in milliseconds: every job pays for it.
 """
@@ -19,77 +20,109 @@ import json
 import os
 import signal
 import socket
+import stat
 import struct
 import sys
 import time
 from contextlib import suppress
 from itertools import takewhile
+from types import FrameType
 from zlib import crc32
 
-#: environment variable, host:pid of the Snakemake process whose jobs share a server
-VARIABLE = "LORA_ENVAR_WARM"
+TYPE_CHECKING = False  # type checkers know the name; to import it would cost every job some milliseconds
+if TYPE_CHECKING:
+    import subprocess
+
+#: environment variable, place:pid of the Snakemake process whose jobs share a server
+OWNER_VARIABLE = "LORA_ENVAR_WARM"
+#: a server listens before it imports anything: this is for the start of Python alone, on a file system that is slow
 START_SECONDS = 60
-STATUS = struct.Struct("i")
+#: on the wire: the length of a message, in bytes
 LENGTH = struct.Struct("I")
+#: on the wire: the pid of a child, and then the status that it has ended with, as `os.waitpid` gives it
+ANSWER = struct.Struct("i")
 
 
-def begin(arguments: list[str]):
+def offer_server(arguments: list[str]) -> None:
     """Let the jobs of this Snakemake process, started with these arguments, share a server.
 
-    One that a cluster has started for a single job does without.
+    A process that a cluster has started for a single job does without.
     """
     targets = arguments[arguments.index("--target-jobs") + 1 :] if "--target-jobs" in arguments else []
     single = len(list(takewhile(lambda argument: not argument.startswith("--"), targets))) == 1
     if single:
-        os.environ.pop(VARIABLE, None)
+        os.environ.pop(OWNER_VARIABLE, None)
     else:
-        os.environ[VARIABLE] = f"{socket.gethostname()}:{os.getpid()}"
+        os.environ[OWNER_VARIABLE] = f"{_place()}:{os.getpid()}"
 
 
-def hand_over():
+def hand_over() -> None:
     """Run this process' script in a warm child, and end as that ends; return only if the script has to be run here."""
-    host, _, owner = os.environ.pop(VARIABLE, "").partition(":")
-    if host != socket.gethostname() or not alive(int(owner)):
+    place, _, pid = os.environ.pop(OWNER_VARIABLE, "").rpartition(":")
+    if place != _place() or not alive(int(pid)):
         return
+    owner = int(pid)
     try:
-        connection = _connect(int(owner))
+        connection = _connect(owner)
     except OSError:
-        if not alive(int(owner)):
+        if not alive(owner):
             sys.exit(1)  # it ended meanwhile: nobody waits for this job
         return
-    message = {"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "environment": dict(os.environ)}
-    data = json.dumps(message).encode()
     with connection:
         try:
-            socket.send_fds(connection, [LENGTH.pack(len(data))], [0, 1, 2])
-            connection.sendall(data)
-            child = STATUS.unpack(receive(connection, STATUS.size))[0]
+            child = _ask_for_child(connection)
         except (OSError, EOFError):
             return
-
-        def forward(number, _frame):
-            with suppress(ProcessLookupError):
-                os.kill(child, number)
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, forward)
+        _forward_signals(child)
         try:
-            status = STATUS.unpack(receive(connection, STATUS.size))[0]
+            status = _receive_answer(connection)
         except (OSError, EOFError):
             status = signal.SIGKILL  # the server is gone, and with it what it knew of the child
     _end_like(status)
 
 
-def _end_like(status: int):
+def _place() -> str:
+    """Where this process runs: its host, and the container that it is in, if any."""
+    container = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
+    return f"{socket.gethostname()} in {container}" if container else socket.gethostname()
+
+
+def _ask_for_child(connection: socket.socket) -> int:
+    """Let the server fork a child for this process' script; its pid."""
+    message = {"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "environment": dict(os.environ)}
+    data = json.dumps(message).encode()
+    socket.send_fds(connection, [LENGTH.pack(len(data))], [0, 1, 2])
+    connection.sendall(data)
+    return _receive_answer(connection)
+
+
+def _receive_answer(connection: socket.socket) -> int:
+    (number,) = ANSWER.unpack(receive(connection, ANSWER.size))
+    return int(number)
+
+
+def _forward_signals(child: int) -> None:
+    """Pass the signals that end a job on to the child: this process ends when the child has."""
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, forward)
+
+
+def _end_like(status: int) -> None:
     """End this process as a process with this wait status ended."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     os._exit(os.WEXITSTATUS(status))
 
 
-def receive(connection, size: int) -> bytes:
+def receive(connection: socket.socket, size: int) -> bytes:
     """So many bytes of a connection; EOFError where it ends before."""
     data = b""
     while len(data) < size:
@@ -111,32 +144,36 @@ def alive(pid: int) -> bool:
 
 
 def folder_of(owner: int) -> str:
-    """Where the socket of a run lies: private to the user, and to this interpreter."""
+    """Where the socket, the lock and the log of a run's server lie: private to the user, and to this interpreter."""
     interpreter = crc32(f"{sys.executable} {__file__}".encode())
     return os.path.join(os.environ.get("TMPDIR", "/tmp"), f"lora-envar-{os.getuid()}-{owner}-{interpreter:08x}")
 
 
 def _connect(owner: int) -> socket.socket:
+    """A connection to the owner's server, which is started if there is none; OSError where that fails."""
     folder = folder_of(owner)
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    if os.stat(folder).st_uid != os.getuid():
-        raise OSError(f"{folder} belongs to somebody else")
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise OSError(f"{folder} is no folder of this user")
     with open(f"{folder}/lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(OSError):
             return _open(folder)
-        process = _start_server(folder, owner)
+        server = _start_server(folder, owner)
         for _ in range(START_SECONDS * 20):
             with suppress(OSError):
                 return _open(folder)
-            if process.poll() is not None:
+            if server.poll() is not None:
                 break
             time.sleep(0.05)
+        else:
+            server.kill()  # or it and the one that the next job starts would both serve
     raise OSError("the server did not start")
 
 
-def _start_server(folder: str, owner: int):
+def _start_server(folder: str, owner: int) -> "subprocess.Popen[bytes]":
     import subprocess  # the first job of a run alone pays for it
 
     with open(f"{folder}/log", "w") as log:

@@ -1,65 +1,90 @@
-"""What a run's jobs took, by rule, and how much of it was not work: from Snakemake's benchmarks and the logs."""
+"""What a run's jobs took, by rule, and how much of it was not work: from Snakemake's benchmarks and steps' timings."""
 
-import re
+import os
 from pathlib import Path
 
 import pandas as pd
 
-#: the last line of a step's log, by `script.step`
-_TOOK = re.compile(r"^took ([\d.]+) s, ([\d.]+) s of CPU, (\d+) MB$", re.MULTILINE)
+from ..files.tables import read_table
+from ..runtime.timings import COLUMNS, ENDING
+
+#: how the jobs of a rule are put together
+_SUMMARY = {
+    "jobs": "sum",
+    "seconds": "sum",
+    "work_seconds": "sum",
+    "import_seconds": "sum",
+    "cpu_seconds": "sum",
+    "peak_megabytes": "max",
+}
 
 
-def job_seconds(path) -> float:
+def job_seconds(path: str | os.PathLike[str]) -> float:
     """Seconds of a job, of its benchmark; the mean of repetitions."""
-    return pd.read_csv(path, sep="\t", na_values="-")["s"].mean()
+    return float(pd.read_csv(path, sep="\t", na_values="-")["s"].mean())
 
 
-def read_costs(benchmarks, logs) -> pd.DataFrame:
-    """Times of all jobs that have a benchmark and a log, a row a rule, the costliest first.
+def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str]) -> pd.DataFrame:
+    """Times of all jobs that have a benchmark and timings, a row a rule, the costliest first.
 
     Parameters
     ----------
     benchmarks, logs : path
-        The folders of these names, with {rule}.tsv or {rule}/.../{wildcards}.tsv, and logs of the same names.
+        The folders of these names, with {rule}.tsv or {rule}/.../{wildcards}.tsv among the benchmarks, and
+        {rule}.timings.tsv or {rule}/.../{wildcards}.timings.tsv among the logs.
 
     Returns
     -------
     DataFrame
-        Index rule; jobs, seconds (between start and end of the jobs' processes, summed), work (seconds of these within
-        the steps, without imports), cpu (seconds), megabytes (the largest job).
+        Index rule; jobs, seconds (between start and end of the jobs' processes, summed), work_seconds and
+        import_seconds (of these, within the steps), cpu_seconds, peak_megabytes (of the largest job).
+
+    Raises
+    ------
+    ValueError
+        If timings are not whole, or lack columns.
     """
     rows = []
-    for path in sorted(Path(benchmarks).rglob("*.tsv")):
-        place = path.relative_to(benchmarks).with_suffix("")
-        log = Path(logs) / f"{place}.log"
-        took = _TOOK.findall(log.read_text(errors="replace")) if log.exists() else []
-        if took:
-            rows.append((place.parts[0], 1, job_seconds(path), *map(float, took[-1])))
-    table = pd.DataFrame(rows, columns=["rule", "jobs", "seconds", "work", "cpu", "megabytes"])
-    sums = dict.fromkeys(("jobs", "seconds", "work", "cpu"), "sum") | {"megabytes": "max"}
-    return table.groupby("rule").agg(sums).sort_values("seconds", ascending=False)
+    for path in sorted(Path(logs).rglob(f"*{ENDING}")):
+        name = str(path.relative_to(logs)).removesuffix(ENDING)
+        benchmark = Path(benchmarks) / f"{name}.tsv"
+        if benchmark.exists():
+            rule = Path(name).parts[0]
+            rows.append({"rule": rule, "jobs": 1, "seconds": job_seconds(benchmark), **_read_timings(path)})
+    table = pd.DataFrame(rows, columns=["rule", *_SUMMARY])
+    return table.groupby("rule").agg(_SUMMARY).sort_values("seconds", ascending=False)
+
+
+def _read_timings(path: Path) -> dict[str, float]:
+    """The one row of a file of timings."""
+    table = read_table(path, sep="\t")
+    lacking = [column for column in COLUMNS if column not in table]
+    if lacking:
+        raise ValueError(f"{path}: lacks {', '.join(lacking)}; it was written by another version: remove it")
+    return dict(table.loc[0, list(COLUMNS)])
 
 
 def shown(costs: pd.DataFrame) -> list[tuple[str, str, list[str], list[list[str]]]]:
     """Title, explanation, headers and rows of the table for a page; nothing where there are no jobs."""
     if costs.empty:
         return []
-    total = costs.sum().to_frame("together").T.assign(megabytes=costs.megabytes.max())
+    total = costs.agg(_SUMMARY).to_frame("together").T
     rows = [
         [
             row.Index,
             f"{row.jobs:.0f}",
             f"{row.seconds:.1f}",
-            f"{row.work:.1f}",
-            f"{(row.seconds - row.work) / row.jobs:.2f}",
-            f"{100 * (1 - row.work / row.seconds):.0f}",
-            f"{row.megabytes:.0f}",
+            f"{row.work_seconds:.1f}",
+            f"{row.import_seconds:.1f}",
+            f"{(row.seconds - row.work_seconds) / row.jobs:.2f}",
+            f"{100 * (1 - row.work_seconds / row.seconds):.0f}",
+            f"{row.peak_megabytes:.0f}",
         ]
         for row in pd.concat([costs, total]).itertuples()
     ]
     about = (
-        "Seconds between start and end of the jobs' processes, and of work within: the rest is the start of Python and "
-        "imports. What Snakemake and a cluster's queue take between jobs is not in it."
+        "Seconds between start and end of the jobs' processes, and of work and of imports within: the rest is the "
+        "start of Python. What Snakemake and a cluster's queue take between jobs is not in it."
     )
-    headers = ["rule", "jobs", "seconds", "of work", "overhead a job", "overhead, %", "memory, MB"]
+    headers = ["rule", "jobs", "seconds", "of work", "of imports", "overhead a job", "overhead, %", "memory, MB"]
     return [("What the run took", about, headers, rows)]

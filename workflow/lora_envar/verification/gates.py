@@ -4,11 +4,13 @@ A gate that is not passed does not stop the workflow; the report shows it as it 
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import torch
 
+from ..analysis import METHODS
 from ..background import sampling
 from ..background.background_error import BackgroundError
 from ..background.pretraining import normalised
@@ -19,7 +21,8 @@ from ..fields.seeds import generator
 from ..fields.state import CHANNELS, HEADLINE, channel_index
 from ..fields.timeline import from_hours, hours_since_1970
 from ..files.state_file import Archive
-from ..forecast import ForecastModel, forecast
+from ..forecast import forecast, frames
+from ..forecast.model import ForecastModel
 from ..observations.table import attribute
 from . import ROLLOUT_HOURS
 from .score import after_spin_up, channel_of
@@ -60,23 +63,13 @@ def _device_of(model: ForecastModel):
     return next(iter(model.buffers())).device if isinstance(model, torch.nn.Module) else "cpu"
 
 
-def _time_before(model: ForecastModel, time):
-    return from_hours(hours_since_1970(time) - model.step_hours)
-
-
 def _starts(model: ForecastModel, archive: Archive, last: int) -> list:
     """Times up to the hour `last` from which forecasts can start; models of two frames need the one before, too."""
     available = [time for time in archive.times if hours_since_1970(time) <= last]
-    if getattr(model, "history", 1) == 1:
+    if model.history == 1:
         return available
-    return [time for time in available if _time_before(model, time) in archive.times]
-
-
-def _frame_before(model: ForecastModel, archive: Archive, time) -> torch.Tensor | None:
-    """The state one step before a time, (1, 69, lat, lon), for models of two frames."""
-    if getattr(model, "history", 1) == 1:
-        return None
-    return torch.as_tensor(archive.read(_time_before(model, time)), device=_device_of(model))[None]
+    step = timedelta(hours=model.step_hours)
+    return [time for time in available if time - step in archive.times]
 
 
 def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: np.ndarray, count: int = 12):
@@ -101,10 +94,9 @@ def forecast_errors(model: ForecastModel, archive: Archive, first, climatology: 
     weights = archive.grid.area_weights[:, None]
     square = np.zeros((3, len(LEADS), len(CHANNELS)))
     for start in starts:
+        present, previous = frames(model, archive.read, [start], _device_of(model))
         initial = archive.read(start)
-        device = _device_of(model)
-        previous = _frame_before(model, archive, start)
-        states = forecast(model, torch.as_tensor(initial, device=device)[None], LEADS[-1], previous, [start])
+        states = forecast(model, present, LEADS[-1], previous, [start])
         for index, lead in enumerate(LEADS):
             truth = archive.read(from_hours(hours_since_1970(start) + lead))
             predicted = states[lead // model.step_hours - 1][0].cpu().numpy()
@@ -142,15 +134,13 @@ def forecast_gates(model: ForecastModel, archive: Archive, errors: pd.DataFrame,
         gates.add("forecast model", "beats persistence", quantity, row.model / row.persistence, high=1.0)
     last = hours_since_1970(archive.times[-1]) - ROLLOUT_HOURS
     start = max(_starts(model, archive, last))
-    state = torch.from_numpy(archive.read(start))[None]
-    device = _device_of(model)
-    previous = _frame_before(model, archive, start)
-    clean = forecast(model, state.to(device), ROLLOUT_HOURS, previous, [start])
+    present, previous = frames(model, archive.read, [start], _device_of(model))
+    clean = forecast(model, present, ROLLOUT_HOURS, previous, [start])
     truncation = getattr(model, "truncation", None) or finest_truncation(archive.grid)
     harmonics = SphericalHarmonics(archive.grid, truncation)
     white = torch.randn(len(CHANNELS), harmonics.size, generator=generator(seed, "white noise")) * harmonics.size**-0.5
     noise = 0.1 * torch.from_numpy(deviation)[:, None, None] * harmonics.synthesise(white)
-    disturbed = forecast(model, (state + noise).to(device), 48, previous, [start])
+    disturbed = forecast(model, present + noise.to(present.device), 48, previous, [start])
     scale = torch.from_numpy(deviation)[:, None, None]
     for lead in (6, 24, 48):
         difference = (disturbed[lead // model.step_hours - 1] - clean[lead // model.step_hours - 1])[0].cpu() / scale
@@ -236,8 +226,10 @@ def consistency(observation_files: list) -> float:
     return float(np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in with_data]))
 
 
-def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], observation_files: list[str]):
-    """Analyses are better than backgrounds, do not drift, the VAE keeps up with 3D-Var, and 2 J / p is near 1.
+def cycling_gates(
+    scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], tables: dict[str, list[str]]
+) -> Gates:
+    """Analyses are better than backgrounds, do not drift, keep up with their control, and 2 J / p is near 1.
 
     Parameters
     ----------
@@ -245,8 +237,8 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
         Experiment -> method.
     first : dict
         Experiment -> first scored cycle.
-    observation_files : list of paths
-        Tables of analyses, results/{experiment}/{time}/observations.nc.
+    tables : dict
+        Experiment that assimilates -> files of the tables of observations of its scored analyses.
     """
     gates = Gates()
     chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
@@ -254,8 +246,7 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
     chosen = chosen.assign(channel=channel_of(chosen))
     table = chosen.pivot_table(index=["experiment", "channel"], columns=["kind", "valid_time"], values="value")
     mean = chosen.pivot_table(index=["experiment", "channel"], columns="kind", values="value")
-    assimilating = [name for name, method in methods.items() if method != "no_assimilation"]
-    for name in assimilating:
+    for name, files in tables.items():
         for channel in GATED:
             row = mean.loc[name, channel]
             gates.add(
@@ -265,12 +256,10 @@ def cycling_gates(scores: pd.DataFrame, methods: dict[str, str], first: dict[str
             half = len(series) // 2
             drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
             gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
-        own = [
-            path for path in observation_files if f"/{name}/" in str(path) and str(path).split("/")[-2] >= first[name]
-        ]
-        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", consistency(own), 0.5, 2.0)
-    controls = [name for name in assimilating if methods[name] == "3dvar"]
-    for name in [name for name in assimilating if methods[name] == "vae_var"]:
+        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", consistency(files), 0.5, 2.0)
+    for name, method in methods.items():
+        wanted = METHODS[method].control
+        controls = [other for other, kind in methods.items() if kind == wanted]
         for control in controls[:1]:
             for channel in GATED:
                 pair = table.loc[[(name, channel), (control, channel)], "analysis"].dropna(axis=1).mean(axis=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..fields.state import CHANNELS, HEADLINE
-from ..plan.replicates import group, grouped
+from .replicates import group, grouped
 from .score import after_spin_up, channel_of
 
 

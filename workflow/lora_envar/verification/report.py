@@ -12,11 +12,11 @@ from ..fields.state import HEADLINE
 from ..fields.timeline import parse
 from ..files.atomic import atomic_write
 from ..files.tables import read_table
-from ..plan.replicates import group, grouped
 from . import ABOUT_SIGNIFICANCE, SIGNIFICANCE, costs
 from .figures import error_curves
 from .means import forecast_errors, mean_errors, units_of
 from .observation_fit import shown
+from .replicates import group, grouped
 from .results import nothing_to_compare
 from .score import channel_of
 

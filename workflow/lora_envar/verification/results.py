@@ -7,10 +7,10 @@ import pandas as pd
 from ..fields.state import HEADLINE
 from ..files.tables import read_table
 from ..observations.table import attribute
-from ..plan.replicates import group, grouped
 from . import SIGNIFICANCE
 from .costs import job_seconds
 from .means import Means, common_times, units_of
+from .replicates import group, grouped
 from .score import after_spin_up, channel_of
 
 #: rules that an analysis takes, and what their column is called
@@ -23,19 +23,18 @@ STAGES = {
 STAGES |= {"background_forecast": "forecast"}
 
 
-def cost(experiments: list[str], observation_files: list[str], benchmarks: Path) -> pd.DataFrame:
+def cost(tables: dict[str, list[str]], benchmarks: Path) -> pd.DataFrame:
     """Mean seconds a cycle of each stage, and gradient evaluations an analysis, by group of experiments.
 
     Parameters
     ----------
-    observation_files : list of paths
-        Tables of analyses, results/{experiment}/{time}/observations.nc.
+    tables : dict
+        Experiment -> files of the tables of observations of its analyses.
     benchmarks : path
         Snakemake's; jobs without one count as nothing.
     """
     rows = []
-    for name in experiments:
-        own = [path for path in observation_files if f"/{name}/" in str(path)]
+    for name, own in tables.items():
         row = {"experiment": group(name), "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own)}
         for rule, stage in STAGES.items():
             files = sorted((Path(benchmarks) / rule / name).glob("*.tsv"))
@@ -45,11 +44,11 @@ def cost(experiments: list[str], observation_files: list[str], benchmarks: Path)
     return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
 
 
-def ensembles(files: list[str], spin_up: dict[str, str]) -> list[Means]:
+def ensembles(files: list[str], first: dict[str, str]) -> list[Means]:
     """Means of tables of `ensemble.diagnose` after the spin-up, a table a group of experiments with common cycles."""
     if not files:
         return []
-    rows = grouped(after_spin_up(pd.concat(map(read_table, files), ignore_index=True), spin_up))
+    rows = grouped(after_spin_up(pd.concat(map(read_table, files), ignore_index=True), first))
     tables = []
     for names, times in common_times(rows):
         common = rows[rows.experiment.isin(names) & rows.valid_time.isin(times)]

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
-from ..plan.replicates import grouped
+from .replicates import grouped
 from .resampling import blocks_for, resampling_weights
 from .score import channel_of
 

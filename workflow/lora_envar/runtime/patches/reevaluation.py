@@ -2,6 +2,10 @@
 
 Snakemake 9 starts a timer at the end of every look for jobs, to look again a second later (its limit of jobs a second).
 Every job that ends adds such a chain, and after hundreds of jobs the scheduler looks hundreds of times a second.
+
+Issue: pull request 3744 of snakemake, open, sees the scheduler look too often, and seeks the cause elsewhere.
+
+Skipped: where `JobScheduler` has no `_schedule_reevalutation` (which Snakemake spells so).
 """
 
 import threading
@@ -9,7 +13,8 @@ import threading
 import snakemake.api  # noqa: F401  the scheduler's module alone is a circular import
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-_waiting = set()
+#: schedulers that a timer will wake, with its delay in seconds
+_waiting: set[tuple[JobScheduler, float]] = set()
 
 
 def look_again_once() -> bool:
@@ -20,12 +25,12 @@ def look_again_once() -> bool:
     return True
 
 
-def _look_again(scheduler, delay):
+def _look_again(scheduler: JobScheduler, delay: float) -> None:
     if (scheduler, delay) in _waiting:
         return
     _waiting.add((scheduler, delay))
 
-    def wake():
+    def wake() -> None:
         _waiting.discard((scheduler, delay))
         scheduler._open_jobs.release()
 

@@ -1,0 +1,199 @@
+"""The plan: which files there are to be, and what each is made from."""
+
+import copy
+import re
+
+import pytest
+from lora_envar.fields.timeline import name, parse, shift, times
+from lora_envar.plan.blocks import block_names, block_times
+from lora_envar.plan.experiments import PlanError
+from lora_envar.plan.plan import Plan, any_of
+
+FIRST, LAST = "20090426T00", "20090505T18"
+
+
+@pytest.fixture
+def plan(config):
+    return Plan(config)
+
+
+def changed(config, **entries):
+    """A configuration with entries of its experiments replaced or added."""
+    config = copy.deepcopy(config)
+    for experiment, entry in entries.items():
+        config["experiments"][experiment] = {**config["experiments"]["lora_envar"], **entry}
+    return config
+
+
+@pytest.mark.parametrize("block_days", [1, 3, 15, 100])
+@pytest.mark.parametrize("step_hours", [1, 6, 24])
+@pytest.mark.parametrize("start", ["2009-02-10T06", "2009-02-10T00", "2009-02-10T23"])
+def test_blocks_hold_every_time_once(start, step_hours, block_days):
+    start = parse(start)
+    wanted = times(start, parse("2009-03-04T05"), step_hours)
+    end = wanted[-1]
+    found = []
+    for block in block_names(start, end, start, block_days):
+        found += block_times(block, start, end, block_days, step_hours)
+    assert found == wanted
+
+
+def test_a_block_s_file_holds_its_times(plan):
+    for time in times(parse("2009-02-10T06"), parse("2009-05-21T00"), 6):
+        block = plan.archive.file(name(time)).rpartition("/")[2].removesuffix(".nc")
+        assert name(time) in plan.archive.times(block)
+
+
+def test_every_background_has_one_rule_that_makes_it(config):
+    single_step = {"background": "single_step"}
+    plan = Plan(changed(config, lora_envar_twice={}, single=single_step))
+    makers = (
+        re.compile(f"({plan.first_guess_pattern})/background.nc"),
+        re.compile(f"({plan.later_cycles_pattern(with_ensemble=True)})/[^/]+/background.nc"),
+        re.compile(f"({plan.later_cycles_pattern(with_ensemble=False)})/[^/]+/background.nc"),
+    )
+    for experiment in plan.experiments.values():
+        for time in experiment.cycles:
+            made_by = [maker.fullmatch(f"{experiment.name}/{time}/background.nc") is not None for maker in makers]
+            assert sum(made_by) == 1, (experiment.name, time)
+            assert made_by[0] == (time in experiment.first_guesses)
+            assert made_by[1] <= experiment.method.ensemble
+
+
+@pytest.mark.parametrize("time", [FIRST, "20090425T18", "20090426T03", "20090506T00"])
+def test_what_is_no_later_cycle_leads_nowhere(plan, time):
+    with pytest.raises(PlanError, match=f"results/vae_var/{time}: is no cycle of vae_var"):
+        plan.background_inputs("vae_var", time)
+
+
+def test_a_chain_of_backgrounds_leads_back_to_the_first_guess(plan):
+    time, steps = LAST, 0
+    while time != FIRST:
+        analysis = plan.background_inputs("hybrid", time)["analysis"]
+        time = analysis.split("/")[2]
+        steps += 1
+    assert steps == 39
+
+
+def test_members_are_the_experiment_s_own_forecasts_the_youngest_first(plan):
+    experiment = plan.experiments["lora_envar"]
+    third = shift(FIRST, 12)
+    assert plan.ensembles.own_files(experiment, FIRST) == []
+    assert plan.ensembles.own_files(experiment, third) == [
+        f"results/lora_envar/{third}/members.nc",
+        f"results/lora_envar/{shift(FIRST, 6)}/members.nc",
+    ]
+    assert len(plan.ensembles.own_files(experiment, LAST)) == experiment.ensemble_size == 8
+    assert plan.ensembles.whole(experiment) == experiment.cycles[8:]
+
+
+def test_members_of_last_year_are_of_the_same_date(config):
+    plan = Plan(changed(config, lora_envar={"ensemble_size": {"lags": 3, "last_year": 2}}))
+    experiment = plan.experiments["lora_envar"]
+    assert plan.ensembles.last_year_files(experiment, "20090428T00") == [
+        "results/reanalysis_forecasts/20080427T18.nc",
+        "results/reanalysis_forecasts/20080427T12.nc",
+    ]
+    assert experiment.ensemble_size == 5
+    assert plan.ensembles.reanalysis_leads() == 2
+
+
+def test_members_of_other_days_are_never_those_of_the_day(config):
+    settings = {"member_source": "other_days"}
+    plan = Plan(changed(config, shuffled={"settings": settings, "donor": "lora_envar"}))
+    shuffled = plan.experiments["shuffled"]
+    donor_cycles = plan.experiments["lora_envar"].cycles
+    for time in shuffled.cycles:
+        donor, valid = plan.ensembles.valid(shuffled, time)
+        assert donor.name == "lora_envar"
+        assert valid in donor_cycles[8:]
+        own = set(plan.ensembles.own_files(donor, time))
+        assert not own & set(plan.ensembles.own_files(donor, valid))
+
+
+def test_an_analysis_gets_what_its_method_declares(plan):
+    fitted = {
+        "no_assimilation": set(),
+        "3dvar": {"genbe"},
+        "3dvar_spectral": {"gaussian"},
+        "hybrid": {"genbe", "members", "last_year"},
+        "vae_var": {"vae", "residual"},
+        "lora_envar": {"vae", "residual", "finetuned"},
+    }
+    for experiment, files in fitted.items():
+        assert set(plan.analysis_inputs(experiment, LAST)) == {"observations", *files}
+
+
+def test_finetuning_starts_from_the_cycle_before_only_where_that_is_asked_for(config):
+    for carry_over in (False, True):
+        settings = {"targets": "query", "carry_over": carry_over}
+        plan = Plan(changed(config, lora_envar={"settings": settings}))
+        before = plan.finetune_inputs("lora_envar", LAST)["before"]
+        wanted = [f"results/lora_envar/{shift(LAST, -6)}/adapters.safetensors"]
+        assert before == (wanted if carry_over else [])
+        assert plan.finetune_inputs("lora_envar", FIRST)["before"] == []
+
+
+def test_cycles_of_some_days_are_one_submission(config):
+    config["cycling"]["block_days"] = 2
+    plan = Plan(config)
+    submissions = {plan.submission("3dvar", time) for time in plan.experiments["3dvar"].cycles}
+    assert len(submissions) == 5
+    single = Plan(changed(config, single={"background": "single_step"}))
+    assert len({single.submission("single", time) for time in single.experiments["single"].cycles}) == 40
+
+
+def test_all_cycles_are_scored_once(plan):
+    for experiment in plan.experiments.compared:
+        blocks = [path.rpartition("/")[2].removesuffix(".csv") for path in plan.verification.scores([experiment])]
+        scored = [
+            path.split("/")[2]
+            for block in blocks
+            for path in plan.verification.scored_files(experiment.name, block)["analyses"]
+        ]
+        assert scored == experiment.cycles
+
+
+def test_forecasts_end_while_there_is_a_truth(plan):
+    for experiment in plan.experiments.compared:
+        starts = plan.verification.forecast_starts(experiment)
+        assert starts and set(starts) <= set(experiment.cycles[8:])
+        assert all(parse(shift(start, 120)) <= plan.archive.end(parse(start)) for start in starts)
+
+
+def test_the_report_shows_the_richest_method(plan):
+    assert plan.verification.shown.name == "lora_envar"
+    assert plan.verification.judged_methods == ["3dvar", "3dvar_spectral", "vae_var"]
+
+
+def test_observations_of_a_window_lie_at_its_slots(config):
+    config["windows"] = {"six_hours": {"slots": 3, "slot_hours": 2, "model": {}, "checkpoint": True}}
+    plan = Plan(changed(config, windowed={"window": "six_hours", "period": ["2009-04-30T18", "2009-05-01T00"]}))
+    assert plan.windows.slots(plan.experiments["windowed"]) == [0, 2, 4]
+    assert {"20090430T20", "20090430T22"} <= set(plan.observations.times("20090430"))
+    assert "20090501T02" in plan.observations.times("20090501")
+
+
+def test_reports_come_from_the_cycles_that_a_day_s_windows_reach_into(config):
+    config["observations"]["reports"] = {"source": "prepbufr", "half_window_hours": 3.0, "path": "in/%Y%m%d.%H"}
+    config["experiments"] = {"3dvar": {**config["experiments"]["3dvar"], "observations": "reports"}}
+    plan = Plan(config)
+    assert plan.observations.cycles("reports", "20090427") == [f"20090427T{hour:02d}" for hour in (0, 6, 12, 18)]
+    config["cycling"]["step_hours"] = 3
+    wider = Plan(config)
+    assert wider.observations.cycles("reports", "20090427")[-1] == "20090428T00", "of 21 h, three hours to both sides"
+    assert plan.observations.own_files("reports", "20090427T06") == ["in/20090427.06"]
+    keys = {key for key, _ in plan.brought()}
+    assert "observations.reports.path" in keys
+
+
+def test_no_names_are_matched_by_a_pattern_of_none():
+    assert not re.fullmatch(any_of([]), "")
+    assert re.fullmatch(any_of(["a", "b"]), "b")
+
+
+def test_nothing_is_counted_twice(plan):
+    counts = plan.counts()
+    assert counts["experiments"]["lora_envar"] == {"cycles": 40, "forecasts": 12, "members": 39 * 8, "vaes": 0}
+    assert counts["training_times"] == 0
+    assert counts["archive_times"] == len(times(parse("2009-02-10T06"), parse("2009-05-21T00"), 6))

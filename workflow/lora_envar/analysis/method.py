@@ -1,0 +1,142 @@
+"""What an analysis method is: its settings, what it needs, and how it makes an analysis.
+
+A method is a class in a module of ``analysis/methods/``; nothing else lists it. See docs/extending.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..background.settings import BackgroundWeight
+from ..settings import names_of, settings_from
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import torch
+
+    from ..background.background_error import BackgroundError
+    from ..fields.grid import Grid
+    from .assimilate import Analysis, Case
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of a method that has none."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files that an analysis is made with, and where its background error lives.
+
+    Attributes
+    ----------
+    files : dict
+        Name -> path, those of `Method.fitted_files`; ``finetuned`` -> path, where the method finetunes; ``members`` and
+        ``last_year`` -> paths of member files, where it reads these itself.
+    time : datetime
+        The analysis time.
+    error_grid : Grid
+        Of background errors.
+    device : str
+    """
+
+    files: dict[str, Any]
+    time: datetime
+    error_grid: Grid
+    device: str = "cpu"
+
+    def members(self) -> torch.Tensor | None:
+        """The ensemble of the day, (members, 69, lat, lon) on the error grid; None while there is none."""
+        from ..background.ensemble import read_members
+
+        paths = self.files.get("members", [])
+        return read_members(paths, self.time, self.files.get("last_year", []), self.device)
+
+
+class Method(ABC):
+    """An analysis method.
+
+    Attributes
+    ----------
+    name : str
+        In the configuration.
+    Settings : type
+        Dataclass of the settings that its analyses depend on, see `lora_envar.settings`.
+    FinetuneSettings : type or None
+        Of those that its finetuning depends on, if it finetunes; names differ from those of `Settings`.
+    fitted_files : tuple of str
+        What is fitted to forecast errors once and enters every analysis, results/background/{name}.safetensors.
+    ensemble : bool
+        Whether the system's own time-lagged ensemble enters; experiments then say its size.
+    finetuned_file : str or None
+        What is finetuned on the ensemble in every cycle, results/{experiment}/{time}/{name}.safetensors: ``adapters``
+        (low-rank; experiments then say their rank) or ``vae`` (all weights).
+    assimilates : bool
+        Whether observations are used at all.
+    control : str or None
+        Name of the method that its analyses should keep up with: a gate.
+
+    Parameters
+    ----------
+    settings : mapping
+        Values of `Settings` by name; others are left aside.
+    """
+
+    name: ClassVar[str] = ""
+    Settings: ClassVar[type] = NoSettings
+    FinetuneSettings: ClassVar[type | None] = None
+    fitted_files: ClassVar[tuple[str, ...]] = ()
+    ensemble: ClassVar[bool] = False
+    finetuned_file: ClassVar[str | None] = None
+    assimilates: ClassVar[bool] = True
+    control: ClassVar[str | None] = None
+
+    def __init__(self, settings: dict[str, Any]):
+        own = names_of(self.Settings)
+        self.settings: Any = settings_from(self.Settings, {name: settings[name] for name in own})
+
+    @abstractmethod
+    def analyse(self, case: Case, inputs: Inputs) -> Analysis:
+        """Make an analysis of a background and observations."""
+
+    @classmethod
+    def setting_names(cls) -> list[str]:
+        """Names of all its settings, the keys of its entry in `methods`."""
+        return [*names_of(cls.Settings), *(names_of(cls.FinetuneSettings) if cls.FinetuneSettings else [])]
+
+    @classmethod
+    def analysis_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Of settings those that its analyses depend on, what was finetuned given."""
+        return {name: value for name, value in settings.items() if name in names_of(cls.Settings)}
+
+    @classmethod
+    def finetune_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Of settings those that its finetuning depends on; None stands for what has no effect beside the others."""
+        known = names_of(cls.FinetuneSettings) if cls.FinetuneSettings else []
+        return {name: value for name, value in settings.items() if name in known}
+
+
+class VariationalMethod(Method):
+    """A method that minimises the cost function of `analysis.variational` with a background error of its own."""
+
+    Settings: ClassVar[type] = BackgroundWeight
+
+    #: values of `Settings` by which the background error has the amplitude that was fitted
+    fitted_settings: ClassVar[dict[str, Any]] = {"background_weight": 1.0}
+
+    @classmethod
+    def as_fitted(cls) -> VariationalMethod:
+        """The method by which its background error is judged: amplitudes of the cycles are found by a search."""
+        return cls(cls.fitted_settings)
+
+    @abstractmethod
+    def background_error(self, inputs: Inputs) -> BackgroundError:
+        """The background error, from its files."""
+
+    def analyse(self, case: Case, inputs: Inputs) -> Analysis:
+        from .assimilate import assimilate
+
+        return assimilate(case, self.background_error(inputs), self.settings.background_weight)

@@ -1,0 +1,112 @@
+"""Copernicus Climate Data Store: one request per day and level type; what has arrived is not asked for again."""
+
+import os
+import time as clock
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..files.atomic import atomic_write
+from .fetching import naive_times, unreachable, write_source
+from .layout import standard_dataset
+from .opening import SourceError, open_datasets
+from .options import AS_THEY_COME
+
+ATTEMPTS = 5
+
+
+def fetch(settings: dict[str, Any], times: Sequence[datetime], destination: str | Path) -> None:
+    """See `archive.source.ArchiveSource.fetch`."""
+    try:
+        import cdsapi
+
+        client = cdsapi.Client(url=settings.get("url"), key=settings.get("key"), quiet=True, progress=False)
+    except Exception as error:  # cdsapi raises a bare Exception where it finds no credentials
+        reason = _without_key(str(error), settings.get("key"))
+        raise SourceError(
+            f"Climate Data Store: no client could be made ({reason}). Put url and key into ~/.cdsapirc, or into "
+            "CDSAPI_URL and CDSAPI_KEY, and accept the licence of the ERA5 datasets"
+        ) from None  # the traceback of the original error, too, would show the key
+    partial = Path(destination).with_name(f".{Path(destination).name}.requests")
+    partial.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for day in sorted({time.date() for time in times}):
+        hours = [time for time in times if time.date() == day]
+        for dataset, extra in (
+            ("reanalysis-era5-single-levels", {"variable": [VARIABLES[name][0] for name in SURFACE]}),
+            (
+                "reanalysis-era5-pressure-levels",
+                {"variable": [VARIABLES[name][0] for name in UPPER_AIR], "pressure_level": [str(p) for p in LEVELS]},
+            ),
+        ):
+            request = {
+                "product_type": ["reanalysis"],
+                "year": [f"{day:%Y}"],
+                "month": [f"{day:%m}"],
+                "day": [f"{day:%d}"],
+                "time": [f"{time:%H:%M}" for time in hours],
+                "data_format": "grib",
+                "download_format": "unarchived",
+                **extra,
+            }
+            target = partial / f"{day:%Y%m%d}-{'-'.join(f'{time:%H}' for time in hours)}-{dataset}.grib"
+            if not target.exists():
+                fields = len(hours) * len(extra["variable"]) * len(extra.get("pressure_level", [0]))
+                _retrieve(client, dataset, request, target, fields, settings.get("key"))
+            parts += [(target.name, part) for part in open_datasets(target)]
+    standard, notes = standard_dataset(parts)
+    for note in notes:
+        print(note, flush=True)
+    try:
+        write_source(standard, destination, "Climate Data Store", AS_THEY_COME, naive_times(times), notes)
+    except SourceError:
+        _remove(partial)  # else the same files would be taken for what was asked for again and again
+        raise
+    _remove(partial)
+
+
+def _remove(folder: Path):
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def _retrieve(client, dataset, request, target, fields: int, key=None):
+    """One request, tried again after growing pauses; the file appears when it is whole and has all its fields."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with atomic_write(target) as temporary:
+                client.retrieve(dataset, request, str(temporary))
+                _check_grib(temporary, fields)
+            return
+        except Exception as error:  # cdsapi raises errors of many kinds
+            reason = _without_key(f"{type(error).__name__}: {error}", key, getattr(client, "key", None))
+            if attempt == ATTEMPTS:
+                raise SourceError(unreachable("Climate Data Store", dataset, reason)) from None
+            print(f"{dataset}, attempt {attempt} of {ATTEMPTS}: {reason}", flush=True)
+            clock.sleep(min(2**attempt, 60))
+
+
+def _check_grib(path: Path, fields: int):
+    """Refuse a file that is not whole GRIB messages, at least so many."""
+    import eccodes
+
+    with open(path, "rb") as file:
+        start = file.read(4)
+        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
+        if start != b"GRIB" or file.read(4) != b"7777":
+            raise SourceError("what arrived is not a whole GRIB file")
+        file.seek(0)
+        count = eccodes.codes_count_in_file(file)
+    if count < fields:
+        raise SourceError(f"what arrived has {count} of the {fields} fields asked for")
+
+
+def _without_key(text: str, *keys: str | None) -> str:
+    """A text without the key of the Climate Data Store, nor either part of one of the form user:key."""
+    for key in (*keys, os.environ.get("CDSAPI_KEY")):
+        for secret in (key, *key.split(":")) if key else ():
+            text = text.replace(secret, "***") if len(secret) > 3 else text
+    return text

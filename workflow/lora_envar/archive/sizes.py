@@ -1,0 +1,5 @@
+"""Sizes by which downloads are reckoned before they are started."""
+
+FLOAT = 4  # bytes
+GRIB_VALUE = 2  # bytes per value of the Climate Data Store's GRIB, packed to 16 bits
+ERA5_POINTS = 721 * 1440

@@ -1,0 +1,1 @@
+"""Sources of reanalyses, a module each: what is defined here may be named in the configuration."""

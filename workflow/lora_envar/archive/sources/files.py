@@ -1,0 +1,50 @@
+"""A folder of GRIB and netCDF files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..source import ArchiveSource
+
+
+class Files(ArchiveSource):
+    """Data in hand."""
+
+    name = "files"
+    about = "a folder of GRIB and netCDF"
+    path = "the folder"
+    brought = True
+
+    @classmethod
+    def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
+        """What the files hold for the wanted times, in one file."""
+        from ..fetching import naive_times, notes_after, write_source
+        from ..folder import sorted_out
+        from ..layout import standard_dataset
+        from ..opening import SourceError, open_datasets
+        from ..options import Options
+        from ..valid_times import describe_times
+
+        folder = Path(settings["path"])
+        options = Options.from_settings(settings)
+        wanted = naive_times(times)
+        try:
+            paths, notes = sorted_out(settings)
+            if not paths:
+                raise SourceError(f"{folder}: has no GRIB or netCDF file (archive.path){notes_after(notes)}")
+            parts = ((path, dataset) for path in paths for dataset in open_datasets(path))
+            standard, more = standard_dataset(parts, options, wanted)
+        except ValueError as error:
+            raise SourceError(f"{error} (archive.path: {folder})") from error
+        notes += more
+        for note in notes:
+            print(note, flush=True)
+        if not standard.data_vars:
+            raise SourceError(
+                f"{folder}: none of its {len(paths)} files has a state valid at {describe_times(wanted)} "
+                f"(archive.path){notes_after(notes)}"
+            )
+        write_source(standard, destination, f"{folder} (archive.path)", options, wanted, notes)

@@ -1,0 +1,43 @@
+"""The shipped archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ...archive.source import ArchiveSource
+
+
+class Example(ArchiveSource):
+    """Spherical-harmonic coefficients of a nature run, unpacked."""
+
+    name = "example"
+    about = "shipped"
+    path = "the packed file"
+    brought = True
+
+    @classmethod
+    def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
+        import numpy as np
+        import torch
+
+        from ...archive.fetching import naive_times
+        from ...archive.opening import SourceError
+        from ...archive.valid_times import describe_times
+        from ...fields.harmonics import SphericalHarmonics
+        from ...files.state_file import write_states
+        from ..nature import NATURE_GRID, NATURE_TRUNCATION
+        from ..packed import read_coefficients
+
+        available, coefficients = read_coefficients(settings["path"])
+        wanted = naive_times(times)
+        missing = wanted[~np.isin(wanted, available)]
+        if len(missing):
+            raise SourceError(
+                f"{settings['path']}: has no state valid at {describe_times(missing)}; it covers {available[0]} to "
+                f"{available[-1]} (archive.start, archive.end)"
+            )
+        harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
+        states = harmonics.synthesise(coefficients[torch.as_tensor(np.searchsorted(available, wanted))])
+        write_states(destination, states.numpy(), times, NATURE_GRID, {"source_archive": str(settings["path"])})

@@ -1,0 +1,81 @@
+"""What is declared of a forecast model before its file is read: settings, files, frames, and how to load it.
+
+A model is a class in a module of ``forecast/models/``; nothing else lists it. See docs/extending.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..settings import setting
+
+if TYPE_CHECKING:
+    from .model import ForecastModel
+
+GRID = {"$ref": "#/$defs/grid"}
+SHA256 = {"pattern": "^[0-9a-fA-F]{64}$"}
+
+
+@dataclass(frozen=True)
+class WeightsSettings:
+    """Settings of all models."""
+
+    weights: str = setting("the file of the model", file=True)
+    sha256: str | None = setting(
+        "what the file must hash to, checked before it is read", default=None, schema={"type": "string", **SHA256}
+    )
+
+    def check_hash(self) -> None:
+        """Refuse a file that hashes to something else.
+
+        Raises
+        ------
+        ValueError
+            If it is missing, too.
+        """
+        if self.sha256 is None:
+            return
+        if not Path(self.weights).is_file():
+            raise ValueError(f"{self.weights}: no such file (weights of the forecast model)")
+        with open(self.weights, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        expected = self.sha256.lower()
+        if found != expected:
+            raise ValueError(
+                f"{self.weights}: has SHA-256 {found}, expected {expected}; fetch it again, or correct sha256"
+            )
+
+
+class ModelDeclaration(ABC):
+    """A forecast model that a configuration may name.
+
+    Attributes
+    ----------
+    name : str
+        In the configuration.
+    about : str
+        What it is, for config/README.md, as Markdown.
+    Settings : type
+        Dataclass of its settings, see `lora_envar.settings`; derived from `WeightsSettings`.
+    frame_hours : int
+        Hours between the two frames from which a step starts; 0 for models that start from one.
+    """
+
+    name: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    Settings: ClassVar[type] = WeightsSettings
+    frame_hours: ClassVar[int] = 0
+
+    @classmethod
+    def step_hours(cls, section: dict[str, Any]) -> int | None:
+        """Hours of a step of the model of a section of the configuration, as far as it is known without loading it."""
+        return section.get("step_hours")
+
+    @classmethod
+    @abstractmethod
+    def load(cls, settings: Any, device: str) -> ForecastModel:
+        """The model of settings that have been checked."""

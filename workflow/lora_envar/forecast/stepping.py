@@ -1,0 +1,130 @@
+"""Steps of a forecast model, whether it starts from one frame or two, and whether it depends on the date."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from .model import ForecastModel
+
+_LOG = logging.getLogger(__name__)
+
+
+def frames(
+    model: ForecastModel, read: Callable[[datetime], np.ndarray], times: Sequence[datetime], device: Any = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The states from which forecasts start, and those one step before, for models of two frames.
+
+    Parameters
+    ----------
+    read : function
+        Gives the state valid at a time, (69, lat, lon); of a frame before it may give None, where there is none.
+
+    Returns
+    -------
+    states, previous : (times, 69, lat, lon), on the device; `previous` is None where it is not needed, or not there
+    """
+    import torch
+
+    def stacked(wanted: Sequence[datetime]) -> torch.Tensor | None:
+        found = [read(time) for time in wanted]
+        if any(state is None for state in found):
+            return None
+        return torch.stack([torch.as_tensor(state, device=device) for state in found])
+
+    states = stacked(times)
+    if states is None:
+        raise ValueError(f"there is no state valid at all of {', '.join(f'{time:%Y-%m-%dT%H}' for time in times)}")
+    if model.history == 1:
+        return states, None
+    return states, stacked([time - timedelta(hours=model.step_hours) for time in times])
+
+
+def advance(
+    model: ForecastModel,
+    states: torch.Tensor,
+    previous: torch.Tensor | None,
+    valid: Sequence[datetime] | None,
+    call: Callable[..., torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """One step of any model.
+
+    Parameters
+    ----------
+    states : (batch, 69, lat, lon)
+    previous : (batch, 69, lat, lon) or None
+        The states one step before; looked at for models of two frames alone.
+    valid : sequence of datetime or None
+        When each of the states is valid; looked at for models that depend on the date alone.
+    call : function, optional
+        Calls the step in its own way, as `call(step, states, **options)`: a checkpoint does.
+
+    Raises
+    ------
+    ValueError
+        If the model depends on the date, and times are missing.
+    """
+    options: dict[str, Any] = {}
+    if model.history == 2:
+        options["previous"] = previous
+    if model.timed:
+        if valid is None or len(valid) != len(states):
+            raise ValueError(f"the forecast model depends on the date: {len(states)} states need as many valid times")
+        options["valid"] = valid
+    return model.step(states, **options) if call is None else call(model.step, states, **options)
+
+
+def forecast(
+    model: ForecastModel,
+    states: torch.Tensor,
+    lead_hours: int,
+    previous: torch.Tensor | None = None,
+    valid: Sequence[datetime] | None = None,
+) -> list[torch.Tensor]:
+    """Forecasts at every step up to `lead_hours`, each of the shape of `states`.
+
+    Parameters
+    ----------
+    model : ForecastModel
+    states : (batch, 69, lat, lon)
+    lead_hours : int
+    previous : (batch, 69, lat, lon), optional
+        The states one step before, for models of two frames. Without them such a model starts from `states` twice,
+        as if nothing had changed before, and a warning is logged.
+    valid : sequence of datetime, optional
+        When each of the states is valid; models that depend on the date need it.
+
+    Raises
+    ------
+    ValueError
+        If the lead is not a whole number of steps, or times are missing.
+    FloatingPointError
+        If a forecast holds values that are not finite.
+    """
+    import torch
+
+    if lead_hours % model.step_hours:
+        raise ValueError(f"a lead of {lead_hours} h is not a multiple of the model's step of {model.step_hours} h")
+    if model.history == 2 and previous is None:
+        _LOG.warning(
+            "the forecast model needs two frames; the one before is not known, and the present one is repeated"
+        )
+        previous = states
+    trajectory = []
+    step = timedelta(hours=model.step_hours)
+    with torch.no_grad():
+        for number in range(lead_hours // model.step_hours):
+            now = None if valid is None else [time + number * step for time in valid]
+            following = advance(model, states, previous, now)
+            if not following.isfinite().all():
+                raise FloatingPointError(f"the forecast is not finite after {(number + 1) * model.step_hours} h")
+            trajectory.append(following)
+            previous = states
+            states = following
+    return trajectory

@@ -1,0 +1,75 @@
+"""The parts of config/README.md that are made from registries: methods, forecast models, archive sources.
+
+`python -m lora_envar.plan.documentation config/README.md` writes them anew, between the marks that stand there.
+"""
+
+import sys
+from pathlib import Path
+
+from ..analysis import METHODS
+from ..archive import SOURCES
+from ..forecast import MODELS
+from ..settings import meanings_of
+
+#: settings of all models, explained beside the table
+COMMON = ("weights", "sha256")
+
+
+def parts() -> dict[str, str]:
+    """Markdown by the name of its mark."""
+    return {"methods": _methods(), "models": _models(), "sources": _sources()}
+
+
+def filled(text: str) -> str:
+    """A page with its marked parts made anew.
+
+    Raises
+    ------
+    ValueError
+        If a mark is missing.
+    """
+    for name, part in parts().items():
+        begin = f"<!-- {name}: made by lora_envar.plan.documentation -->"
+        end = f"<!-- end of {name} -->"
+        if begin not in text or end not in text:
+            raise ValueError(f"the marks '{begin}' and '{end}' are missing")
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = f"{before}{begin}\n{part}\n{end}{after}"
+    return text
+
+
+def _table(headers: list[str], rows: list[list[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _methods() -> str:
+    """A row per setting and meaning, with the methods that have it."""
+    meanings: dict[tuple[str, str], list[str]] = {}
+    for name, method in METHODS.items():
+        settings = meanings_of(method.Settings)
+        if method.FinetuneSettings is not None:
+            settings |= meanings_of(method.FinetuneSettings)
+        for key, meaning in settings.items():
+            meanings.setdefault((key, meaning), []).append(f"`{name}`")
+    rows = [[f"`{key}`", ", ".join(methods), meaning] for (key, meaning), methods in meanings.items()]
+    return _table(["key", "of", "meaning"], rows)
+
+
+def _models() -> str:
+    rows = []
+    for name, model in MODELS.items():
+        keys = [f"`{key}`: {what}" for key, what in meanings_of(model.Settings).items() if key not in COMMON]
+        rows.append([f"`{name}`", model.about, "; ".join(keys)])
+    return _table(["`name`", "what it is", "further keys"], rows)
+
+
+def _sources() -> str:
+    rows = [[f"`{name}`", source.about, source.path or ""] for name, source in SOURCES.items()]
+    return _table(["`source`", "what it is", "`path`"], rows)
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[1])
+    page.write_text(filled(page.read_text()))

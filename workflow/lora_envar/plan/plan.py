@@ -1,0 +1,230 @@
+"""The plan of a run: which files there are to be, and what each is made from.
+
+Every input function of a rule is one call of this. It is pure Python and quick to import, since Snakemake reads it at
+every start, and starts twice in every job of a cluster.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from ..fields.timeline import parse, shift
+from ..forecast import model_files
+from .archive import ArchivePlan
+from .brought import named_files
+from .ensembles import EnsemblePlan
+from .experiments import Experiments
+from .observations import ObservationPlan
+from .training_set import TrainingSetPlan
+from .verification import VerificationPlan
+from .windows import WindowPlan
+
+
+def any_of(names: list[str]) -> str:
+    """A pattern for a wildcard; one that nothing matches where there are no names."""
+    return "|".join(names) or "(?!)"
+
+
+class Plan:
+    """All that a configuration leads to.
+
+    Attributes
+    ----------
+    experiments : Experiments
+    archive : ArchivePlan
+    training_set : TrainingSetPlan
+    windows : WindowPlan
+    observations : ObservationPlan
+    ensembles : EnsemblePlan
+    verification : VerificationPlan
+    model_files : list of str
+        Of the forecast model that cycles.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration: checked, with the settings that a search found, replicates expanded.
+    """
+
+    def __init__(self, config: dict[str, Any]):
+        self._config = config
+        self.experiments = Experiments(config)
+        self.archive = ArchivePlan(config)
+        self.training_set = TrainingSetPlan(config, self.archive)
+        self.windows = WindowPlan(config, self.archive, self.training_set)
+        self.observations = ObservationPlan(config, self.experiments, self.windows)
+        self.ensembles = EnsemblePlan(config, self.experiments)
+        self.verification = VerificationPlan(config, self.experiments, self.archive, self.observations, self.ensembles)
+        self.model_files = model_files(config["forecast_model"])
+        self._first_guess_hours = config["cycling"]["first_guess_hours"]
+        self._step = config["cycling"]["step_hours"]
+        self._block_days = config["cycling"].get("block_days", 1)
+
+    @property
+    def methods(self) -> dict[str, str]:
+        """Name of the method of every experiment that is compared."""
+        return {experiment.name: experiment.method.name for experiment in self.experiments.compared}
+
+    def brought(self) -> list[tuple[str, str]]:
+        """Keys and paths of all files that a user brings."""
+        return [*named_files(self._config), *self.observations.all_own_files()]
+
+    # patterns: every file has one rule that makes it
+
+    @property
+    def first_guess_pattern(self) -> str:
+        """A pattern for {experiment}/{time} of the backgrounds that come from the reanalysis."""
+        return any_of(
+            [
+                f"{experiment.name}/{time}"
+                for experiment in self.experiments.values()
+                for time in experiment.first_guesses
+            ]
+        )
+
+    def later_cycles_pattern(self, with_ensemble: bool) -> str:
+        """A pattern for experiments, with an ensemble or without, whose backgrounds come from the analysis before.
+
+        It does not match in the path of a first background.
+        """
+        cycled = [
+            experiment
+            for experiment in self.experiments.values()
+            if experiment.method.ensemble == with_ensemble and not experiment.single_step
+        ]
+        first = any_of([f"{experiment.name}/{experiment.cycles[0]}" for experiment in cycled])
+        return f"(?!({first})/)({any_of([experiment.name for experiment in cycled])})"
+
+    # steps of a cycle
+
+    def first_guess_start(self, experiment_and_time: str) -> str:
+        """Start of the forecast from the reanalysis that is the background at {experiment}/{time}."""
+        return shift(experiment_and_time.rpartition("/")[2], -self._first_guess_hours)
+
+    def first_guess_files(self, experiment_and_time: str) -> list[str]:
+        """Files of the archive that this forecast starts from."""
+        return self.archive.frames(parse(self.first_guess_start(experiment_and_time)))
+
+    def background_inputs(self, name: str, time: str) -> dict[str, Any]:
+        """The analysis before a cycle, from which its background starts, and one frame before that, if it is needed.
+
+        Raises
+        ------
+        PlanError
+            If the time is no cycle.
+        """
+        experiment = self.experiments[name]
+        start = experiment.before(time)
+        return {
+            "analysis": f"results/{name}/{start}/analysis.nc",
+            "before": self.verification.frame_before(experiment, start),
+        }
+
+    def background_start(self, name: str, time: str) -> str:
+        """When the forecast that is the background of a cycle starts."""
+        return self.experiments[name].before(time)
+
+    def finetune_inputs(self, name: str, time: str) -> dict[str, Any]:
+        """What a cycle's VAE is finetuned on, and what it starts from."""
+        return self.ensembles.finetune_inputs(self.experiments[name], time)
+
+    def members_valid(self, name: str, time: str) -> str:
+        """When the members are valid that a cycle's VAE is finetuned on."""
+        return self.ensembles.valid(self.experiments[name], time)[1]
+
+    def window_of(self, name: str) -> dict[str, Any] | None:
+        """The entry of the window of an experiment, or None."""
+        return self.windows.of(self.experiments[name])
+
+    def window_model_files(self, name: str) -> list[str]:
+        """Files of the forecast model of an experiment's window."""
+        return self.windows.model_files(self.experiments[name])
+
+    def departure_checks(self, name: str) -> dict[str, Any] | None:
+        """What an experiment's network says of checks of O - B, or None."""
+        return self.observations.departure_checks(self.experiments[name])
+
+    def reanalysis_forecast_inputs(self, time: str) -> dict[str, Any]:
+        """The state of the archive from which members start, and one frame before, if it is needed."""
+        before = self.archive.frames(parse(time))[:1] if self.archive.frame_hours else []
+        return {"analysis": self.archive.file(time), "before": before}
+
+    def medium_range_inputs(self, name: str, time: str) -> dict[str, Any]:
+        """The analysis from which a medium-range forecast starts, and one frame before, if it is needed."""
+        return {
+            "analysis": f"results/{name}/{time}/analysis.nc",
+            "before": self.verification.frame_before(self.experiments[name], time),
+        }
+
+    def analysis_inputs(self, name: str, time: str) -> dict[str, Any]:
+        """What an analysis is made with, beside its background."""
+        experiment = self.experiments[name]
+        return {
+            "observations": self.observations.table(experiment, time),
+            **self.ensembles.analysis_inputs(experiment, time),
+            **self.windows.inputs(experiment),
+            **self.observations.departure_inputs(experiment),
+        }
+
+    def submission(self, name: str, time: str) -> str:
+        """The submission to a cluster that a step of a cycle belongs to."""
+        return self.experiments[name].block(time, self._block_days)
+
+    # storage
+
+    def counts(self) -> dict[str, Any]:
+        """How many states, samples and files there will be, see `plan.storage.requirements`."""
+        blocks = self._needed_blocks()
+        training = {block for block in blocks if block.startswith("training_")}
+        compared = self.experiments.compared
+        leads = len(self.verification.lead_hours)
+        days = {
+            (experiment.entry["observations"], time[:8])
+            for experiment in self.verification.reported
+            for time in experiment.cycles
+        }
+        downloaded = self.observations.of_source("prepbufr", origin="url")
+        return {
+            "training_times": sum(len(self.archive.times(block)) for block in training),
+            "archive_times": sum(len(self.archive.times(block)) for block in blocks - training),
+            "samples": sum(len(self.training_set.starts(block)) for block in self.training_set.blocks),
+            "reports": 4 * sum(network in downloaded for network, _ in days),
+            "reanalysis_members": len(self._reanalysis_members()) * self.ensembles.reanalysis_leads(),
+            "experiments": {
+                experiment.name: {
+                    "cycles": len(experiment.cycles),
+                    "forecasts": leads * len(self.verification.forecast_starts(experiment)),
+                    "members": 0 if experiment.single_step else (len(experiment.cycles) - 1) * experiment.lags,
+                    "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
+                }
+                for experiment in compared
+            },
+        }
+
+    def _reanalysis_members(self) -> set[str]:
+        """Files of all members that start from the reanalysis."""
+        paths: set[str] = set()
+        for experiment in self.experiments.compared:
+            for time in experiment.cycles:
+                paths.update(self.ensembles.last_year_files(experiment, time))
+                if experiment.single_step:
+                    paths.update(self.ensembles.own_files(experiment, time))
+        return paths
+
+    def _needed_blocks(self) -> set[str]:
+        """Names of the archive's blocks that the experiments and what they are built from read."""
+        paths = set(self.training_set.all_files())
+        paths.update(self.verification.gate_files())
+        leads = self.verification.lead_hours or [0]
+        for experiment in self.experiments.compared:
+            end = min(self.archive.end(experiment.first), experiment.last + timedelta(hours=max(leads)))
+            lead = self._first_guess_hours
+            if experiment.single_step:
+                lead = max(lead, self._step * experiment.lags)
+            paths.update(self.archive.files(experiment.first - timedelta(hours=lead), end))
+        for path in self._reanalysis_members():
+            paths.add(self.archive.file(_stem(path)))
+        return {_stem(path) for path in paths}
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".nc")

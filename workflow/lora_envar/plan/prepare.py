@@ -1,0 +1,31 @@
+"""From a configuration as it was read to a plan that can be run, or one line that says why not."""
+
+from typing import Any
+
+from .belonging import refuse_another
+from .configuration import ConfigurationError, check, with_found_settings
+from .plan import Plan
+from .replicates import expand
+from .schema import check_schema, check_settings
+
+
+def prepare(config: dict[str, Any]) -> Plan:
+    """Check a configuration, complete it in place, and give its plan.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be run.
+    OtherExperimentError
+        If the results in this folder are of another experiment.
+    """
+    try:
+        check_schema(config)
+        with_found_settings(config)
+        expand(config)
+        check(config)
+        check_settings(config)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the configuration cannot be run. {error}") from None
+    refuse_another(config)
+    return Plan(config)

@@ -1,0 +1,60 @@
+"""Which forecast errors the training set holds, and which files they are drawn from."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..fields.timeline import name as time_name
+from ..fields.timeline import parse, times
+from ..forecast import model_files
+from .archive import ArchivePlan
+from .blocks import block_names, block_times
+
+
+class TrainingSetPlan:
+    """Forecast errors by the NMC method, and the climatology of the same period.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration, checked.
+    archive : ArchivePlan
+    """
+
+    def __init__(self, config: dict[str, Any], archive: ArchivePlan):
+        self._nmc = config["nmc"]
+        self._archive = archive
+        self.start = parse(self._nmc["start"])
+        self.end = parse(self._nmc["end"])
+        #: the section of the model whose errors are drawn
+        self.model: dict[str, Any] = archive.training["forecast_model"]
+        self.model_files = model_files(self.model)
+
+    @property
+    def blocks(self) -> list[str]:
+        """Names of the blocks of start times."""
+        return block_names(self.start, self.end, self.start, self._nmc["block_days"])
+
+    def _starts(self, block: str) -> list[datetime]:
+        return block_times(block, self.start, self.end, self._nmc["block_days"], self._nmc["every_hours"])
+
+    def starts(self, block: str) -> list[str]:
+        """Names of a block's start times of the longer forecasts."""
+        return [time_name(time) for time in self._starts(block)]
+
+    def archive_files(self, block: str) -> list[str]:
+        """Files of the states that a block's forecasts start from."""
+        starts = self._starts(block)
+        before = timedelta(hours=self._archive.training_frame_hours)
+        return self._archive.training_files(starts[0] - before, starts[-1] + timedelta(hours=self._nmc["tau_hours"]))
+
+    def climatology_files(self) -> list[str]:
+        """Files of the states that the climatology is the mean of."""
+        return self._archive.training_files(self.start, self.end)
+
+    def climatology_times(self) -> list[str]:
+        """Names of the times of these states."""
+        return [time_name(time) for time in times(self.start, self.end, self._nmc["every_hours"])]
+
+    def all_files(self) -> list[str]:
+        """Files of the archive that the training set reads."""
+        return self._archive.training_files(self.start, self.end + timedelta(hours=2 * self._nmc["tau_hours"]))

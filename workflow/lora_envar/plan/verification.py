@@ -1,0 +1,251 @@
+"""Which files are scored, compared and shown."""
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..analysis import METHODS
+from ..analysis.method import VariationalMethod
+from ..fields.timeline import name as time_name
+from ..fields.timeline import parse
+from .archive import ArchivePlan
+from .ensembles import EnsemblePlan
+from .experiments import Experiment, Experiments
+from .observations import ObservationPlan
+
+
+class VerificationPlan:
+    """The section `verification`, and what is judged apart from it.
+
+    Parameters
+    ----------
+    config : dict
+        The configuration, checked.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        experiments: Experiments,
+        archive: ArchivePlan,
+        observations: ObservationPlan,
+        ensembles: EnsemblePlan,
+    ):
+        self._verification = config["verification"]
+        self._search = config.get("search")
+        self._step = config["cycling"]["step_hours"]
+        self._experiments = experiments
+        self._archive = archive
+        self._observations = observations
+        self._ensembles = ensembles
+
+    @property
+    def lead_hours(self) -> list[int]:
+        """Leads at which medium-range forecasts are scored."""
+        return self._verification.get("forecast", {}).get("lead_hours", [])
+
+    @cached_property
+    def _starts(self) -> dict[str, list[str]]:
+        return {experiment.name: self._find_starts(experiment) for experiment in self._experiments.values()}
+
+    def forecast_starts(self, experiment: Experiment) -> list[str]:
+        """Analysis times after the spin-up from which medium-range forecasts start."""
+        return self._starts[experiment.name]
+
+    def _find_starts(self, experiment: Experiment) -> list[str]:
+        wanted = self._verification.get("forecast")
+        if not wanted or experiment.candidate:
+            return []
+        scored = experiment.cycles[self._verification["spin_up_cycles"] :]
+        lead = timedelta(hours=max(wanted["lead_hours"]))
+        starts = scored[:: wanted["every_hours"] // self._step]
+        return [start for start in starts if parse(start) + lead <= self._archive.end(parse(start))]
+
+    def frame_before(self, experiment: Experiment, start: str) -> list[str]:
+        """The analysis one frame before a start of forecasts, for models of two frames, where there is one."""
+        frame = timedelta(hours=self._archive.frame_hours)
+        if not frame:
+            return []
+        before = time_name(parse(start) - frame)
+        return [f"results/{experiment.name}/{before}/analysis.nc"] if before in experiment.cycles else []
+
+    def first_scored_cycles(self) -> dict[str, str]:
+        """The first scored cycle of every experiment that is compared."""
+        first = self._verification["spin_up_cycles"]
+        return {experiment.name: experiment.cycles[first] for experiment in self._experiments.compared}
+
+    def first_judged_cycles(self) -> dict[str, str]:
+        """The first cycle of every candidate of a search that is judged."""
+        if not self._search:
+            return {}
+        first = self._search["spin_up_cycles"]
+        return {experiment.name: experiment.cycles[first] for experiment in self._experiments.candidates}
+
+    @cached_property
+    def _scored_cycles(self) -> dict[str, dict[str, list[str]]]:
+        """Of each experiment, its cycles by the archive's block that they lie in: those of a block go together."""
+        cycles: dict[str, dict[str, list[str]]] = {}
+        for experiment in self._experiments.values():
+            blocks = cycles.setdefault(experiment.name, {})
+            for time in experiment.cycles:
+                blocks.setdefault(Path(self._archive.file(time)).stem, []).append(time)
+        return cycles
+
+    def scores(self, experiments: list[Experiment]) -> list[str]:
+        """The scores of all blocks of experiments."""
+        return [
+            f"results/{experiment.name}/scores/{block}.csv"
+            for experiment in experiments
+            for block in self._scored_cycles[experiment.name]
+        ]
+
+    def scored_files(self, name: str, block: str) -> dict[str, list[str]]:
+        """Analyses, backgrounds and forecasts of a block's cycles, and the archive that they are scored against."""
+        experiment = self._experiments[name]
+        scored = self._scored_cycles[experiment.name][block]
+        starts = [time for time in scored if time in self.forecast_starts(experiment)]
+        ends = [parse(start) + timedelta(hours=max(self.lead_hours)) for start in starts]
+        folder = f"results/{experiment.name}"
+        return {
+            "analyses": [f"{folder}/{time}/analysis.nc" for time in scored],
+            "backgrounds": [f"{folder}/{time}/background.nc" for time in scored],
+            "forecasts": [f"{folder}/{time}/forecast.nc" for time in starts],
+            "archive": self._archive.files(parse(scored[0]), max([parse(scored[-1]), *ends])),
+        }
+
+    @property
+    def first_cycle(self) -> datetime:
+        """The first of all analysis times: models are judged from there on, apart from what they were fitted to."""
+        return min(experiment.first for experiment in self._experiments.compared)
+
+    @property
+    def first_cycle_name(self) -> str:
+        """Its name in paths."""
+        return time_name(self.first_cycle)
+
+    def gate_files(self) -> list[str]:
+        """Files of the states by which the forecast model is judged."""
+        first = self.first_cycle - timedelta(hours=self._archive.frame_hours)
+        return self._archive.files(first, self._archive.end(self.first_cycle))
+
+    @property
+    def judged_methods(self) -> list[str]:
+        """Names of the methods whose background error is static, and judged before it is cycled."""
+        return [
+            name for name, method in METHODS.items() if issubclass(method, VariationalMethod) and not method.ensemble
+        ]
+
+    def judged_files(self) -> dict[str, str]:
+        """What their background errors are made of."""
+        names = dict.fromkeys(file for method in self.judged_methods for file in METHODS[method].fitted_files)
+        return {name: f"results/background/{name}.safetensors" for name in names}
+
+    @property
+    def shown(self) -> Experiment:
+        """The experiment that the report shows: the first that assimilates with the richest method."""
+        return max(
+            self._experiments.compared,
+            key=lambda experiment: (
+                experiment.method.finetuned_file == "adapters",
+                experiment.method.assimilates,
+            ),
+        )
+
+    def shown_files(self) -> dict[str, str]:
+        """The last cycle of that experiment."""
+        time = self.shown.cycles[-1]
+        folder = f"results/{self.shown.name}/{time}"
+        return {
+            "archive": self._archive.file(time),
+            "background": f"{folder}/background.nc",
+            "analysis": f"{folder}/analysis.nc",
+            "observations": f"{folder}/observations.nc",
+        }
+
+    @property
+    def assimilating(self) -> list[Experiment]:
+        """The experiments that use observations."""
+        return [experiment for experiment in self._experiments.compared if experiment.method.assimilates]
+
+    @staticmethod
+    def tables_of(experiment: Experiment, first: str = "") -> list[str]:
+        """Tables of observations of an experiment's analyses, from a time on."""
+        return [f"results/{experiment.name}/{time}/observations.nc" for time in experiment.cycles if time >= first]
+
+    def analysed_tables(self) -> dict[str, list[str]]:
+        """Tables of observations of all analyses, by experiment."""
+        return {experiment.name: self.tables_of(experiment) for experiment in self.assimilating}
+
+    def scored_tables(self) -> dict[str, list[str]]:
+        """Those of scored cycles."""
+        first = self.first_scored_cycles()
+        return {experiment.name: self.tables_of(experiment, first[experiment.name]) for experiment in self.assimilating}
+
+    def analysed_table_files(self) -> list[str]:
+        """All of `analysed_tables`."""
+        return [path for paths in self.analysed_tables().values() for path in paths]
+
+    def scored_table_files(self) -> list[str]:
+        """All of `scored_tables`."""
+        return [path for paths in self.scored_tables().values() for path in paths]
+
+    @property
+    def diagnosed(self) -> list[Experiment]:
+        """Experiments with ensembles of their own forecasts, which `results.md` is to judge."""
+        if not self._verification.get("ensembles"):
+            return []
+        return [
+            experiment
+            for experiment in self._experiments.compared
+            if experiment.method.ensemble
+            and experiment.member_source == "own"
+            and len(self._ensembles.whole(experiment)) > 1
+        ]
+
+    def ensemble_tables(self) -> list[str]:
+        """What the diagnosis of their ensembles gives."""
+        return [f"results/{experiment.name}/ensemble.csv" for experiment in self.diagnosed]
+
+    def members(self, name: str) -> dict[str, list[str]]:
+        """Member files of every time with a whole ensemble."""
+        experiment = self._experiments[name]
+        whole = self._ensembles.whole(experiment)
+        return {time: self._ensembles.own_files(experiment, time) for time in whole}
+
+    def members_of_last_year(self, name: str) -> dict[str, list[str]]:
+        """Those of last year's dates."""
+        experiment = self._experiments[name]
+        whole = self._ensembles.whole(experiment)
+        return {time: self._ensembles.last_year_files(experiment, time) for time in whole}
+
+    def diagnosed_files(self, name: str) -> dict[str, list[str]]:
+        """What the diagnosis of an experiment's ensembles reads of its cycles."""
+        experiment = self._experiments[name]
+        members = [*self.members(name).values(), *self.members_of_last_year(name).values()]
+        return {
+            "backgrounds": [
+                f"results/{experiment.name}/{time}/background.nc" for time in self._ensembles.whole(experiment)
+            ],
+            "members": sorted({path for paths in members for path in paths}),
+            "archive": self._archive.files(experiment.first, experiment.last),
+        }
+
+    @property
+    def reported(self) -> list[Experiment]:
+        """Experiments whose observations are of others, some of which are withheld to judge them."""
+        return [experiment for experiment in self._experiments.compared if self._observations.is_checked(experiment)]
+
+    def of_reported(self, file: str) -> list[str]:
+        """A file of each of these experiments."""
+        return [f"results/{experiment.name}/{file}" for experiment in self.reported]
+
+    @property
+    def fits(self) -> list[str]:
+        """Tables of the fit to observations; none where no experiment is of such observations."""
+        return ["results/observation_fit.csv", "results/rejections.csv"] if self.reported else []
+
+    def fitted_tables(self, name: str) -> list[str]:
+        """Tables of the scored cycles of an experiment, to which its fit is judged."""
+        experiment = self._experiments[name]
+        return self.tables_of(experiment, experiment.cycles[self._verification["spin_up_cycles"]])

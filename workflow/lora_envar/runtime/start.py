@@ -1,0 +1,50 @@
+"""What the Snakefile does before and when a run starts: refuse in one line, and mark the files that a user brings."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from snakemake.io import ancient
+
+
+def refuse(*messages: str) -> NoReturn:
+    """End with a line per message, the last that are seen."""
+    sys.exit("\n".join(f"error: {message}" for message in messages))
+
+
+def present(*paths: str | None) -> Any:
+    """Files that are brought, without those that are missing; their contents count, not their times."""
+    there = [path for path in paths if path and os.path.exists(path)]
+    return ancient(there[0] if len(paths) == 1 and there else there)
+
+
+def present_by_name(files: dict[str, str]) -> dict[str, Any]:
+    """`present` of each of some files."""
+    return {name: present(path) for name, path in files.items()}
+
+
+def made_or_present(made: str, brought: list[str]) -> Any:
+    """Files that are brought, as `present` has them; where there are none, the one that a rule makes in their place."""
+    return present(*brought) if brought else made
+
+
+def needed_but_missing(missing: list[tuple[str, str]], jobs: Iterable[Any]) -> list[str]:
+    """A line for each missing file that a job needs, as the jobs' params `brought` say.
+
+    Parameters
+    ----------
+    missing : list of (key, path)
+    jobs : iterable of snakemake.jobs.Job
+    """
+    needed = {
+        path: job.rule.name
+        for job in jobs
+        for path, digest in (job.params.get("brought") or {}).items()
+        if digest is None
+    }
+    return [
+        f"{key}: {path} is missing, and {needed[path]} needs it; bring the file, or name another"
+        for key, path in missing
+        if path in needed
+    ]
