@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from lora_envar.analysis.variational import CostFunction
-from lora_envar.example_world.twin import draw_columns, simulate
+from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import CHANNELS
 from lora_envar.observations.operator import ObservationOperator
@@ -26,9 +26,8 @@ def quiet(_):
 def observations(columns=12, fraction=0.5):
     truth = np.random.default_rng(3).normal(size=(69, *GRID.shape))
     time = datetime(2009, 1, 1, tzinfo=UTC)
-    return simulate(
-        lambda _: truth, [time], GRID, draw_columns(GRID, columns, "random", 1), np.full(69, fraction), True, 1
-    )
+    network = SimulatedNetwork(draw_columns(GRID, columns, "random", 1), np.full(69, fraction), True, 1)
+    return simulate(lambda _: truth, [time], GRID, network)
 
 
 def atmosphere(seed=1) -> torch.Tensor:

@@ -9,7 +9,7 @@ from cases import GRID, blue, check_taylor, quiet
 from conftest import small_network
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
-from lora_envar.example_world.twin import draw_columns, simulate
+from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.state import NAMES
 from lora_envar.fields.timeline import hours_since_1970
 from lora_envar.forecast.emulator import Emulator
@@ -47,7 +47,8 @@ def window_of(model, slots=SLOTS, errors=0.0, checkpoint=True):
 def observations(slots=SLOTS, columns=6):
     draws = np.random.default_rng(3)
     truth = {START + timedelta(hours=slot): draws.normal(size=STATE) for slot in range(slots)}
-    return simulate(truth.get, truth, GRID, draw_columns(GRID, columns, "random", 1), np.full(69, 0.5), True, 1)
+    network = SimulatedNetwork(draw_columns(GRID, columns, "random", 1), np.full(69, 0.5), True, 1)
+    return simulate(truth.get, truth, GRID, network)
 
 
 def cost_of(background_error, window, table, weight=1.0):
