@@ -16,6 +16,7 @@ _BEGINNINGS = (
     (b"CDF\x01", "netCDF-3", None),
     (b"CDF\x02", "netCDF-3", None),
     (b"CDF\x05", "netCDF-3", None),
+    (b"PAR1", "Parquet", None),
     (b"\x89PNG", "PNG", None),
     (b"%PDF", "PDF", None),
     (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with git lfs pull"),
@@ -69,4 +70,5 @@ def _is_text(head: bytes) -> bool:
         if error.start < len(head) - 3:  # a character may be cut off at the end
             return False
         text = head[: error.start].decode("utf-8")
-    return all(character.isprintable() or character in "\t\r\n\f" for character in text)
+    # what Excel writes as CSV in UTF-8 begins with a mark of the order of bytes
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text.removeprefix("\ufeff"))

@@ -12,8 +12,10 @@ Above: u, v, t and q at any pressure; z of soundings alone, for elsewhere height
 that is virtual is made sensible by the humidity of its level; where there is none it is not used.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from os import PathLike
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ from ..fields.timeline import hours_since_1970
 from .catalogue import CODES, TYPES
 from .error_table import ErrorTable
 from .interpolation import horizontal_weights
-from .prepbufr import VARIABLES, Reports, read_prepbufr
+from .prepbufr import ALL, VARIABLES, Reports, read_prepbufr
 from .table import REASONS, Observations, concatenate
 
 STANDARD_TEMPERATURE = 288.15  # K, at the sea
@@ -49,7 +51,7 @@ class Orography:
     grid: Grid
 
     @classmethod
-    def read(cls, path) -> "Orography":
+    def read(cls, path: str | PathLike[str]) -> "Orography":
         """From a netCDF or GRIB file with a height (orog, orography, surface_altitude; m) or geopotential (z, m2 s-2).
 
         Raises
@@ -82,26 +84,42 @@ class Orography:
     def at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
         """Bilinear, at positions in degrees, each (rows,)."""
         rows, columns, weights = horizontal_weights(self.grid, latitude, longitude)
-        return sum(w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True))
+        parts = [w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True)]
+        return np.asarray(sum(parts))
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What is read of a PrepBUFR file, and with what it becomes data of the state's variables.
+
+    Attributes
+    ----------
+    error_table : path
+        See `error_table.ErrorTable`.
+    orography : path or None
+        See `Orography`.
+    categories : sequence of str
+        Message categories to read (ADPUPA, ADPSFC, ...).
+    reported_errors : bool
+        Take the error of the report where it has one, and that of the table elsewhere; or always the table's.
+    """
+
+    error_table: str | PathLike[str]
+    orography: str | PathLike[str] | None = None
+    categories: Sequence[str] = ALL
+    reported_errors: bool = True
 
 
 def decode(
-    path,
-    categories,
-    error_table,
-    orography=None,
-    reported_errors: bool = True,
-    progress=print,
+    path: str | PathLike[str],
+    how: Decoding,
+    progress: Callable[[str], None] = print,
     cycle: datetime | None = None,
 ) -> Observations:
     """`to_observations` of a PrepBUFR file, with the tables read from theirs.
 
     Parameters
     ----------
-    path, error_table, orography : paths
-        orography may be None.
-    categories : list of str
-        Message categories to read (ADPUPA, ADPSFC, ...).
     cycle : datetime, optional
         The cycle that the file must be of, in UTC.
 
@@ -110,9 +128,9 @@ def decode(
     PrepBufrError
         If the file is not PrepBUFR, or is of another cycle.
     """
-    reports = read_prepbufr(path, categories, progress=progress, cycle=cycle)
-    heights = Orography.read(orography) if orography else None
-    return to_observations(reports, ErrorTable(error_table), heights, reported_errors)
+    reports = read_prepbufr(path, how.categories, progress=progress, cycle=cycle)
+    heights = Orography.read(how.orography) if how.orography else None
+    return to_observations(reports, ErrorTable(how.error_table), heights, how.reported_errors)
 
 
 def to_observations(
@@ -192,7 +210,7 @@ def to_observations(
     return Observations.build(**{name: column[kept] for name, column in columns.items()})
 
 
-def _levels(reports) -> np.ndarray:
+def _levels(reports: Reports) -> np.ndarray:
     """A number for each level of each report: rows that share it were measured together."""
     frame = pd.DataFrame(
         {
@@ -208,7 +226,7 @@ def _levels(reports) -> np.ndarray:
     return frame.groupby(list(frame), sort=False, dropna=False).ngroup().to_numpy()
 
 
-def _of_level(levels, values, rows, missing) -> np.ndarray:
+def _of_level(levels: np.ndarray, values: np.ndarray, rows: np.ndarray, missing: float) -> np.ndarray:
     """The value that one variable (`rows`) has at the level of every row; `missing` where it has none."""
     found = np.full(levels.max(initial=-1) + 1, missing, dtype=np.asarray(values).dtype)
     found[levels[rows]] = values[rows]
