@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import ROOT
 from lora_envar.example_world.prepbufr_writer import write_prepbufr
-from lora_envar.example_world.report_network import read_places, simulate_reports
+from lora_envar.example_world.report_network import ReportNetwork, read_places, simulate_reports
 from lora_envar.fields.state import LEVELS, NAMES
 from lora_envar.fields.timeline import hours_since_1970
 from lora_envar.observations.catalogue import names_of
@@ -175,7 +175,8 @@ def test_a_simulated_network_comes_back_through_its_file(small_grid, world, tmp_
         ],
         columns=["kind", "latitude", "longitude", "elevation", "pressure"],
     )
-    made = simulate_reports(state, small_grid, TIME, places, orography, ERRORS, 0.0, 1)
+    network = ReportNetwork(places, orography, ERRORS, 0.0, 1)
+    made = simulate_reports(state, small_grid, TIME, network)
     write_prepbufr(tmp_path / "x.prepbufr", TIME, made)
     table = to_observations(read_prepbufr(tmp_path / "x.prepbufr"), ERRORS, orography)
     assert (table.rejection == 0).all()
@@ -188,16 +189,16 @@ def test_a_simulated_network_comes_back_through_its_file(small_grid, world, tmp_
     departure = (table.value - truth) / table.error
     assert np.abs(departure).max() < 4.0
     assert 0.7 < departure.std() < 1.2
-    again = simulate_reports(state, small_grid, TIME, places, orography, ERRORS, 0.0, 1)
+    again = simulate_reports(state, small_grid, TIME, network)
     assert np.array_equal(again.value, made.value)
-    rough = simulate_reports(state, small_grid, TIME, places, orography, ERRORS, 1.0, 1)
+    rough = simulate_reports(state, small_grid, TIME, replace(network, gross_error_share=1.0))
     assert np.abs(rough.value - made.value).max() > 0
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kind,latitude\n", "lacks the columns elevation, longitude, pressure"),
+        ("kind,latitude\n", "has no column elevation, longitude, pressure"),
         ("kind,latitude,longitude,elevation,pressure\nbuoy,1,2,3,\n", "kinds buoy are unknown"),
         ("kind,latitude,longitude,elevation,pressure\nsynop,95,2,3,\n", "latitude"),
     ],

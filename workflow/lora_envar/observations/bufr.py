@@ -232,7 +232,7 @@ class Tables:
             cache.invalidate()
         missing = sorted({*HEADER, "CAT"} - _names(layout))
         if missing:
-            raise PrepBufrError(f"{where} lacks {', '.join(missing)}; this is not PrepBUFR")
+            raise PrepBufrError(f"{where} has no {', '.join(missing)}; this is not PrepBUFR")
         while not _names(layout[-1:]):
             layout = layout[:-1]
         return layout
