@@ -35,7 +35,7 @@ rule simulate_reports:
                 plan.observations.named_files(wildcards.network)
             )
         ),
-        archive=lambda wildcards: plan.archive.file(wildcards.time),
+        archive=lambda wildcards: plan.archive.files_of_times([wildcards.time]),
     output:
         "results/observations/{network}/prepbufr/{time}.prepbufr",
     log:

@@ -27,6 +27,6 @@ with step(snakemake) as clock:
         snakemake.params.rank,
         seed,
         time,
-        snakemake.input.get("before") or None,
+        next(iter(snakemake.input.before), None),
         snakemake.output[0],
     )

@@ -51,6 +51,8 @@ class ArchivePlan:
 
     def files_of_times(self, names: list[str]) -> list[str]:
         """Files that hold the states from the first to the last of some times, which are in order."""
+        if not names:
+            return []
         return self.files(parse(names[0]), parse(names[-1]))
 
     def file(self, time: str) -> str:

@@ -104,6 +104,20 @@ class Experiment:
         """The analysis times whose background comes from the reanalysis."""
         return self.cycles if self.single_step else self.cycles[:1]
 
+    def require(self, time: str, cycles: list[str]) -> None:
+        """Refuse a time that is not among cycles of the experiment.
+
+        Raises
+        ------
+        PlanError
+            Naming the cycles that there are.
+        """
+        if time not in cycles:
+            raise PlanError(
+                f"results/{self.name}/{time}: is no cycle of {self.name}, which has {self.cycles[0]} to "
+                f"{self.cycles[-1]}, every {self.step_hours} h (experiments.{self.name}.period)"
+            )
+
     def before(self, time: str) -> str:
         """The analysis time before one of its cycles whose background comes from there.
 
@@ -112,11 +126,7 @@ class Experiment:
         PlanError
             For other times: they would lead back for ever.
         """
-        if time not in self.cycles[1:]:
-            raise PlanError(
-                f"results/{self.name}/{time}: is no cycle of {self.name}, which has {self.cycles[0]} to "
-                f"{self.cycles[-1]}, every {self.step_hours} h (experiments.{self.name}.period)"
-            )
+        self.require(time, self.cycles[1:])
         return shift(time, -self.step_hours)
 
     def block(self, time: str, block_days: float) -> str:

@@ -156,8 +156,15 @@ class Plan:
         }
 
     def analysis_inputs(self, name: str, time: str) -> dict[str, Any]:
-        """What an analysis is made with, beside its background."""
+        """What an analysis is made with, beside its background.
+
+        Raises
+        ------
+        PlanError
+            If the time is no cycle.
+        """
         experiment = self.experiments[name]
+        experiment.require(time, experiment.cycles)
         return {
             "observations": self.observations.table(experiment, time),
             **self.ensembles.analysis_inputs(experiment, time),

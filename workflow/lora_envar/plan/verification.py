@@ -152,12 +152,12 @@ class VerificationPlan:
             ),
         )
 
-    def shown_files(self) -> dict[str, str]:
+    def shown_files(self) -> dict[str, str | list[str]]:
         """The last cycle of that experiment."""
         time = self.shown.cycles[-1]
         folder = f"results/{self.shown.name}/{time}"
         return {
-            "archive": self._archive.file(time),
+            "archive": [self._archive.file(time)],
             "background": f"{folder}/background.nc",
             "analysis": f"{folder}/analysis.nc",
             "observations": f"{folder}/observations.nc",
