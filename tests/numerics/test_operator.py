@@ -8,6 +8,7 @@ from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.fields.constants import GRAVITY
 from lora_envar.fields.state import CHANNELS, LEVELS
+from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.catalogue import CODES, TYPES, at_surface
 from lora_envar.observations.operator import ObservationOperator, outside_of_levels
 from lora_envar.observations.quality import DepartureChecks
@@ -148,7 +149,7 @@ def test_the_first_check_leaves_heights_to_the_state():
         ObservationOperator(far, GRID)
 
 
-class Lifting:
+class Lifting(ForecastModel):
     """A forecast model that lifts all levels by 100 m and warms by 1 K in an hour."""
 
     grid, step_hours, differentiable = GRID, 1, True

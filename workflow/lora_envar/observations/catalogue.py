@@ -59,6 +59,11 @@ _NAMES = by_code(lambda kind: kind.name, "")
 _SURFACE = by_code(lambda kind: kind.surface, False)
 
 
+def name_of(code: int) -> str:
+    """Name of the type of a code."""
+    return str(_NAMES[code])
+
+
 def names_of(codes: np.ndarray) -> np.ndarray:
     """Names of the types of codes, (rows,) each."""
     return _NAMES[codes]
@@ -71,4 +76,4 @@ def at_surface(codes: np.ndarray) -> np.ndarray:
 
 def types_among(codes: np.ndarray) -> list[ObservationType]:
     """The types that codes stand for, each once, in the order of codes."""
-    return [TYPES[str(_NAMES[code])] for code in np.unique(codes)]
+    return [TYPES[name_of(code)] for code in np.unique(codes)]

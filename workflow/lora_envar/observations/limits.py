@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .catalogue import CODES, TYPES, by_code, names_of, types_among
+from .catalogue import CODES, TYPES, by_code, name_of, types_among
 
 _LIMITS = by_code(lambda kind: kind.limits, (np.nan, np.nan))
 _MARGINS = by_code(lambda kind: kind.margin, np.nan)
@@ -60,7 +60,7 @@ def implausible(columns: Mapping[str, np.ndarray], passed: np.ndarray) -> str | 
     bad = passed & (columns["error"] > width)
     if bad.any():
         row = np.flatnonzero(bad)[0]
-        name = names_of(codes[row])
+        name = name_of(codes[row])
         return f"column error holds {columns['error'][row]:g} of {name}, which is larger than all that {name} can be"
     bad = passed & ~(np.abs(columns["time_offset"]) <= LARGEST_TIME_OFFSET)
     if bad.any():
@@ -68,7 +68,7 @@ def implausible(columns: Mapping[str, np.ndarray], passed: np.ndarray) -> str | 
     bad = passed & outside_of_limits(codes, columns["value"], columns["pressure"], _MARGINS[codes])
     if bad.any():
         row = np.flatnonzero(bad)[0]
-        name = str(names_of(codes[row]))
+        name = name_of(codes[row])
         height = columns["height"][row]
         place = f"{height:g} m" if np.isfinite(height) else f"{columns['pressure'][row]:g} hPa"
         return (

@@ -67,7 +67,7 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
     """A table with the column `rejection` filled, and superobservations in place of what they are the mean of."""
     rejection = table.rejection.copy()
 
-    def reject(rows, reason):
+    def reject(rows: np.ndarray, reason: str) -> None:
         rejection[rows & (rejection == 0)] = REASONS[reason]
 
     reject(outside_of_levels(table), "outside_of_levels")
@@ -127,7 +127,9 @@ class DepartureChecks:
     buddy_distance_km: float
 
 
-def check_departures(table: Observations, departure, background_deviation, checks: DepartureChecks) -> np.ndarray:
+def check_departures(
+    table: Observations, departure: np.ndarray, background_deviation: np.ndarray, checks: DepartureChecks
+) -> np.ndarray:
     """The column `rejection` after the checks of O - B.
 
     Parameters
@@ -153,7 +155,7 @@ def check_departures(table: Observations, departure, background_deviation, check
     return rejection
 
 
-def _reject_whole_vectors(table, rejection):
+def _reject_whole_vectors(table: Observations, rejection: np.ndarray) -> None:
     """Where one component of a vector fails a check of O - B, the others are not used either; in place."""
     checks = (REASONS["background_check"], REASONS["buddy_check"])
     judged = np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
@@ -166,40 +168,48 @@ def _reject_whole_vectors(table, rejection):
     rejection[worst.index] = worst.astype("i1")
 
 
-def _mean_of_buddies(table, departure, rows, buddies, distance):
+def _mean_of_buddies(
+    table: Observations, departure: np.ndarray, rows: np.ndarray, buddies: np.ndarray, distance: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean of O - B of other stations around each row, and their number."""
-    mean, count = np.zeros(len(rows)), np.zeros(len(rows), dtype=int)
+    mean = np.zeros(len(rows))
+    count = np.zeros(len(rows), dtype=int)
     if not len(buddies):
         return mean, count
     position = np.column_stack([_on_sphere(table) * EARTH_RADIUS_KM / distance, _log_pressure(table) / 0.2])
     pairs = cKDTree(position[rows]).sparse_distance_matrix(cKDTree(position[buddies]), 1.0, output_type="ndarray")
-    mine, other = rows[pairs["i"]], buddies[pairs["j"]]
+    mine = rows[pairs["i"]]
+    other = buddies[pairs["j"]]
     foreign = table.station[mine] != table.station[other]
-    index, weight = pairs["i"][foreign], np.exp(-2.0 * pairs["v"][foreign] ** 2)
+    index = pairs["i"][foreign]
+    weight = np.exp(-2.0 * pairs["v"][foreign] ** 2)
     np.add.at(count, index, 1)
     total = np.bincount(index, weight, minlength=len(rows))
     weighted = np.bincount(index, weight * departure[other[foreign]], minlength=len(rows))
     return np.divide(weighted, total, out=mean, where=total > 0), count
 
 
-def _on_sphere(table) -> np.ndarray:
-    latitude, longitude = np.radians(table.latitude.astype(float)), np.radians(table.longitude.astype(float))
+def _on_sphere(table: Observations) -> np.ndarray:
+    """Places on the unit sphere, (rows, 3)."""
+    latitude = np.radians(table.latitude.astype(float))
+    longitude = np.radians(table.longitude.astype(float))
     return np.column_stack(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
     )
 
 
-def _log_pressure(table) -> np.ndarray:
+def _log_pressure(table: Observations) -> np.ndarray:
     """ln p; that of 1000 hPa at the surface, where it makes no difference."""
     return np.log(np.where(np.isfinite(table.pressure), table.pressure, 1000.0).astype(float))
 
 
-def _frame(table, rows) -> pd.DataFrame:
+def _frame(table: Observations, rows: np.ndarray) -> pd.DataFrame:
+    """What tells reports apart, of some rows, by the numbers of the rows."""
     names = ("variable", "pressure", "latitude", "longitude", "time", "time_offset", "station", "report_type")
     return pd.DataFrame({name: getattr(table, name)[rows] for name in names}, index=np.flatnonzero(rows))
 
 
-def _withheld(table, settings) -> np.ndarray:
+def _withheld(table: Observations, settings: QualitySettings) -> np.ndarray:
     """Rows of the stations drawn at each time; a station's draw depends on the seed, the time and its name alone."""
     if not settings.withheld:
         return np.zeros(len(table), dtype=bool)

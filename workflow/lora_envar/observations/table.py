@@ -9,7 +9,7 @@ import numpy as np
 
 from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
-from .catalogue import CODES, by_code, names_of
+from .catalogue import CODES, by_code, name_of
 from .limits import implausible
 from .names import printable_names
 
@@ -233,7 +233,7 @@ def read_observations(path: str | PathLike[str]) -> Observations:
         raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
     if units is not None and (foreign := units != _UNITS[table.variable]).any():
         row = np.flatnonzero(foreign)[0]
-        name = names_of(table.variable[row])
+        name = name_of(table.variable[row])
         raise ValueError(
             f"{path}: column units says {units[row].decode('ascii', 'replace')!r} of {name}, which is in "
             f"{_UNITS[table.variable[row]].decode()} here; convert its values"

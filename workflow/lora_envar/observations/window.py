@@ -9,8 +9,9 @@ channel of forecasts of that lead.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
-from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ class Window:
     forecast_error: torch.Tensor
     checkpoint: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.model.differentiable:
             raise ValueError("the forecast model of a window must be differentiable (windows.*.model)")
         if self.slot_hours % self.model.step_hours:
@@ -104,13 +105,16 @@ class WindowOperator:
 
     def _advance(self, state: torch.Tensor, hour: int) -> torch.Tensor:
         """From a slot, at an hour since 1970, to the next."""
-        batch, model = state.unsqueeze(0), self.window.model
+        batch = state.unsqueeze(0)
+        model = self.window.model
         for elapsed in range(0, self.window.slot_hours, model.step_hours):
-            date = {"valid": [from_hours(hour + elapsed)]} if getattr(model, "timed", False) else {}
+            step: Callable[[torch.Tensor], torch.Tensor] = model.step
+            if model.timed:
+                step = partial(model.step, valid=[from_hours(hour + elapsed)])
             if self.window.checkpoint and batch.requires_grad:
-                batch = checkpoint(model.step, batch, use_reentrant=False, **date)
+                batch = checkpoint(step, batch, use_reentrant=False)
             else:
-                batch = model.step(batch, **date)
+                batch = step(batch)
         return batch[0]
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
@@ -194,7 +198,7 @@ def measure_forecast_error(
     )
 
 
-def read_forecast_error(path: str | PathLike[str], slots: int, slot_hours: int) -> torch.Tensor:
+def read_forecast_error(path: str | Path, slots: int, slot_hours: int) -> torch.Tensor:
     """Standard deviations, (slots, 69), of a table written from `measure_forecast_error`.
 
     Raises
