@@ -10,7 +10,9 @@ from lora_envar.fields.constants import GRAVITY
 from lora_envar.fields.state import CHANNELS, LEVELS
 from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.catalogue import CODES, TYPES, at_surface
-from lora_envar.observations.operator import ObservationOperator, outside_of_levels
+from lora_envar.observations.observation_type import ObservationType
+from lora_envar.observations.operator import ObservationOperator, _Function, outside_of_levels
+from lora_envar.observations.places import PressurePlaces
 from lora_envar.observations.quality import DepartureChecks
 from lora_envar.observations.standard_atmosphere import standard_pressure
 from lora_envar.observations.table import REASONS, Observations, concatenate
@@ -207,3 +209,28 @@ def test_heights_outside_of_the_background_s_column_are_rejected(slots):
     expected = {0, 1, *lifted}
     assert set(np.flatnonzero(found.rejection == REASONS["outside_of_levels"])) == expected
     assert set(np.flatnonzero(np.isnan(found.observation_minus_background))) == expected
+
+
+class Speed(ObservationType):
+    """The speed of the wind at 10 m, a type of the surface that is not linear."""
+
+    inputs = ("u10", "v10")
+
+    def equivalent(self, inputs, pressure):
+        return (inputs["u10"] ** 2 + inputs["v10"] ** 2).sqrt()
+
+    def error(self, pressure, value):
+        return np.ones(len(value))
+
+
+def test_a_type_of_the_surface_may_be_any_function_of_several_variables():
+    """The deviation of sqrt(u^2 + v^2) is sqrt(u^2 su^2 + v^2 sv^2) over it."""
+    table = rows(["u10"] * 50)
+    u, v = (ObservationOperator(rows([name] * 50), GRID, torch.float64) for name in ("u10", "v10"))
+    speed = _Function(Speed(), PressurePlaces(table, Speed.inputs, GRID, torch.float64), len(table))
+    expected = torch.hypot(u(STATE), v(STATE))
+    torch.testing.assert_close(speed(STATE), expected, rtol=1e-12, atol=0)
+    fields = deviations()[:, None, None].expand_as(STATE)
+    spread = torch.hypot(u(STATE) * u(fields), v(STATE) * v(fields)) / expected
+    torch.testing.assert_close(speed.deviation(STATE, fields), spread, rtol=1e-12, atol=0)
+    assert not speed.places.outside(STATE).any()
