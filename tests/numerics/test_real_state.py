@@ -11,7 +11,7 @@ from lora_envar.archive import SOURCES
 from lora_envar.archive.prepare import prepare
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.example_world.packed import read_coefficients
-from lora_envar.example_world.twin import draw_columns, simulate
+from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.fields.state import SURFACE, channel_index
@@ -41,7 +41,7 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
 
     background = truth + errors[-1].numpy()
     columns = draw_columns(grid, 700, "quasi_uniform", 1)
-    table = simulate(lambda _: truth, [time], grid, columns, 0.2 * deviation.numpy(), True, 1)
+    table = simulate(lambda _: truth, [time], grid, SimulatedNetwork(columns, 0.2 * deviation.numpy(), True, 1))
     case = Case(background, grid, grid, table, MinimiserSettings(), progress=lambda line: None)
     result = assimilate(case, background_error, 1.0)
     for name in ("z500", "t850", "u500", "q700"):

@@ -154,7 +154,8 @@ def test_observations_are_read_by_others(tmp_path):
     with xr.open_dataset(tmp_path / "table.nc") as dataset:
         assert dataset.station.values.tolist() == ["71082", "KLM", "", "A", "12345678", "B"]
         assert dataset.units.values.tolist() == ["K"] * 6
-        assert set(dataset.value.coords) == {"time", "latitude", "longitude", "pressure", "elevation", "station"}
+        places = {"latitude", "longitude", "pressure", "height", "elevation", "station"}
+        assert set(dataset.value.coords) == {"time", *places}
         for name, codes in (("variable", CODES), ("rejection", REASONS)):
             meanings = dataset[name].attrs["flag_meanings"].split()
             assert dict(zip(meanings, dataset[name].attrs["flag_values"].tolist(), strict=True)) == codes

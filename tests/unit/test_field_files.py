@@ -15,12 +15,17 @@ from lora_envar.fields.timeline import from_hours, hours_since_1970, name, parse
 from lora_envar.observations.names import printable_names
 from lora_envar.observations.prepbufr import VARIABLES, PrepBufrError, read_prepbufr
 from lora_envar.observations.quality import QualitySettings, select
-from lora_envar.observations.reports import at_times, decode, outside_of_windows
+from lora_envar.observations.reports import Decoding, at_times, outside_of_windows
+from lora_envar.observations.reports import decode as decode_with
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
 from test_prepbufr import CYCLE, T, messages, table
 
 ERRORS = ROOT / "resources" / "observation_errors.csv"
-ALL = ["ADPUPA", "ADPSFC", "AIRCFT"]
+DECODING = Decoding(ERRORS, categories=["ADPUPA", "ADPSFC", "AIRCFT"])
+
+
+def decode(path, cycle=None):
+    return decode_with(path, DECODING, cycle=cycle)
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def test_a_name_that_is_not_ascii_costs_no_data(tmp_path):
     write_prepbufr(
         tmp_path / "file", CYCLE, table([{"station": b"K\xd6LN"}, {"station": b"A\x00B"}, {"station": b"C"}])
     )
-    found = decode(tmp_path / "file", ALL, ERRORS)
+    found = decode(tmp_path / "file")
     assert found.station.tolist() == [b"K?LN", b"A?B", b"C"]
     write_observations(tmp_path / "table.nc", found)
     assert read_observations(tmp_path / "table.nc").station.tolist() == [b"K?LN", b"A?B", b"C"]
@@ -49,7 +54,7 @@ def test_names_are_made_printable_wherever_they_come_from(tmp_path, file):
         b"",
         b"12345678",
     ]
-    found = decode(file, ALL, ERRORS)
+    found = decode(file)
     foreign = found.with_columns(station=np.array([b"\xe9"] * len(found), "S8"))
     write_observations(tmp_path / "table.nc", foreign)
     assert set(read_observations(tmp_path / "table.nc").station.tolist()) == {b"?"}
@@ -57,7 +62,7 @@ def test_names_are_made_printable_wherever_they_come_from(tmp_path, file):
 
 def test_a_blacklist_names_stations_as_reports_do(tmp_path):
     write_prepbufr(tmp_path / "file", CYCLE, table([{"station": b"K\xd6LN"}, {"station": b"12345678"}]))
-    found = decode(tmp_path / "file", ALL, ERRORS)
+    found = decode(tmp_path / "file")
     chosen = select(found, QualitySettings(withheld=0.0, blacklist=("KÖLN",)))
     assert chosen.rejection.tolist() == [REASONS["blacklist"], 0]
     with pytest.raises(ValueError, match="eight characters at most; 123456789"):
@@ -68,16 +73,16 @@ def test_a_blacklist_names_stations_as_reports_do(tmp_path):
 
 
 def test_a_file_of_another_cycle_is_refused_by_name(file):
-    assert len(decode(file, ALL, ERRORS, cycle=CYCLE)) == 2
+    assert len(decode(file, cycle=CYCLE)) == 2
     with pytest.raises(PrepBufrError, match="2022-08-24 06, wanted is 2022-08-24 12") as raised:
-        decode(file, ALL, ERRORS, cycle=CYCLE + timedelta(hours=6))
+        decode(file, cycle=CYCLE + timedelta(hours=6))
     assert str(file) in str(raised.value)
 
 
 def test_minutes_of_a_cycle_are_kept(tmp_path):
     odd = CYCLE + timedelta(minutes=15)
     write_prepbufr(tmp_path / "file", odd, table([{"time_offset": 0.5}]))
-    found = decode(tmp_path / "file", ALL, ERRORS)
+    found = decode(tmp_path / "file")
     assert from_hours(found.time[0]) == CYCLE
     assert found.time_offset == pytest.approx([0.75]), "06:15 and half an hour are 06:45"
     with pytest.raises(PrepBufrError, match="2022-08-24 06:15, wanted is 2022-08-24 06"):
@@ -96,7 +101,7 @@ def test_data_outside_of_the_window_are_counted(tmp_path):
     offsets = [-3.01, -3.0, 2.99, 3.0]
     rows = [{"time_offset": offset, "pressure": 900.0 - 10 * row} for row, offset in enumerate(offsets)]
     write_prepbufr(tmp_path / "file", CYCLE, table(rows))
-    found = decode(tmp_path / "file", ALL, ERRORS)
+    found = decode(tmp_path / "file")
     times = [hours_since_1970(CYCLE)]
     assert (len(at_times(found, times, 3.0)), outside_of_windows(found, times, 3.0)) == (2, 2)
     both = [times[0], times[0] + 6]
@@ -150,12 +155,12 @@ def test_bufr_with_tables_elsewhere_is_named(file, tmp_path):
         ("latitude", 9.97e36, "column latitude holds 9.97e\\+36"),
         ("longitude", -999.0, "column longitude holds -999"),
         ("time_offset", 9.97e36, "column time_offset"),
-        ("variable", 9, "column variable holds 9"),
+        ("variable", 99, "column variable holds 99, which is the code of no type"),
         ("rejection", -127, "column rejection"),
     ],
 )
 def test_fill_values_and_other_units_in_a_table_are_refused(file, tmp_path, column, value, said):
-    write_observations(tmp_path / "table.nc", decode(file, ALL, ERRORS))
+    write_observations(tmp_path / "table.nc", decode(file))
     with netCDF4.Dataset(tmp_path / "table.nc", "a") as dataset:
         dataset[column][0] = value
     with pytest.raises(ValueError, match=said) as raised:
@@ -164,7 +169,7 @@ def test_fill_values_and_other_units_in_a_table_are_refused(file, tmp_path, colu
 
 
 def test_a_table_whose_units_are_not_the_state_s_is_refused(file, tmp_path):
-    write_observations(tmp_path / "table.nc", decode(file, ALL, ERRORS))
+    write_observations(tmp_path / "table.nc", decode(file))
     with netCDF4.Dataset(tmp_path / "table.nc", "a") as dataset:
         dataset["units"][0] = "degC"
     with pytest.raises(ValueError, match="column units says 'degC' of t, which is in K here"):
@@ -175,14 +180,14 @@ def test_an_impossible_temperature_reduces_no_pressure(tmp_path):
     surface = {"category": b"ADPSFC", "report_type": 181, "level_category": 0, "pressure": 950.0, "elevation": 500.0}
     rows = [{"variable": VARIABLES.index("p"), "value": 95000.0}, {"value": 80.0}]
     write_prepbufr(tmp_path / "file", CYCLE, table([surface | row for row in rows]))
-    found = decode(tmp_path / "file", ALL, ERRORS)
+    found = decode(tmp_path / "file")
     msl = found.value[found.variable == CODES["msl"]]
     standard = 288.15 - 0.0065 * 500.0
     assert msl == pytest.approx(95000.0 * (1 + 0.0065 * 500.0 / standard) ** (9.80665 / (287.05 * 0.0065)), rel=1e-6)
 
 
 def test_values_of_rejected_data_may_be_impossible(file, tmp_path):
-    found = decode(file, ALL, ERRORS)
+    found = decode(file)
     value = found.value.copy()
     value[0] = 900.0
     rejection = found.rejection.copy()

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from lora_envar.observations.limits import standard_geopotential
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, check_departures, select, summary
+from lora_envar.observations.standard_atmosphere import standard_geopotential
 from lora_envar.observations.table import CODES, REASONS, REJECTIONS, Observations
 
 ALL = QualitySettings(withheld=0.0)
@@ -210,3 +210,31 @@ def test_buddies_reject_what_stands_alone_and_save_what_does_not():
     assert (check_departures(far, departure, np.ones(size), CHECKS) == 0).all(), "no buddies, no verdict"
     withheld = given.with_columns(rejection=np.where(np.arange(size) == 3, 0, REASONS["withheld"]).astype("i1"))
     assert check_departures(withheld, departure, np.ones(size), CHECKS)[3] == 0, "withheld data are no buddies"
+
+
+def test_data_placed_by_heights_are_thinned_by_themselves_and_keep_their_heights():
+    height = np.array([5500.0, 5700.0, np.nan, np.nan])
+    given = table(
+        value=[250.0, 254.0, 252.0, 258.0],
+        pressure=[505.4, 491.8, 500.0, 490.0],
+        height=height,
+        latitude=np.full(4, 10.0),
+        longitude=np.full(4, 1.0),
+        time_offset=[0.1, 0.2, 0.0, 0.3],
+    )
+    settings = {"withheld": 0.0, "thinning_km": 500.0}
+    plain = select(given, QualitySettings(**settings))
+    assert reasons(plain) == ["used", "thinned", "used", "thinned"]
+    means = select(given, QualitySettings(**settings, superobbing=True))
+    assert means.value[[0, 2]].tolist() == [252.0, 255.0]
+    np.testing.assert_array_equal(means.height[[0, 2]], [5600.0, np.nan])
+
+
+def test_ascents_that_are_placed_by_heights_are_not_checked_by_pressures_they_do_not_have():
+    given = ascent()
+    value = given.value.copy()
+    value[9] -= 25.0
+    spoilt = given.with_columns(value=value)
+    assert (select(spoilt, ALL).rejection != 0).any()
+    by_height = spoilt.with_columns(height=np.linspace(500.0, 11000.0, len(given)).astype("f4"))
+    assert (select(by_height, ALL).rejection == 0).all()

@@ -11,13 +11,15 @@ import pytest
 import torch
 from conftest import ROOT
 from lora_envar.example_world.prepbufr_writer import write_prepbufr
-from lora_envar.example_world.report_network import read_places, simulate_reports
+from lora_envar.example_world.report_network import ReportNetwork, read_places, simulate_reports
 from lora_envar.fields.state import LEVELS, NAMES
 from lora_envar.fields.timeline import hours_since_1970
+from lora_envar.observations.catalogue import names_of
+from lora_envar.observations.error_table import ErrorTable
 from lora_envar.observations.gdas import DownloadError, download
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.prepbufr import VARIABLES, Reports, read_prepbufr
-from lora_envar.observations.reports import ErrorTable, Orography, at_times, to_observations
+from lora_envar.observations.reports import Orography, at_times, to_observations
 from lora_envar.observations.table import (
     CODES,
     REASONS,
@@ -125,7 +127,9 @@ def test_errors_are_the_report_s_or_the_table_s():
     assert to_observations(reports(rows), ERRORS).error == pytest.approx([0.9, 0.7])
     assert to_observations(reports(rows), ERRORS, reported_errors=False).error == pytest.approx([0.9, 1.1])
     middle = np.exp((np.log(500) + np.log(850)) / 2)
-    assert ERRORS(np.array([CODES["t"]]), np.array([middle])) == pytest.approx([1.0]), "linear in log pressure"
+    assert ERRORS(np.array([CODES["t"]]), np.array([middle]), np.array([250.0])) == pytest.approx([1.0]), (
+        "linear in log pressure"
+    )
 
 
 def test_windows_take_what_is_theirs():
@@ -171,11 +175,12 @@ def test_a_simulated_network_comes_back_through_its_file(small_grid, world, tmp_
         ],
         columns=["kind", "latitude", "longitude", "elevation", "pressure"],
     )
-    made = simulate_reports(state, small_grid, TIME, places, orography, ERRORS, 0.0, 1)
+    network = ReportNetwork(places, orography, ERRORS, 0.0, 1)
+    made = simulate_reports(state, small_grid, TIME, network)
     write_prepbufr(tmp_path / "x.prepbufr", TIME, made)
     table = to_observations(read_prepbufr(tmp_path / "x.prepbufr"), ERRORS, orography)
     assert (table.rejection == 0).all()
-    counts = {name: int((table.variable == code).sum()) for name, code in CODES.items()}
+    counts = dict(zip(*np.unique(names_of(table.variable), return_counts=True), strict=True))
     surface = dict.fromkeys(("u10", "v10", "t2m", "msl"), 1)
     sounding = counts["z"]
     assert counts == surface | {"z": sounding, "q": sounding, "u": sounding + 1, "v": sounding + 1, "t": sounding + 1}
@@ -184,16 +189,16 @@ def test_a_simulated_network_comes_back_through_its_file(small_grid, world, tmp_
     departure = (table.value - truth) / table.error
     assert np.abs(departure).max() < 4.0
     assert 0.7 < departure.std() < 1.2
-    again = simulate_reports(state, small_grid, TIME, places, orography, ERRORS, 0.0, 1)
+    again = simulate_reports(state, small_grid, TIME, network)
     assert np.array_equal(again.value, made.value)
-    rough = simulate_reports(state, small_grid, TIME, places, orography, ERRORS, 1.0, 1)
+    rough = simulate_reports(state, small_grid, TIME, replace(network, gross_error_share=1.0))
     assert np.abs(rough.value - made.value).max() > 0
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kind,latitude\n", "lacks the columns elevation, longitude, pressure"),
+        ("kind,latitude\n", "has no column elevation, longitude, pressure"),
         ("kind,latitude,longitude,elevation,pressure\nbuoy,1,2,3,\n", "kinds buoy are unknown"),
         ("kind,latitude,longitude,elevation,pressure\nsynop,95,2,3,\n", "latitude"),
     ],

@@ -6,18 +6,12 @@ with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.fields.timeline import parse
         from lora_envar.files.provenance import described
-        from lora_envar.observations.reports import decode
+        from lora_envar.observations.reports import Decoding, decode
         from lora_envar.observations.table import write_observations
 
     files = dict(snakemake.input.items())
     network = snakemake.params.network
-    table = decode(
-        files["prepbufr"],
-        network["categories"],
-        files["error_table"],
-        files.get("orography"),
-        network["reported_errors"],
-        cycle=parse(snakemake.wildcards.time),
-    )
+    how = Decoding(files["error_table"], files.get("orography"), network["categories"], network["reported_errors"])
+    table = decode(files["prepbufr"], how, cycle=parse(snakemake.wildcards.time))
     about = {"title": f"Reports of the PrepBUFR file of {snakemake.wildcards.time}"} | described(snakemake)
     write_observations(snakemake.output[0], table, about)

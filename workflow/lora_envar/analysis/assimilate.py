@@ -9,7 +9,6 @@ import torch
 from ..background.background_error import BackgroundError
 from ..fields.grid import Grid
 from ..fields.regridding import regridder
-from ..fields.state import CHANNELS
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
 from ..observations.table import REASONS, Observations
@@ -85,39 +84,28 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
     background_weight : float
         lambda of the cost function.
     """
-    table = case.observations
     grid = case.grid
-    window = case.window
-    checks = case.checks
     device = case.device
     progress = case.progress
-    rejection = table.rejection.copy()
-    rejection[(rejection == REASONS["used"]) & outside_of_levels(table)] = REASONS["outside_of_levels"]
-    table = table.with_columns(rejection=rejection)
-    observed = np.isin(rejection, (REASONS["used"], REASONS["withheld"]))
     state = torch.as_tensor(case.background, device=device)
-
-    def operator_of(rows):
-        if window is None:
-            return ObservationOperator(table.select(rows), grid, device=device)
-        return WindowOperator(table.select(rows), grid, window, device=device)
-
-    observe = operator_of(observed)
+    table = _within_levels(case, state)
+    observed = _is_observed(table)
+    observe = _operator(case, table.select(observed))
+    rejection = table.rejection
     with torch.no_grad():
         departure = _departure(table, observed, observe, state)
-        if checks:
-            background_deviation = np.full(len(table), np.nan)
-            spread = torch.as_tensor(checks.background_deviation, dtype=state.dtype, device=device)[:, None, None]
-            # of constant fields: the slot does not matter
-            at_rows = observe if window is None else ObservationOperator(table.select(observed), grid, device=device)
-            background_deviation[observed] = at_rows(spread.expand(len(CHANNELS), *grid.shape)).cpu()
-            rejection = check_departures(table, departure, background_deviation, checks)
+        if case.checks:
+            deviation = np.full(len(table), np.nan)
+            deviation[observed] = _background_deviation(case, case.checks, observe, state)
+            rejection = check_departures(table, departure, deviation, case.checks)
     used = rejection == REASONS["used"]
     usable = table.select(used)
-    operator = observe if (used == observed).all() else operator_of(used)
-    values, errors = (torch.as_tensor(column, device=device) for column in (usable.value, usable.error))
-    if window is not None:
-        errors = torch.hypot(errors, operator.forecast_error())
+    operator = observe if (used == observed).all() else _operator(case, usable)
+    values = torch.as_tensor(usable.value, device=device)
+    errors = torch.as_tensor(usable.error, device=device)
+    if isinstance(operator, WindowOperator):
+        with torch.no_grad():
+            errors = torch.hypot(errors, operator.forecast_error(state))
     minimum = None
     analysed = state
     if not len(usable):
@@ -149,8 +137,50 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
     return Analysis(analysed.cpu().numpy(), table, minimum)
 
 
-def _departure(table, rows, operator, state) -> np.ndarray:
-    """Observed less equivalent value, NaN where H is not applied."""
+def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:
+    """H for the rows of a table, at the analysis time or at the slots of the window."""
+    if case.window is None:
+        return ObservationOperator(table, case.grid, device=case.device)
+    return WindowOperator(table, case.grid, case.window, device=case.device)
+
+
+def _is_observed(table: Observations) -> np.ndarray:
+    """Which rows are compared with states: those that are used, and those that are kept to judge the analysis."""
+    return np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
+
+
+def _within_levels(case: Case, background: torch.Tensor) -> Observations:
+    """The observations, those rejected that lie outside of the levels; heights are compared with the background's."""
+    table = case.observations
+    rejection = table.rejection.copy()
+    rejection[(rejection == REASONS["used"]) & outside_of_levels(table)] = REASONS["outside_of_levels"]
+    table = table.with_columns(rejection=rejection)
+    placed = np.flatnonzero(_is_observed(table) & np.isfinite(table.height))
+    if not len(placed):
+        return table
+    with torch.no_grad():
+        outside = _operator(case, table.select(placed)).outside(background).cpu().numpy()
+    rejection = rejection.copy()
+    rejection[placed[outside]] = REASONS["outside_of_levels"]
+    return table.with_columns(rejection=rejection)
+
+
+def _background_deviation(
+    case: Case, checks: DepartureChecks, operator: ObservationOperator | WindowOperator, background: torch.Tensor
+) -> np.ndarray:
+    """Standard deviation of the background at the rows of an operator, the same at all slots of a window, (rows,)."""
+    deviations = torch.as_tensor(checks.background_deviation, dtype=background.dtype, device=background.device)
+    if isinstance(operator, ObservationOperator):
+        return operator.deviation(background, deviations).cpu().numpy()
+    return operator.deviation(background, deviations.expand(operator.window.slots, -1)).cpu().numpy()
+
+
+def _departure(
+    table: Observations, rows: np.ndarray, operator: ObservationOperator | WindowOperator, state: torch.Tensor
+) -> np.ndarray:
+    """Observed less equivalent value, (rows,); not a number where H is not applied, or a height left the levels."""
     departure = np.full(len(table), np.nan, dtype=np.float32)
     departure[rows] = table.value[rows] - operator(state).cpu().numpy()
+    if not operator.linear:
+        departure[np.flatnonzero(rows)[operator.outside(state).cpu().numpy()]] = np.nan
     return departure

@@ -1,5 +1,6 @@
 """GRIB and netCDF files as xarray datasets, whatever they are named; what a GRIB file holds twice is refused."""
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ class SourceError(RuntimeError):
     """A source cannot be reached or does not have what was asked for."""
 
 
-def open_datasets(path: str | Path) -> list[xr.Dataset]:
+def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
     """Datasets of the fields of a GRIB file that are read, one per parameter and more, or the one of a netCDF file.
 
     Raises

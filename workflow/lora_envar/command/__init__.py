@@ -10,6 +10,7 @@ from .outputs import check_output
 
 if TYPE_CHECKING:
     from ..fields.grid import Grid
+    from ..observations.table import Observations
 
 #: what ships with the workflow
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"
@@ -32,9 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     decode = commands.add_parser(
-        "decode", help="PrepBUFR to a table of observations, checked, and why data are rejected"
+        "decode", help="PrepBUFR, CSV or Parquet to a table of observations, checked, and why data are rejected"
     )
-    decode.add_argument("file", metavar="FILE", help="PrepBUFR file")
+    decode.add_argument("file", metavar="FILE", help="PrepBUFR file, or a table in CSV or Parquet")
     decode.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
     decode.add_argument("--categories", nargs="+", metavar="NAME", help="message categories to read (ADPUPA, ...); all")
     decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help="around the cycle; 3")
@@ -86,13 +87,12 @@ def _grid(kind: str, latitudes: str, longitudes: str) -> "Grid":
 
 
 def _decode(options: argparse.Namespace) -> None:
-    from ..observations.prepbufr import ALL
     from ..observations.quality import QualitySettings, select, summary
-    from ..observations.reports import at_times, decode, outside_of_windows
+    from ..observations.reports import at_times, outside_of_windows
     from ..observations.table import write_observations
 
     check_output(options.out, [options.file, options.orography, options.error_table], "observations")
-    decoded = decode(options.file, options.categories or ALL, options.error_table, options.orography)
+    decoded = _decoded(options)
     if not len(decoded):
         what = f"of {', '.join(options.categories)} " if options.categories else ""
         raise ValueError(f"{options.file}: holds no data {what}that the state has; nothing is written")
@@ -111,6 +111,24 @@ def _decode(options: argparse.Namespace) -> None:
     print(summary(table, outside))
     write_observations(options.out, table, {"title": f"Checked reports of {Path(options.file).name}"})
     print(f"{options.out}: {len(table)} data, {int((table.rejection == 0).sum())} of them usable")
+
+
+def _decoded(options: argparse.Namespace) -> "Observations":
+    """Data of a PrepBUFR file, or of a table in CSV or Parquet."""
+    from ..files.kinds import PARQUET, kind_of
+    from ..observations.brought_tables import CSV_KINDS, read_tables
+    from ..observations.error_table import ErrorTable
+    from ..observations.prepbufr import ALL
+    from ..observations.reports import Decoding, decode
+
+    kind = kind_of(options.file)[0] if Path(options.file).is_file() else None
+    if kind not in (*CSV_KINDS, PARQUET):
+        how = Decoding(options.error_table, options.orography, options.categories or ALL)
+        return decode(options.file, how)
+    for name in ("categories", "orography"):
+        if getattr(options, name):
+            raise ValueError(f"{options.file}: is {kind}, and --{name} is for PrepBUFR; leave it out")
+    return read_tables([options.file], ErrorTable(options.error_table))
 
 
 def _state(options: argparse.Namespace) -> None:

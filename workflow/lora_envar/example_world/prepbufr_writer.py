@@ -212,7 +212,7 @@ def write_prepbufr(
     """
     count = len(reports)
     columns = {name: np.asarray(getattr(reports, name)) for name in COLUMNS}
-    values = np.vstack([columns["value"][None], np.reshape(earlier, (len(earlier), count))]).astype(float)
+    values = np.vstack([columns["value"][None], np.reshape(np.asarray(earlier), (len(earlier), count))]).astype(float)
     if programs is None:
         codes = np.full(values.shape, PREPRO)
         codes[0, columns["virtual"]] = VIRTMP

@@ -7,6 +7,7 @@ pressure and temperature of surface stations follow from the model's at the sea 
 
 from dataclasses import dataclass
 from datetime import datetime
+from os import PathLike
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,12 @@ from ..fields.grid import Grid
 from ..fields.seeds import derived_seed
 from ..fields.state import LEVELS
 from ..fields.timeline import hours_since_1970
+from ..observations.catalogue import CODES
+from ..observations.error_table import ErrorTable
 from ..observations.operator import ObservationOperator
 from ..observations.prepbufr import VARIABLES, Reports
-from ..observations.reports import ErrorTable, Orography
-from ..observations.table import CODES, Observations
+from ..observations.reports import Orography
+from ..observations.table import Observations
 
 GROSS = 10.0  # times the standard deviation of the error
 
@@ -44,18 +47,18 @@ KINDS = {
 REPORTED_AS = {"msl": "p", "t2m": "t", "u10": "u", "v10": "v"}
 
 
-def read_places(path) -> pd.DataFrame:
+def read_places(path: str | PathLike[str]) -> pd.DataFrame:
     """Places: kind, latitude, longitude (degrees), elevation (m) of stations, pressure (hPa) of aircraft.
 
     Raises
     ------
     ValueError
-        If a column lacks, a kind is unknown, or a place is nowhere.
+        If a column is missing, a kind is unknown, or a place is nowhere.
     """
     places = pd.read_csv(path)
     missing = sorted({"kind", "latitude", "longitude", "elevation", "pressure"} - set(places))
     if missing:
-        raise ValueError(f"{path}: lacks the columns {', '.join(missing)}")
+        raise ValueError(f"{path}: has no column {', '.join(missing)}")
     unknown = sorted(set(places.kind) - set(KINDS))
     if unknown:
         raise ValueError(f"{path}: kinds {', '.join(unknown)} are unknown; known: {', '.join(KINDS)}")
@@ -64,35 +67,50 @@ def read_places(path) -> pd.DataFrame:
     return places
 
 
-def simulate_reports(
-    truth: np.ndarray,
-    grid: Grid,
-    time: datetime,
-    places: pd.DataFrame,
-    orography: Orography,
-    error_table: ErrorTable,
-    gross_error_share: float,
-    seed: int,
-) -> Reports:
+@dataclass(frozen=True)
+class ReportNetwork:
+    """Places that report, and how well.
+
+    Attributes
+    ----------
+    places : DataFrame
+        See `read_places`.
+    orography : Orography
+        Height of the surface to which the temperature at 2 m belongs.
+    error_table : ErrorTable
+    gross_error_share : float
+        Share of the data that have an error ten times as large.
+    seed : int
+        Of errors; they are drawn afresh at every time.
+    """
+
+    places: pd.DataFrame
+    orography: Orography
+    error_table: ErrorTable
+    gross_error_share: float
+    seed: int
+
+
+def simulate_reports(truth: np.ndarray, grid: Grid, time: datetime, network: ReportNetwork) -> Reports:
     """Reports of all places at a time, from the true state, (69, lat, lon) in the units of the state.
 
     Levels of soundings are those of the state and one between each two, all above the station.
     """
-    rows = _rows(places)
+    rows = _rows(network.places)
     table = Observations.build(
         variable=rows.variable.map(CODES), value=np.zeros(len(rows)), **rows[["latitude", "longitude", "pressure"]]
     )
     value = ObservationOperator(table, grid, torch.float64)(torch.as_tensor(truth, dtype=torch.float64)).numpy()
-    error = error_table(table.variable, table.pressure)
-    random = np.random.default_rng(derived_seed(seed, "reports", hours_since_1970(time)))
-    gross = random.random(len(rows)) < gross_error_share
+    error = network.error_table(table.variable, table.pressure, value)
+    random = np.random.default_rng(derived_seed(network.seed, "reports", hours_since_1970(time)))
+    gross = random.random(len(rows)) < network.gross_error_share
     noise = error * random.standard_normal(len(rows)) * np.where(gross, GROSS, 1.0)
 
     observed = value + noise
     observed[rows.variable == "q"] = observed[rows.variable == "q"].clip(min=0.0)
     elevation = rows.elevation.to_numpy(float)
     warm = (rows.variable == "t2m").to_numpy()
-    height = orography.at(rows.latitude.to_numpy(), rows.longitude.to_numpy())
+    height = network.orography.at(rows.latitude.to_numpy(), rows.longitude.to_numpy())
     observed[warm] += LAPSE_RATE * (height - elevation)[warm]
     # the reduction to the sea uses the temperature that is reported, noise and all
     sea = (rows.variable == "msl").to_numpy()
@@ -128,7 +146,7 @@ def simulate_reports(
     )
 
 
-def _rows(places) -> pd.DataFrame:
+def _rows(places: pd.DataFrame) -> pd.DataFrame:
     """One row a datum, reports together."""
     between = np.sqrt(np.array(LEVELS[1:]) * np.array(LEVELS[:-1]))
     levels = np.sort(np.concatenate([LEVELS, between.round(1)]))[::-1]
@@ -145,7 +163,7 @@ def _rows(places) -> pd.DataFrame:
     return rows[(rows.kind != "synop") | rows.elevation.notna()].reset_index(drop=True)
 
 
-def _above_station(rows, value) -> np.ndarray:
+def _above_station(rows: pd.DataFrame, value: np.ndarray) -> np.ndarray:
     """Whether the height of a level of a sounding is above the station; true of all else."""
     heights = (rows.variable == "z").to_numpy()
     level = pd.MultiIndex.from_frame(rows[["place", "pressure"]])

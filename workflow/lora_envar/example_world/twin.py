@@ -1,17 +1,24 @@
-"""Simulated observations: fixed columns of grid points, all variables, with Gaussian noise of the declared errors."""
+"""Simulated observations: fixed columns of grid points, with Gaussian noise of the declared errors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
+import torch
 
 from ..fields.grid import Grid
 from ..fields.seeds import derived_seed
-from ..fields.state import CHANNELS
+from ..fields.state import CHANNELS, LEVELS, VARIABLES
 from ..fields.timeline import hours_since_1970
-from ..observations.table import CODES, Observations
+from ..observations.catalogue import CODES, TYPES
+from ..observations.limits import outside_of_limits
+from ..observations.observation_type import ObservationType
+from ..observations.operator import ObservationOperator
+from ..observations.table import Observations, concatenate
 
 ARRANGEMENTS = ("quasi_uniform", "random")
+STATE_VARIABLES = tuple(VARIABLES)
 GOLDEN_SECTION = (5**0.5 - 1) / 2  # turns from one point of a Fibonacci lattice to the next
 
 
@@ -64,46 +71,124 @@ def _without_repeats(grid: Grid, wanted: np.ndarray) -> np.ndarray:
     return np.array(taken)
 
 
+@dataclass(frozen=True)
+class SimulatedNetwork:
+    """What a simulated network observes.
+
+    Attributes
+    ----------
+    columns : (n,) array of int
+        Flat indices of grid points, see `draw_columns`.
+    errors : (69,) array
+        Standard deviation of the observation error per channel, in the units of the state.
+    noise : bool
+        Whether errors of that size are added; drawn from the seed, the time and, of types that are no variable of the
+        state, the type alone.
+    seed : int
+        Of these draws.
+    types : tuple of str
+        Names of the types that are observed, those above the surface at the levels of the state.
+    relative_errors : mapping
+        Type that is no variable of the state -> standard deviation of its error as a share of the true value, in place
+        of the type's own error.
+
+    Raises
+    ------
+    ValueError
+        If there is no type of a name, or a relative error is of none of these types, or not positive.
+    """
+
+    columns: np.ndarray
+    errors: np.ndarray
+    noise: bool
+    seed: int
+    types: tuple[str, ...] = STATE_VARIABLES
+    relative_errors: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.types, *self.relative_errors):
+            if name not in TYPES:
+                raise ValueError(f"type of observation {name!r} is unknown; known: {', '.join(TYPES)}")
+        for name, share in self.relative_errors.items():
+            if name in STATE_VARIABLES:
+                raise ValueError(f"relative_errors: the errors of {name} are given by error_fraction; leave it out")
+            if not share > 0:
+                raise ValueError(f"relative_errors: {share} of {name} is not above zero")
+
+
 def simulate(
-    truth: Callable[[datetime], np.ndarray],
-    times: Iterable[datetime],
-    grid: Grid,
-    columns: np.ndarray,
-    errors: np.ndarray,
-    noise: bool,
-    seed: int,
+    truth: Callable[[datetime], np.ndarray], times: Iterable[datetime], grid: Grid, network: SimulatedNetwork
 ) -> Observations:
-    """Observe all 69 channels at the columns, at every time.
+    """Observe the types of a network at its columns, at every time.
+
+    Values of types that are no variable of the state are left out where they are not possible.
 
     Parameters
     ----------
     truth : function
         Gives the true state, shape (69, lat, lon).
-    errors : (69,)
-        Standard deviation of the observation error per channel, in the units of the state.
-    noise : bool
-        Whether errors of that size are added; drawn from the seed and the time alone.
+    grid : Grid
+        Of these states.
     """
-    row, column = np.divmod(columns, grid.nlon)
-    size = len(columns)
-    stations = np.tile(columns.astype("S8"), len(CHANNELS))
-    constant = {
-        "variable": np.repeat([CODES[channel.variable] for channel in CHANNELS], size),
-        "pressure": np.repeat([np.nan if channel.level is None else channel.level for channel in CHANNELS], size),
-        "latitude": np.tile(grid.latitude[row], len(CHANNELS)),
-        "longitude": np.tile(grid.longitude[column], len(CHANNELS)),
-        "error": np.repeat(errors, size),
-        "station": stations,
-    }
-    values, stamps = [], []
+    others = [TYPES[name] for name in network.types if name not in STATE_VARIABLES]
+    parts = []
     for time in times:
-        hour = hours_since_1970(time)
-        value = truth(time).reshape(len(CHANNELS), -1)[:, columns].astype(np.float64)
-        if noise:
-            value = value + errors[:, None] * np.random.default_rng(derived_seed(seed, "noise", hour)).standard_normal(
-                value.shape
-            )
-        values.append(value.ravel())
-        stamps.append(np.full(value.size, hour))
-    repeated = {name: np.tile(column, len(values)) for name, column in constant.items()}
-    return Observations.build(value=np.concatenate(values), time=np.concatenate(stamps), **repeated)
+        state = truth(time)
+        parts.append(_state_variables(state, hours_since_1970(time), grid, network))
+        parts.extend(_type(kind, state, hours_since_1970(time), grid, network) for kind in others)
+    return concatenate(parts)
+
+
+def _state_variables(state: np.ndarray, hour: int, grid: Grid, network: SimulatedNetwork) -> Observations:
+    """The channels of the state that are observed. The noise of a channel does not depend on which others are."""
+    value = state.reshape(len(CHANNELS), -1)[:, network.columns].astype(np.float64)
+    if network.noise:
+        draws = np.random.default_rng(derived_seed(network.seed, "noise", hour))
+        value = value + network.errors[:, None] * draws.standard_normal(value.shape)
+    chosen = [index for index, channel in enumerate(CHANNELS) if channel.variable in network.types]
+    return Observations.build(
+        value=value[chosen].ravel(),
+        error=np.repeat(network.errors[chosen], len(network.columns)),
+        **_places(
+            [CODES[CHANNELS[index].variable] for index in chosen],
+            [CHANNELS[index].level for index in chosen],
+            hour,
+            grid,
+            network.columns,
+        ),
+    )
+
+
+def _type(kind: ObservationType, state: np.ndarray, hour: int, grid: Grid, network: SimulatedNetwork) -> Observations:
+    """A type that follows from several variables, at all levels of the state, or at the surface."""
+    levels: Sequence[int | None] = [None] if kind.surface else LEVELS
+    places = _places([kind.code] * len(levels), levels, hour, grid, network.columns)
+    table = Observations.build(value=np.zeros(len(levels) * len(network.columns)), **places)
+    operator = ObservationOperator(table, grid, torch.float64)
+    value = operator(torch.as_tensor(state, dtype=torch.float64)).numpy()
+    if kind.name in network.relative_errors:
+        error = network.relative_errors[kind.name] * value
+    else:
+        error = kind.error(table.pressure.astype(float), value)
+    if network.noise:
+        draws = np.random.default_rng(derived_seed(network.seed, "noise", kind.name, hour))
+        value = value + error * draws.standard_normal(len(value))
+    table = table.with_columns(value=value.astype("f4"), error=error.astype("f4"))
+    possible = (table.error > 0) & ~outside_of_limits(table.variable, table.value, table.pressure)
+    return table.select(possible)
+
+
+def _places(
+    codes: Sequence[int], levels: Sequence[int | None], hour: int, grid: Grid, columns: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Columns of a table of several channels, one after the other, each observed at all columns of the network."""
+    row, column = np.divmod(columns, grid.nlon)
+    pressure = [np.nan if level is None else level for level in levels]
+    return {
+        "variable": np.repeat(codes, len(columns)),
+        "pressure": np.repeat(pressure, len(columns)),
+        "latitude": np.tile(grid.latitude[row], len(codes)),
+        "longitude": np.tile(grid.longitude[column], len(codes)),
+        "station": np.tile(columns.astype("S8"), len(codes)),
+        "time": np.full(len(codes) * len(columns), hour),
+    }

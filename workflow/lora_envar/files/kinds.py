@@ -3,6 +3,7 @@
 Snakemake reads this at every start: it imports nothing that is slow to import.
 """
 
+import os
 from pathlib import Path
 
 #: kinds of files that something here reads or writes
@@ -14,6 +15,7 @@ SAFETENSORS = "safetensors"
 PNG = "PNG"
 CSV = "CSV"
 TEXT = "text"
+PARQUET = "Parquet"
 #: kind of a file that no rule here knows
 UNKNOWN = "of no kind that is known here"
 
@@ -33,6 +35,7 @@ _BEGINNINGS: tuple[tuple[bytes, str, str | None], ...] = (
     (b"CDF\x02", NETCDF3, None),  # with 64-bit offsets
     (b"CDF\x05", NETCDF3, None),  # with 64-bit data
     (b"\x0e\x03\x13\x01", "HDF4", None),
+    (b"PAR1", PARQUET, None),
     (b"\x89PNG", PNG, None),
     (b"%PDF", "PDF", None),
 )
@@ -48,7 +51,7 @@ _BUFR_WITHIN = 64
 _SAFETENSORS_HEADER = 100_000_000  # bytes, the format's own limit
 
 
-def kind_of(path: str | Path) -> tuple[str, str | None]:
+def kind_of(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     """What a file is, and what to do to make it readable, None where there is nothing.
 
     Returns
@@ -103,4 +106,5 @@ def _is_text(head: bytes) -> bool:
         if error.start < len(head) - 3:  # a character may be cut off at the end
             return False
         text = head[: error.start].decode("utf-8")
-    return all(character.isprintable() or character in "\t\r\n\f" for character in text)
+    # what Excel writes as CSV in UTF-8 begins with a mark of the order of bytes
+    return all(character.isprintable() or character in "\t\r\n\f" for character in text.removeprefix("\ufeff"))

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..fields.constants import GAS_CONSTANT
-from .table import CODES, Observations
+from .catalogue import CODES
+from .table import Observations
 
 KAPPA = 0.2857  # R / cp of dry air
 
@@ -75,27 +76,27 @@ def ascent_numbers(table: Observations, rows: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _continues(before, after):
+def _continues(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Whether a balloon may go from one point to the next: columns time, latitude, longitude, highest and lowest p."""
     east = (after[2] - before[2] + 180.0) % 360.0 - 180.0
     distance = np.hypot(after[1] - before[1], east * np.cos(np.radians(after[1])))
     return (distance <= LONGEST_LEAP_DEGREES) & (after[3] <= before[4])
 
 
-def _chains(points) -> np.ndarray:
+def _chains(points: np.ndarray) -> np.ndarray:
     """The ascent of each point, in the order of time: of those that it may continue, that of the likeliest rise."""
-    last = {}  # of each ascent that may go on
-    chosen = []
+    last: dict[int, np.ndarray] = {}  # of each ascent that may go on
+    chosen: list[int] = []
     for point in points:
         last = {number: before for number, before in last.items() if point[0] - before[0] <= LONGEST_LEAP_HOURS}
         misfits = {number: _misfit(before, point) for number, before in last.items() if _continues(before, point)}
-        best = min(misfits, key=misfits.get, default=max(chosen, default=-1) + 1)
+        best = min(misfits, key=lambda number: misfits[number], default=max(chosen, default=-1) + 1)
         last[best] = point
         chosen.append(best)
     return np.array(chosen)
 
 
-def _misfit(before, after) -> float:
+def _misfit(before: np.ndarray, after: np.ndarray) -> float:
     """How far the step of ln p from one point to the next is from what a balloon rises in the time."""
     if not np.isfinite(before[4]):
         return 0.0
@@ -115,7 +116,8 @@ def inconsistent_in_the_vertical(table: Observations, candidates: np.ndarray) ->
     (rows,) array of bool
     """
     result = np.zeros(len(table), dtype=bool)
-    rows = candidates & np.isin(table.report_type, TYPES[:3])
+    # the pressures of data that are placed by heights are no measurements
+    rows = candidates & np.isin(table.report_type, TYPES[:3]) & ~np.isfinite(table.height)
     rows &= np.isin(table.variable, (CODES["t"], CODES["z"], CODES["q"]))
     frame = pd.DataFrame({"variable": table.variable[rows], "pressure": table.pressure[rows]}, np.flatnonzero(rows))
     for _, profile in frame.groupby(ascent_numbers(table, rows)[rows], sort=False):
@@ -128,26 +130,40 @@ def inconsistent_in_the_vertical(table: Observations, candidates: np.ndarray) ->
         adiabatic = kelvin[:-1] * np.exp(-KAPPA * np.diff(depth))
         allowed = SUPERADIABATIC + _of_pairs(table.error[temperature].astype(float))
         result[temperature[1:][kelvin[1:] < adiabatic - allowed]] = True
-        result[_not_hydrostatic(table, temperature, levels["z"], levels["q"], depth, kelvin)] = True
+        result[_not_hydrostatic(table, levels, depth, kelvin)] = True
     return result
 
 
-def _of_pairs(error):
+def _of_pairs(error: np.ndarray) -> np.ndarray:
     """What the errors of neighbours allow as a difference."""
     return DEVIATIONS * np.hypot(error[1:], error[:-1])
 
 
-def _profile(profile, name):
+def _profile(profile: pd.DataFrame, name: str) -> np.ndarray:
     """Rows of a variable, from the ground up."""
     rows = profile.index[profile.variable == CODES[name]].to_numpy()
     return rows[np.argsort(-profile.pressure[rows].to_numpy(), kind="stable")]
 
 
-def _not_hydrostatic(table, temperature, heights, humidity, depth, kelvin):
+def _not_hydrostatic(
+    table: Observations, levels: dict[str, np.ndarray], depth: np.ndarray, kelvin: np.ndarray
+) -> np.ndarray:
     """Rows of an ascent to be rejected: a height or temperature that makes both layers around it wrong, else the
-    temperatures within a layer."""
+    temperatures within a layer.
+
+    Parameters
+    ----------
+    levels : dict
+        t, z, q -> rows of the ascent, from the ground up.
+    depth, kelvin : (rows of t,)
+        -ln p, and temperature.
+    """
+    nothing = np.zeros(0, dtype=int)
+    temperature = levels["t"]
+    heights = levels["z"]
+    humidity = levels["q"]
     if len(heights) < 2:
-        return []
+        return nothing
     moist = np.zeros_like(kelvin)
     if len(humidity):
         moist = np.interp(depth, -np.log(table.pressure[humidity].astype(float)), table.value[humidity].astype(float))
@@ -155,9 +171,10 @@ def _not_hydrostatic(table, temperature, heights, humidity, depth, kelvin):
     integral = np.concatenate([[0.0], np.cumsum((virtual[1:] + virtual[:-1]) / 2 * np.diff(depth))]) * GAS_CONSTANT
     level = -np.log(table.pressure[heights].astype(float))
     inside = (level >= depth[0]) & (level <= depth[-1])
-    heights, level = heights[inside], level[inside]
+    heights = heights[inside]
+    level = level[inside]
     if len(heights) < 2:
-        return []
+        return nothing
     residual = np.diff(table.value[heights].astype(float)) - np.diff(np.interp(level, depth, integral))
     error = table.error[heights].astype(float)
     bad = np.abs(residual) > GAS_CONSTANT * LAYER_TEMPERATURE * np.diff(level) + _of_pairs(error)

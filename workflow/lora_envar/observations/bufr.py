@@ -8,9 +8,11 @@ Reference: https://www.emc.ncep.noaa.gov/emc/pages/infrastructure/bufrlib.php
 
 import logging
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from os import PathLike
+from typing import Any
 
 import numpy as np
 import pybufrkit.tables
@@ -56,7 +58,7 @@ class Message:
     descriptors: tuple[int, ...]
 
 
-def open_file(path):
+def open_file(path: str | PathLike[str]) -> mmap.mmap:
     """The bytes of a file, mapped into memory."""
     try:
         with open(path, "rb") as file:
@@ -67,9 +69,10 @@ def open_file(path):
         raise PrepBufrError(f"{path}: is empty; get it again") from error
 
 
-def all_messages(path, data) -> Iterator[Message]:
+def all_messages(path: str | PathLike[str], data: mmap.mmap) -> Iterator[Message]:
     """Headers of all messages."""
-    position, size = 0, len(data)
+    position = 0
+    size = len(data)
     while True:
         start = data.find(b"BUFR", position)
         if position == 0:
@@ -99,7 +102,7 @@ def all_messages(path, data) -> Iterator[Message]:
         position = end
 
 
-def _check_kind(path, data, start):
+def _check_kind(path: str | PathLike[str], data: mmap.mmap, start: int) -> None:
     """Refuse a file whose first bytes say that it is something else, or that holds no message at all."""
     kind, advice = kind_of(path)
     if advice:
@@ -112,7 +115,7 @@ def _check_kind(path, data, start):
         raise PrepBufrError(f"{path}: is {kind}, not BUFR; check the path")
 
 
-def _header(path, data, start, end) -> Message:
+def _header(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) -> Message:
     """Sections 0, 1 and 3 of a message of edition 2 or 3."""
     edition = data[start + 7]
     if edition not in (2, 3):
@@ -160,20 +163,27 @@ class Repeat:
     """What stands as often as the number in front of it says; `width` is None where it varies."""
 
     factor_width: int
-    members: tuple
-    names: frozenset
+    members: tuple["Field | Repeat", ...]
+    names: frozenset[str]
     width: int | None
+
+
+Layout = tuple[Field | Repeat, ...]
 
 
 class Tables:
     """The tables of a file, and the layouts of the templates that they define."""
 
-    def __init__(self, path):
-        self.path, self.count = path, 0
-        self._elements, self._sequences, self._layouts = {}, {}, {}
-        self._group = None
+    def __init__(self, path: str | PathLike[str]):
+        self.path = path
+        self.count = 0
+        self._elements: dict[str, Any] = {}
+        self._sequences: dict[str, Any] = {}
+        self._layouts: dict[tuple[int, ...], Layout] = {}
+        self._group: Any = None
 
-    def add(self, data, message: Message):
+    def add(self, data: mmap.mmap, message: Message) -> None:
+        """Take the tables of a message."""
         try:
             decoded = Decoder().process(data[message.start : message.end], start_signature=None)
             _, elements, sequences = BufrTableDefinitionProcessor().process(decoded)
@@ -202,16 +212,16 @@ class Tables:
             )
         return names[0].split()[0]
 
-    def _defines(self, number):
+    def _defines(self, number: int) -> bool:
         return number >= 300000 and f"{number:06d}" in self._sequences
 
-    def layout(self, message: Message) -> tuple:
+    def layout(self, message: Message) -> Layout:
         """Fields and repetitions of a subset, up to the last that is wanted."""
         if message.descriptors not in self._layouts:
             self._layouts[message.descriptors] = self._make_layout(message)
         return self._layouts[message.descriptors]
 
-    def _make_layout(self, message):
+    def _make_layout(self, message: Message) -> Layout:
         where = f"{self.path}: the template of the message at byte {message.start}"
         if message.descriptors[0] != BYTE_COUNT:
             raise PrepBufrError(f"{where} has no length of subsets; only files written by NCEP's library are read")
@@ -232,15 +242,15 @@ class Tables:
             cache.invalidate()
         missing = sorted({*HEADER, "CAT"} - _names(layout))
         if missing:
-            raise PrepBufrError(f"{where} lacks {', '.join(missing)}; this is not PrepBUFR")
+            raise PrepBufrError(f"{where} has no {', '.join(missing)}; this is not PrepBUFR")
         while not _names(layout[-1:]):
             layout = layout[:-1]
         return layout
 
 
-def _layout(descriptors, operators: dict) -> tuple:
+def _layout(descriptors: Iterable[Any], operators: dict[int, int]) -> Layout:
     """Descriptors as fields and repetitions; operators change the fields that follow, also in other sequences."""
-    nodes = []
+    nodes: list[Field | Repeat] = []
     for descriptor in descriptors:
         if isinstance(descriptor, SequenceDescriptor):
             nodes += _layout(descriptor.members, operators)
@@ -248,8 +258,8 @@ def _layout(descriptors, operators: dict) -> tuple:
             nodes += _layout(descriptor.members, operators) * descriptor.n_repeats
         elif isinstance(descriptor, DelayedReplicationDescriptor):
             members = _layout(descriptor.members, operators)
-            varies = any(isinstance(node, Repeat) for node in members)
-            width = None if varies else sum(node.width for node in members)
+            widths = [node.width for node in members if isinstance(node, Field)]
+            width = sum(widths) if len(widths) == len(members) else None
             nodes.append(Repeat(descriptor.factor.nbits, members, _names(members), width))
         elif isinstance(descriptor, OperatorDescriptor):
             if descriptor.id // 1000 not in (201, 202, 206, 207):
@@ -262,8 +272,10 @@ def _layout(descriptors, operators: dict) -> tuple:
     return _merge(nodes)
 
 
-def _field(descriptor, operators) -> Field:
-    width, scale, reference = descriptor.nbits, descriptor.scale, descriptor.refval
+def _field(descriptor: ElementDescriptor, operators: dict[int, int]) -> Field:
+    width = descriptor.nbits
+    scale = descriptor.scale
+    reference = descriptor.refval
     if not descriptor.unit.startswith(("CCITT", "CODE", "FLAG")):
         digits = operators.get(207, 0)
         width += (operators.get(201) or 128) - 128 + (10 * digits + 2) // 3
@@ -274,27 +286,35 @@ def _field(descriptor, operators) -> Field:
     return Field(name if name in WANTED else None, width, scale, reference)
 
 
-def _merge(nodes) -> tuple:
+def _merge(nodes: Iterable[Field | Repeat]) -> Layout:
     """Fields in a row of which nothing is wanted as one."""
-    merged = []
+    merged: list[Field | Repeat] = []
     for node in nodes:
-        skipped = isinstance(node, Field) and node.name is None
-        if skipped and merged and isinstance(merged[-1], Field) and merged[-1].name is None:
-            merged[-1] = Field(None, merged[-1].width + node.width)
+        last = merged[-1] if merged else None
+        if isinstance(node, Field) and node.name is None and isinstance(last, Field) and last.name is None:
+            merged[-1] = Field(None, last.width + node.width)
         else:
             merged.append(node)
     return tuple(merged)
 
 
-def _names(nodes) -> frozenset:
+def _names(nodes: Iterable[Field | Repeat]) -> frozenset[str]:
     """Names of all fields."""
-    parts = [node.names if isinstance(node, Repeat) else {node.name} - {None} for node in nodes]
-    return frozenset().union(*parts)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, Repeat):
+            found |= node.names
+        elif node.name is not None:
+            found.add(node.name)
+    return frozenset(found)
 
 
-def named_fields(layout) -> dict:
+def named_fields(layout: Layout) -> dict[str, Field]:
     """Name -> field, of all that are wanted."""
-    found = {}
+    found: dict[str, Field] = {}
     for node in layout:
-        found |= named_fields(node.members) if isinstance(node, Repeat) else {node.name: node}
+        if isinstance(node, Repeat):
+            found |= named_fields(node.members)
+        elif node.name is not None:
+            found[node.name] = node
     return found

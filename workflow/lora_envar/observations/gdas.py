@@ -4,6 +4,8 @@ import shutil
 import time as clock
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
 
 from ..files.kinds import kind_of
@@ -18,7 +20,7 @@ class DownloadError(RuntimeError):
     """A file cannot be had."""
 
 
-def download(url: str, destination, progress=print):
+def download(url: str, destination: str | PathLike[str], progress: Callable[[str], None] = print) -> None:
     """Fetch a BUFR file; what has arrived is kept beside `destination` and continued from.
 
     Raises
@@ -26,9 +28,10 @@ def download(url: str, destination, progress=print):
     DownloadError
         If it cannot be reached, does not exist, or what arrived is not a whole BUFR file.
     """
-    destination = Path(destination)
-    partial = destination.with_name(f".{destination.name}.partial")
+    target = Path(destination)
+    partial = target.with_name(f".{target.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
+    reason: Exception | None = None
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _continue(url, partial)
@@ -40,7 +43,7 @@ def download(url: str, destination, progress=print):
         except (OSError, PrepBufrError) as error:
             reason = error
         else:
-            partial.replace(destination)
+            partial.replace(target)
             return
         progress(f"{url}, attempt {attempt} of {ATTEMPTS}: {reason}")
         if attempt < ATTEMPTS:
@@ -50,7 +53,8 @@ def download(url: str, destination, progress=print):
     ) from reason
 
 
-def _continue(url: str, partial: Path):
+def _continue(url: str, partial: Path) -> None:
+    """Append what is not here yet of a file."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -68,7 +72,7 @@ def _continue(url: str, partial: Path):
         raise ConnectionError(f"broke off after {arrived} of {expected} bytes")
 
 
-def _check(partial: Path):
+def _check(partial: Path) -> None:
     """Refuse, and forget, what does not begin and end as BUFR does."""
     size = partial.stat().st_size
     with open(partial, "rb") as file:

@@ -1,12 +1,14 @@
 """Names of stations: eight bytes that every program reads as text."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 #: stands for a byte that is no printable character of ASCII
 REPLACEMENT = ord("?")
 
 
-def as_names(texts) -> np.ndarray:
+def as_names(texts: Sequence[str]) -> np.ndarray:
     """Names that a user wrote, as those of reports are: (names,) array of S8.
 
     Raises

@@ -1,97 +1,166 @@
-"""The observation operator: bilinear in the horizontal, linear in log pressure, differentiable.
+"""The observation operator: what would be observed of a state, differentiable.
 
-A row of H is a weighted sum of at most eight points of the state. On a grid point and a level of the state it is that
-point alone, and then costs one gather.
+Rows of variables of the state at pressures, or at the surface, are weighted sums of at most eight points (see
+`interpolation`). All others are functions of several such values (see `places` and `observation_type`).
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from ..fields.grid import Grid
-from ..fields.state import CHANNELS, LEVELS, SURFACE, VARIABLES, channel_index
+from ..fields.state import CHANNELS, LEVELS
+from .catalogue import at_surface, by_code, types_among
+from .interpolation import Interpolation, first_channel
+from .observation_type import ObservationType, StateVariable
+from .places import HeightPlaces, Places, PressurePlaces
 from .table import Observations
+
+#: standard pressures beyond which heights are within the levels of no state: 50 hPa lies below 21.5 km everywhere, and
+#: nothing is measured below the Dead Sea, at -0.43 km
+TOP_OF_HEIGHTS = 43.0  # hPa
+BOTTOM_OF_HEIGHTS = 1069.0  # hPa
+
+_STATE_VARIABLE = by_code(lambda kind: isinstance(kind, StateVariable), False)
+_FIRST_CHANNEL = by_code(lambda kind: first_channel(kind.inputs[0]), 0)
 
 
 def outside_of_levels(table: Observations) -> np.ndarray:
-    """Which rows lie above the highest or below the lowest level of the state, where H is not defined."""
-    upper_air = table.variable >= len(SURFACE)
+    """Which rows lie above the highest or below the lowest level of the state, where H is not defined, (rows,).
+
+    Of rows that are placed by height this is a first check alone, for it depends on the state:
+    `ObservationOperator.outside` is the other.
+    """
+    at_height = np.isfinite(table.height)
+    top = np.where(at_height, TOP_OF_HEIGHTS, LEVELS[0])
+    bottom = np.where(at_height, BOTTOM_OF_HEIGHTS, LEVELS[-1])
     with np.errstate(invalid="ignore"):
-        inside = (table.pressure >= LEVELS[0]) & (table.pressure <= LEVELS[-1])
-    return upper_air & ~inside
+        inside = (table.pressure >= top) & (table.pressure <= bottom)
+    return ~at_surface(table.variable) & ~inside
 
 
 class ObservationOperator:
     """H for the rows of a table, all inside the levels of the state.
 
+    Attributes
+    ----------
+    linear : bool
+        Whether all rows are linear in the state.
+
     Parameters
     ----------
     table : Observations
+        Of any types.
     grid : Grid
         Of the states to be observed.
+
+    Raises
+    ------
+    ValueError
+        If rows lie outside of the levels of the state.
     """
 
-    def __init__(self, table: Observations, grid: Grid, dtype=torch.float32, device="cpu"):
+    def __init__(
+        self,
+        table: Observations,
+        grid: Grid,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ):
         if outside_of_levels(table).any():
             raise ValueError("the observation operator was given rows outside of the levels of the state")
-        rows, columns, shares = horizontal_weights(grid, table.latitude, table.longitude)
-        channel, level_share = self._levels(table)
-        indices, weights = [], []
-        for below in (0, 1):
-            vertical = level_share if below else 1.0 - level_share
-            for row, column, share in zip(rows, columns, shares, strict=True):
-                indices.append((channel + below) * (grid.nlat * grid.nlon) + row * grid.nlon + column)
-                weights.append(vertical * share)
-        index, weight = np.stack(indices), np.stack(weights)
-        weight[np.abs(weight) < 1e-6] = 0.0  # single precision of the positions in the table
-        index[weight == 0.0] = 0  # may point beyond the grid
-        order = np.argsort(-weight, axis=0, kind="stable")
-        weight, index = np.take_along_axis(weight, order, 0), np.take_along_axis(index, order, 0)
-        needed = max(1, int((weight != 0).any(axis=1).sum()))  # 1: there may be no rows
-        self._index = torch.as_tensor(index[:needed], device=device)
-        self._weight = torch.as_tensor((weight / weight.sum(axis=0))[:needed], dtype=dtype, device=device)
-
-    @staticmethod
-    def _levels(table):
-        """Channel above each row, and the share of the channel below it."""
-        names = list(VARIABLES)
-        first = np.array([channel_index(n if n in SURFACE else f"{n}{LEVELS[0]}") for n in names])[table.variable]
-        upper_air = table.variable >= len(SURFACE)
-        pressure = np.where(upper_air, table.pressure, LEVELS[0]).astype(float)
-        above, share = _bracket(np.log(LEVELS), np.log(pressure))
-        return first + np.where(upper_air, above, 0), np.where(upper_air, share, 0.0)
+        at_height = np.isfinite(table.height)
+        weighted = _STATE_VARIABLE[table.variable] & ~at_height
+        self.linear = bool(weighted.all())
+        part = table.select(weighted)
+        first = _FIRST_CHANNEL[part.variable]
+        self._interpolation = Interpolation(part, first, ~at_surface(part.variable), grid, dtype, device)
+        order = [np.flatnonzero(weighted)]
+        self._functions: list[_Function] = []
+        for kind in types_among(table.variable[~weighted]):
+            for by_height in (False, True):
+                rows = np.flatnonzero(~weighted & (table.variable == kind.code) & (at_height == by_height))
+                if not len(rows):
+                    continue
+                part = table.select(rows)
+                places: Places = PressurePlaces(part, kind.inputs, grid, dtype, device)
+                if by_height:
+                    places = HeightPlaces(part, grid, dtype, device)
+                self._functions.append(_Function(kind, places, len(rows)))
+                order.append(rows)
+        self._order = torch.as_tensor(np.argsort(np.concatenate(order)), device=device)
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
         """Equivalents, shape (rows,), of a state of shape (69, lat, lon)."""
-        if state.shape[0] != len(CHANNELS):
-            raise ValueError(f"expected a state of {len(CHANNELS)} channels, got shape {tuple(state.shape)}")
-        flat = state.reshape(-1)
-        equivalents = self._weight[0] * flat[self._index[0]]
-        for index, weight in zip(self._index[1:], self._weight[1:], strict=True):
-            equivalents = equivalents + weight * flat[index]
-        return equivalents
+        _check_channels(state)
+        return self._in_order([self._interpolation(state), *(function(state) for function in self._functions)])
+
+    def deviation(self, state: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of H(x) where that of the state is given per channel, in the units of the rows, (rows,).
+
+        Errors of neighbouring points and levels go together, those of different variables are independent:
+
+            s^2 = sum_i (dh / dx_i)^2 s_i^2
+
+        with the deviations s_i interpolated to the place, and the derivatives at the state. A row that is placed by
+        height depends on z, too: an error of z moves it.
+
+        Parameters
+        ----------
+        state : (69, lat, lon)
+            Where the derivatives are taken; not looked at if all rows are linear.
+        deviations : (69,)
+        """
+        fields = deviations[:, None, None].expand(len(CHANNELS), *state.shape[1:]).contiguous()
+        parts = [function.deviation(state, fields) for function in self._functions]
+        return self._in_order([self._interpolation(fields), *parts])
+
+    def outside(self, state: torch.Tensor) -> torch.Tensor:
+        """Which rows are placed by a height that is not within the levels of a state, (rows,) of bool."""
+        inside = torch.zeros(len(self._order) - sum(function.size for function in self._functions), dtype=torch.bool)
+        parts = [function.places.outside(state) for function in self._functions]
+        return self._in_order([inside.to(self._order.device), *parts])
+
+    def _in_order(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Values of parts of the rows as those of all."""
+        return parts[0] if self.linear else torch.cat(list(parts))[self._order]
 
 
-def horizontal_weights(grid: Grid, latitude: np.ndarray, longitude: np.ndarray):
-    """The four points around each position, and their bilinear weights; periodic, constant beyond the last latitude.
+class _Function:
+    """H for rows of one type that is no weighted sum."""
 
-    Returns
-    -------
-    rows, columns, weights : three lists of four arrays, each (positions,)
-    """
-    north, row_share = _bracket(-grid.latitude, -np.asarray(latitude, dtype=float))
-    turn = (np.asarray(longitude, dtype=float) % 360.0) * grid.nlon / 360.0
-    west = np.floor(turn + 1e-6).astype(int)
-    column_share = np.clip(turn - west, 0.0, 1.0)
-    rows, columns, weights = [], [], []
-    for south in (0, 1):
-        for east in (0, 1):
-            rows.append(north + south)
-            columns.append((west + east) % grid.nlon)
-            weights.append((row_share if south else 1.0 - row_share) * (column_share if east else 1.0 - column_share))
-    return rows, columns, weights
+    def __init__(self, kind: ObservationType, places: Places, size: int):
+        self.kind = kind
+        self.places = places
+        self.size = size
+
+    def __call__(self, state: torch.Tensor) -> torch.Tensor:
+        """Equivalents, (rows,)."""
+        found = self.places.find(state, state.new_zeros(self.size))
+        inputs = {name: self.places.values(state, name, found) for name in self.kind.inputs}
+        return self.kind.equivalent(inputs, found.pressure)
+
+    def deviation(self, state: torch.Tensor, fields: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the equivalents, (rows,), for deviations of the state as fields, (69, lat, lon)."""
+        state = state.detach()
+        names = self.kind.inputs
+        variables = dict.fromkeys((*names, "z") if self.places.move else names)
+        shifts = {name: state.new_zeros(self.size, requires_grad=True) for name in variables}
+        with torch.enable_grad():
+            rise = shifts["z"] if self.places.move else state.new_zeros(self.size)
+            found = self.places.find(state, rise)
+            inputs = {name: self.places.values(state, name, found) + shifts[name] for name in names}
+            # a row depends on its own place alone, so the gradient of the sum holds the derivatives of every row
+            total = self.kind.equivalent(inputs, found.pressure).sum()
+            slopes = torch.autograd.grad(total, list(shifts.values()))
+        with torch.no_grad():
+            parts = [
+                slope * self.places.values(fields, name, found) for name, slope in zip(shifts, slopes, strict=True)
+            ]
+            return torch.stack(parts).square().sum(0).sqrt()
 
 
-def _bracket(axis: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the last coordinate not above each position, and the share of the next one; constant beyond the ends."""
-    first = np.clip(np.searchsorted(axis, position + 1e-6, side="right") - 1, 0, len(axis) - 2)
-    return first, np.clip((position - axis[first]) / (axis[first + 1] - axis[first]), 0.0, 1.0)
+def _check_channels(state: torch.Tensor) -> None:
+    if state.shape[0] != len(CHANNELS):
+        raise ValueError(f"expected a state of {len(CHANNELS)} channels, got shape {tuple(state.shape)}")

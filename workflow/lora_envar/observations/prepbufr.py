@@ -7,14 +7,17 @@ References: https://www.emc.ncep.noaa.gov/emc/pages/infrastructure/bufrlib.php a
 program codes, https://www.emc.ncep.noaa.gov/mmb/data_processing/prepbufr.doc/
 """
 
+import mmap
 import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from os import PathLike
+from typing import cast
 
 import numpy as np
 
-from .bufr import TABLES_CATEGORY, Message, PrepBufrError, Tables, all_messages, named_fields, open_file
+from .bufr import Field, Message, PrepBufrError, Tables, all_messages, named_fields, open_file
 from .mnemonics import ALL, FREEZING, HEADER, LEVEL, MISSING_MARK, VARIABLES, VIRTMP
 from .subset_reader import Lanes
 
@@ -87,9 +90,9 @@ class Reports:
     error: np.ndarray
     quality: np.ndarray
     virtual: np.ndarray
-    counts: dict = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.value)
 
 
@@ -98,15 +101,16 @@ COLUMNS = tuple(entry.name for entry in fields(Reports) if entry.name not in ("c
 
 
 def read_prepbufr(
-    path,
-    categories=ALL,
+    path: str | PathLike[str],
+    categories: Sequence[str] = ALL,
     window_hours: float | None = None,
     progress: Callable[[str], None] = print,
     sensible: bool = False,
     cycle: datetime | None = None,
 ) -> Reports:
     """All data of a file; see `iterate_prepbufr` for the parameters and errors."""
-    parts, counts = {name: [] for name in COLUMNS}, {}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in COLUMNS}
+    counts: dict[str, int] = {}
     for piece in iterate_prepbufr(path, categories, window_hours, progress, sensible, cycle):
         for name in COLUMNS:
             parts[name].append(getattr(piece, name))
@@ -118,8 +122,8 @@ def read_prepbufr(
 
 
 def iterate_prepbufr(
-    path,
-    categories=ALL,
+    path: str | PathLike[str],
+    categories: Sequence[str] = ALL,
     window_hours: float | None = None,
     progress: Callable[[str], None] = print,
     sensible: bool = False,
@@ -154,25 +158,27 @@ def iterate_prepbufr(
     if unknown:
         raise ValueError(f"message types {', '.join(unknown)} are unknown; known are {', '.join(ALL)}")
     data = open_file(path)
-    tables, read = Tables(path), _Pieces(path, data, window_hours, sensible)
-    wanted, cycle = cycle, None
-    empty, last = True, clock.monotonic()
+    tables = Tables(path)
+    read = _Pieces(path, data, window_hours, sensible)
+    found: datetime | None = None
+    empty = True
+    last = clock.monotonic()
     for message in all_messages(path, data):
-        if message.category == TABLES_CATEGORY:
+        if message.cycle is None:  # of tables
             if message.subsets:
                 yield from read.rest(tables)
                 tables.add(data, message)
             continue
+        if found is not None and message.cycle != found:
+            raise PrepBufrError(
+                f"{path}: holds the cycles {_in_words(found)} and {_in_words(message.cycle)}; give one file a cycle"
+            )
         if cycle is not None and message.cycle != cycle:
             raise PrepBufrError(
-                f"{path}: holds the cycles {_in_words(cycle)} and {_in_words(message.cycle)}; give one file a cycle"
-            )
-        if wanted is not None and message.cycle != wanted:
-            raise PrepBufrError(
-                f"{path}: is of the cycle {_in_words(message.cycle)}, wanted is {_in_words(wanted)}; put the file of "
+                f"{path}: is of the cycle {_in_words(message.cycle)}, wanted is {_in_words(cycle)}; put the file of "
                 "that cycle in its place, or mend observations.*.path or url"
             )
-        cycle = message.cycle
+        found = message.cycle
         if tables.category(message) in categories and message.subsets:
             for piece in read.add(message, tables):
                 empty = False
@@ -183,10 +189,10 @@ def iterate_prepbufr(
     for piece in read.rest(tables):
         empty = False
         yield piece
-    if cycle is None:
+    if found is None:
         raise PrepBufrError(f"{path}: holds {tables.count} messages of tables, but none of reports; get it again")
     if empty:
-        yield _rows(cycle, "", Lanes(np.zeros(8, np.uint8), np.zeros(0, np.int64)), {}, window_hours, sensible)
+        yield _rows(found, "", Lanes(np.zeros(8, np.uint8), np.zeros(0, np.int64)), {}, window_hours, sensible)
 
 
 def _in_words(cycle: datetime) -> str:
@@ -196,12 +202,17 @@ def _in_words(cycle: datetime) -> str:
 class _Pieces:
     """Collects messages by template and decodes them when they are many."""
 
-    def __init__(self, path, data, window_hours, sensible):
+    def __init__(self, path: str | PathLike[str], data: mmap.mmap, window_hours: float | None, sensible: bool):
         self.subsets = 0
-        self._path, self._data, self._options = path, data, (window_hours, sensible)
-        self._waiting, self._bytes = {}, {}
+        self._path = path
+        self._data = data
+        self._window_hours = window_hours
+        self._sensible = sensible
+        self._waiting: dict[tuple[int, ...], list[Message]] = {}
+        self._bytes: dict[tuple[int, ...], int] = {}
 
     def add(self, message: Message, tables: Tables) -> Iterator[Reports]:
+        """Take a message; gives the data of all that wait for its template when they are many."""
         waiting = self._waiting.setdefault(message.descriptors, [])
         waiting.append(message)
         self._bytes[message.descriptors] = self._bytes.get(message.descriptors, 0) + message.end - message.start
@@ -210,14 +221,18 @@ class _Pieces:
             yield self._decode(self._waiting.pop(message.descriptors), tables)
 
     def rest(self, tables: Tables) -> Iterator[Reports]:
+        """Data of all messages that wait."""
         self._bytes.clear()
         while self._waiting:
             yield self._decode(self._waiting.pop(next(iter(self._waiting))), tables)
 
-    def _decode(self, messages, tables) -> Reports:
-        starts, ends, joined = [], [], bytearray()
+    def _decode(self, messages: Sequence[Message], tables: Tables) -> Reports:
+        starts: list[int] = []
+        ends: list[int] = []
+        joined = bytearray()
         for message in messages:
-            position, shift = message.values, len(joined) - message.start
+            position = message.values
+            shift = len(joined) - message.start
             for _ in range(message.subsets):
                 length = int.from_bytes(self._data[position : position + 2], "big")
                 if position + length > message.end - 4:
@@ -236,19 +251,29 @@ class _Pieces:
         if (positions > np.array(ends) * 8).any():
             raise self._damaged(messages[0], messages[0].values)
         self.subsets += len(starts)
-        return _rows(messages[0].cycle, tables.category(messages[0]), lanes, named_fields(layout), *self._options)
+        category = tables.category(messages[0])
+        known = named_fields(layout)
+        cycle = cast(datetime, messages[0].cycle)  # only messages of tables have none
+        return _rows(cycle, category, lanes, known, self._window_hours, self._sensible)
 
-    def _damaged(self, message, position):
+    def _damaged(self, message: Message, position: int) -> PrepBufrError:
         return PrepBufrError(
             f"{self._path}: a report at or after byte {position}, in the message at byte {message.start}, does not fit "
             "its template; the file is damaged, get it again"
         )
 
 
-def _rows(cycle, category, lanes: Lanes, known: dict, window_hours, sensible) -> Reports:
+def _rows(
+    cycle: datetime,
+    category: str,
+    lanes: Lanes,
+    known: dict[str, Field],
+    window_hours: float | None,
+    sensible: bool,
+) -> Reports:
     """Codes of levels as rows of data in SI units."""
 
-    def scaled(name, code=None):
+    def scaled(name: str, code: np.ndarray | None = None) -> np.ndarray:
         """Values, NaN if missing; of the header they are spread over the levels."""
         if name not in lanes.columns:
             return np.full(len(lanes.owner), np.nan)
@@ -256,17 +281,20 @@ def _rows(cycle, category, lanes: Lanes, known: dict, window_hours, sensible) ->
         values = np.where(code < 0, np.nan, (code.astype(float) + known[name].reference) / 10.0 ** known[name].scale)
         return values[lanes.owner] if name in HEADER else values
 
-    def either(of_level, of_report):
+    def either(of_level: str, of_report: str) -> np.ndarray:
         level = scaled(of_level)
         return np.where(np.isnan(level), scaled(of_report), level)
 
-    def codes(name, missing):
+    def codes(name: str, missing: int) -> np.ndarray:
         code = lanes.columns.get(name, np.full(len(lanes.owner), -1))
         return np.where(code < 0, missing, code)
 
     size = len(lanes.owner)
-    value, error = np.full((size, len(VARIABLES)), np.nan), np.full((size, len(VARIABLES)), np.nan, dtype="f4")
-    quality, virtual = np.zeros((size, len(VARIABLES)), dtype="i1"), np.zeros((size, len(VARIABLES)), dtype=bool)
+    shape = (size, len(VARIABLES))
+    value = np.full(shape, np.nan)
+    error = np.full(shape, np.nan, dtype="f4")
+    quality = np.zeros(shape, dtype="i1")
+    virtual = np.zeros(shape, dtype=bool)
     for index, (observation, deviation, mark, factor, offset) in enumerate(LEVEL.values()):
         value[:, index] = scaled(observation) * factor + offset
         if deviation:
@@ -279,7 +307,9 @@ def _rows(cycle, category, lanes: Lanes, known: dict, window_hours, sensible) ->
         value[replaced, temperature] = scaled("TOB", lanes.before_virtual)[replaced] + FREEZING
         virtual[replaced, temperature] = False
 
-    latitude, longitude, time_offset = either("YDR", "YOB"), either("XDR", "XOB") % 360.0, either("HRDR", "DHR")
+    latitude = either("YDR", "YOB")
+    longitude = either("XDR", "XOB") % 360.0
+    time_offset = either("HRDR", "DHR")
     kept = np.isfinite(latitude) & np.isfinite(longitude) & np.isfinite(time_offset)
     if window_hours is not None:
         kept &= np.abs(time_offset) <= window_hours

@@ -16,17 +16,20 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from ..fields.constants import EARTH_RADIUS
-from ..fields.state import LEVELS, SURFACE
-from .ascents import ascent_numbers, inconsistent_in_the_vertical, is_ascent
+from .ascents import inconsistent_in_the_vertical
+from .catalogue import at_surface, by_code, names_of
 from .duplicates import duplicates
 from .limits import outside_of_limits
 from .names import as_names
 from .operator import outside_of_levels
-from .table import CODES, REASONS, Observations
+from .table import REASONS, Observations
+from .thinning import thin
 
 EARTH_RADIUS_KM = EARTH_RADIUS / 1e3
 #: report types of satellite winds: their "station" is a satellite, so a box of 5 degrees takes its place
 SATELLITE_WINDS = ((240, 260), (290, 290))
+#: name of the vector of which a type is a component, empty for all others
+_VECTORS = by_code(lambda kind: kind.vector or "", "")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class QualitySettings:
     highest_station : float
         Height in m above which surface reports are not used; their pressure is reduced to the sea by a rule.
     thinning_km : float or None
-        One datum a variable, layer and cell of this size; the nearest in time stays. None keeps all.
+        One datum per type, layer and cell of this size; the nearest in time stays. None keeps all.
     superobbing : bool
         The one that stays gets the mean of value and position of its cell.
     withheld : float
@@ -64,20 +67,19 @@ def select(table: Observations, settings: QualitySettings) -> Observations:
     """A table with the column `rejection` filled, and superobservations in place of what they are the mean of."""
     rejection = table.rejection.copy()
 
-    def reject(rows, reason):
+    def reject(rows: np.ndarray, reason: str) -> None:
         rejection[rows & (rejection == 0)] = REASONS[reason]
 
     reject(outside_of_levels(table), "outside_of_levels")
     reject((table.quality < 0) | (table.quality > settings.largest_quality_mark), "quality_mark")
     reject(outside_of_limits(table.variable, table.value, table.pressure), "gross_limits")
     reject(np.isin(table.station, as_names(settings.blacklist)), "blacklist")
-    surface = table.variable < len(SURFACE)
-    reject(surface & (np.nan_to_num(table.elevation) > settings.highest_station), "station_height")
+    reject(at_surface(table.variable) & (np.nan_to_num(table.elevation) > settings.highest_station), "station_height")
     reject(duplicates(table, rejection == 0), "duplicate")
     reject(inconsistent_in_the_vertical(table, rejection == 0), "vertical_consistency")
     withheld = _withheld(table, settings) & (rejection == 0)
     if settings.thinning_km:
-        kept, table = _thin(table, (rejection == 0) & ~withheld, settings)
+        kept, table = thin(table, (rejection == 0) & ~withheld, settings.thinning_km, settings.superobbing)
         reject(~withheld & ~kept, "thinned")
     rejection[withheld] = REASONS["withheld"]
     return table.with_columns(rejection=rejection)
@@ -96,8 +98,10 @@ def summary(table: Observations, outside: int = 0) -> str:
         return f"{lines}\n{summary(table)}"
     if not len(table):
         return "there are no data"
-    variables, reasons = np.array(list(CODES))[table.variable], np.array(list(REASONS))[table.rejection]
-    return pd.crosstab(variables, reasons, rownames=["variable"], colnames=[""], margins=True).to_string()
+    reasons = np.array(list(REASONS))[table.rejection]
+    return pd.crosstab(
+        names_of(table.variable), reasons, rownames=["variable"], colnames=[""], margins=True
+    ).to_string()
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,9 @@ class DepartureChecks:
     buddy_distance_km: float
 
 
-def check_departures(table: Observations, departure, background_deviation, checks: DepartureChecks) -> np.ndarray:
+def check_departures(
+    table: Observations, departure: np.ndarray, background_deviation: np.ndarray, checks: DepartureChecks
+) -> np.ndarray:
     """The column `rejection` after the checks of O - B.
 
     Parameters
@@ -145,57 +151,65 @@ def check_departures(table: Observations, departure, background_deviation, check
         mean, count = _mean_of_buddies(table, departure, rows, buddies, checks.buddy_distance_km)
         bad = (count >= 3) & (np.abs(departure[rows] - mean) > checks.buddy_check * scale[rows])
         rejection[rows[bad]] = REASONS["buddy_check"]
-    _reject_whole_winds(table, rejection)
+    _reject_whole_vectors(table, rejection)
     return rejection
 
 
-def _reject_whole_winds(table, rejection):
-    """Where one component of a wind fails a check of O - B, the other is not used either; in place."""
+def _reject_whole_vectors(table: Observations, rejection: np.ndarray) -> None:
+    """Where one component of a vector fails a check of O - B, the others are not used either; in place."""
     checks = (REASONS["background_check"], REASONS["buddy_check"])
-    components = [CODES[name] for name in ("u", "v", "u10", "v10")]
-    wind = np.isin(table.variable, components) & np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
-    frame = _frame(table, wind).assign(surface=(table.variable < len(SURFACE))[wind])
+    judged = np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
+    component = judged & (_VECTORS[table.variable] != "")
+    frame = _frame(table, component).assign(vector=_VECTORS[table.variable[component]])
     place = [name for name in frame if name != "variable"]
     report = frame.groupby(place, dropna=False, sort=False).ngroup()
-    reason = pd.Series(rejection[wind], frame.index).where(lambda code: code.isin(checks))
+    reason = pd.Series(rejection[component], frame.index).where(lambda code: code.isin(checks))
     worst = reason.groupby(report).transform("max").dropna()
     rejection[worst.index] = worst.astype("i1")
 
 
-def _mean_of_buddies(table, departure, rows, buddies, distance):
+def _mean_of_buddies(
+    table: Observations, departure: np.ndarray, rows: np.ndarray, buddies: np.ndarray, distance: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean of O - B of other stations around each row, and their number."""
-    mean, count = np.zeros(len(rows)), np.zeros(len(rows), dtype=int)
+    mean = np.zeros(len(rows))
+    count = np.zeros(len(rows), dtype=int)
     if not len(buddies):
         return mean, count
     position = np.column_stack([_on_sphere(table) * EARTH_RADIUS_KM / distance, _log_pressure(table) / 0.2])
     pairs = cKDTree(position[rows]).sparse_distance_matrix(cKDTree(position[buddies]), 1.0, output_type="ndarray")
-    mine, other = rows[pairs["i"]], buddies[pairs["j"]]
+    mine = rows[pairs["i"]]
+    other = buddies[pairs["j"]]
     foreign = table.station[mine] != table.station[other]
-    index, weight = pairs["i"][foreign], np.exp(-2.0 * pairs["v"][foreign] ** 2)
+    index = pairs["i"][foreign]
+    weight = np.exp(-2.0 * pairs["v"][foreign] ** 2)
     np.add.at(count, index, 1)
     total = np.bincount(index, weight, minlength=len(rows))
     weighted = np.bincount(index, weight * departure[other[foreign]], minlength=len(rows))
     return np.divide(weighted, total, out=mean, where=total > 0), count
 
 
-def _on_sphere(table) -> np.ndarray:
-    latitude, longitude = np.radians(table.latitude.astype(float)), np.radians(table.longitude.astype(float))
+def _on_sphere(table: Observations) -> np.ndarray:
+    """Places on the unit sphere, (rows, 3)."""
+    latitude = np.radians(table.latitude.astype(float))
+    longitude = np.radians(table.longitude.astype(float))
     return np.column_stack(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
     )
 
 
-def _log_pressure(table) -> np.ndarray:
+def _log_pressure(table: Observations) -> np.ndarray:
     """ln p; that of 1000 hPa at the surface, where it makes no difference."""
     return np.log(np.where(np.isfinite(table.pressure), table.pressure, 1000.0).astype(float))
 
 
-def _frame(table, rows) -> pd.DataFrame:
+def _frame(table: Observations, rows: np.ndarray) -> pd.DataFrame:
+    """What tells reports apart, of some rows, by the numbers of the rows."""
     names = ("variable", "pressure", "latitude", "longitude", "time", "time_offset", "station", "report_type")
     return pd.DataFrame({name: getattr(table, name)[rows] for name in names}, index=np.flatnonzero(rows))
 
 
-def _withheld(table, settings) -> np.ndarray:
+def _withheld(table: Observations, settings: QualitySettings) -> np.ndarray:
     """Rows of the stations drawn at each time; a station's draw depends on the seed, the time and its name alone."""
     if not settings.withheld:
         return np.zeros(len(table), dtype=bool)
@@ -213,47 +227,3 @@ def _withheld(table, settings) -> np.ndarray:
 
 def _uniform(text: str) -> float:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
-
-
-def _distance_in_time(table, candidates) -> np.ndarray:
-    """Hours from each row to the valid time; an ascent's are all those of its nearest level, so that it stays whole."""
-    distance = np.abs(table.time_offset.astype(float))
-    rows = candidates & is_ascent(table)
-    numbers = ascent_numbers(table, rows)[rows]
-    nearest = np.full(numbers.max(initial=-1) + 1, np.inf)
-    np.minimum.at(nearest, numbers, distance[rows])
-    distance[rows] = nearest[numbers]
-    return distance
-
-
-def _thin(table, candidates, settings) -> tuple[np.ndarray, Observations]:
-    """Which rows stay, one of each variable, layer and cell; and the table, with means there if superobbing."""
-    frame = _frame(table, candidates).assign(distance=_distance_in_time(table, candidates)[candidates])
-    band_height = np.degrees(settings.thinning_km / EARTH_RADIUS_KM)
-    band = ((frame.latitude.to_numpy(float) + 90.0) // band_height).astype(int)
-    centre = np.radians((band + 0.5) * band_height - 90.0)
-    count = np.maximum(1, np.rint(360.0 / band_height * np.maximum(np.cos(centre), 0.0))).astype(int)
-    column = (frame.longitude.to_numpy(float) % 360.0 / 360.0 * count).astype(int) % count
-    edges = (np.log(LEVELS[1:]) + np.log(LEVELS[:-1])) / 2
-    layer = np.searchsorted(edges, np.log(frame.pressure.fillna(1000.0).to_numpy(float)))
-    # mass and wind of one place are different reports, and so are ascents and single levels: variables keep apart
-    frame = frame.assign(band=band, column=column, layer=layer)
-    cell = ["time", "variable", "layer", "band", "column"]
-    ordered = frame.sort_values([*cell, "distance", "station"], kind="stable")
-    first = ~ordered.duplicated(cell)
-    kept = np.zeros(len(table), dtype=bool)
-    kept[ordered.index[first]] = True
-    if not settings.superobbing:
-        return kept, table
-    group = ordered.groupby(cell, sort=False).ngroup().to_numpy()
-    rows, chosen = ordered.index.to_numpy(), ordered.index[first].to_numpy()
-    size = np.bincount(group)
-    changed = {}
-    for name in ("value", "pressure", "latitude", "time_offset"):
-        values = getattr(table, name).copy()
-        values[chosen] = np.bincount(group, values[rows].astype(float)) / size
-        changed[name] = values
-    longitude = table.longitude.copy()
-    turned = (longitude[rows] - longitude[chosen][group] + 180.0) % 360.0 - 180.0  # cells may lie across 0
-    longitude[chosen] = (longitude[chosen] + np.bincount(group, turned.astype(float)) / size) % 360.0
-    return kept, table.with_columns(longitude=longitude, **changed)

@@ -12,8 +12,10 @@ Above: u, v, t and q at any pressure; z of soundings alone, for elsewhere height
 that is virtual is made sensible by the humidity of its level; where there is none it is not used.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from os import PathLike
 
 import numpy as np
 import pandas as pd
@@ -22,10 +24,11 @@ from ..archive.opening import SourceError, open_datasets
 from ..fields.constants import GAS_CONSTANT, GRAVITY, LAPSE_RATE
 from ..fields.grid import Grid
 from ..fields.timeline import hours_since_1970
-from .limits import GROSS_LIMITS
-from .operator import horizontal_weights
-from .prepbufr import VARIABLES, Reports, read_prepbufr
-from .table import CODES, REASONS, Observations, concatenate
+from .catalogue import CODES, TYPES
+from .error_table import ErrorTable
+from .interpolation import horizontal_weights
+from .prepbufr import ALL, VARIABLES, Reports, read_prepbufr
+from .table import REASONS, Observations, concatenate
 
 STANDARD_TEMPERATURE = 288.15  # K, at the sea
 
@@ -40,41 +43,6 @@ OROGRAPHY_NAMES = ("orog", "orography", "surface_altitude", "geopotential_at_sur
 LARGEST_HEIGHT_DIFFERENCE = 200.0  # m
 
 
-class ErrorTable:
-    """Standard deviations of observation errors, by variable and pressure, linear in log pressure.
-
-    Parameters
-    ----------
-    path : path
-        CSV with the columns variable, pressure (hPa, empty at the surface) and error (units of the state).
-
-    Raises
-    ------
-    ValueError
-        If a variable lacks, or an error is not positive.
-    """
-
-    def __init__(self, path):
-        table = pd.read_csv(path)
-        missing = sorted({"variable", "pressure", "error"} - set(table)) or sorted(set(CODES) - set(table.variable))
-        if missing:
-            raise ValueError(f"{path}: lacks {', '.join(missing)}")
-        if not (table.error > 0).all():
-            raise ValueError(f"{path}: has an error that is not positive")
-        self._by_code = {}
-        for name, rows in table.sort_values("pressure").groupby("variable"):
-            self._by_code[CODES[name]] = np.log(rows.pressure.fillna(1000.0).to_numpy()), rows.error.to_numpy()
-
-    def __call__(self, variable: np.ndarray, pressure: np.ndarray) -> np.ndarray:
-        """Errors of data: codes of variables, and pressure in hPa, each (rows,)."""
-        depth = np.log(np.where(np.isfinite(pressure), pressure, 1000.0).astype(float))
-        errors = np.empty(len(variable))
-        for code in np.unique(variable):
-            rows = variable == code
-            errors[rows] = np.interp(depth[rows], *self._by_code[code])
-        return errors
-
-
 @dataclass(frozen=True)
 class Orography:
     """Height of the model's surface in m, (lat, lon), on a grid."""
@@ -83,7 +51,7 @@ class Orography:
     grid: Grid
 
     @classmethod
-    def read(cls, path) -> "Orography":
+    def read(cls, path: str | PathLike[str]) -> "Orography":
         """From a netCDF or GRIB file with a height (orog, orography, surface_altitude; m) or geopotential (z, m2 s-2).
 
         Raises
@@ -116,26 +84,42 @@ class Orography:
     def at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
         """Bilinear, at positions in degrees, each (rows,)."""
         rows, columns, weights = horizontal_weights(self.grid, latitude, longitude)
-        return sum(w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True))
+        parts = [w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True)]
+        return np.asarray(sum(parts))
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What is read of a PrepBUFR file, and with what it becomes data of the state's variables.
+
+    Attributes
+    ----------
+    error_table : path
+        See `error_table.ErrorTable`.
+    orography : path or None
+        See `Orography`.
+    categories : sequence of str
+        Message categories to read (ADPUPA, ADPSFC, ...).
+    reported_errors : bool
+        Take the error of the report where it has one, and that of the table elsewhere; or always the table's.
+    """
+
+    error_table: str | PathLike[str]
+    orography: str | PathLike[str] | None = None
+    categories: Sequence[str] = ALL
+    reported_errors: bool = True
 
 
 def decode(
-    path,
-    categories,
-    error_table,
-    orography=None,
-    reported_errors: bool = True,
-    progress=print,
+    path: str | PathLike[str],
+    how: Decoding,
+    progress: Callable[[str], None] = print,
     cycle: datetime | None = None,
 ) -> Observations:
     """`to_observations` of a PrepBUFR file, with the tables read from theirs.
 
     Parameters
     ----------
-    path, error_table, orography : paths
-        orography may be None.
-    categories : list of str
-        Message categories to read (ADPUPA, ADPSFC, ...).
     cycle : datetime, optional
         The cycle that the file must be of, in UTC.
 
@@ -144,9 +128,9 @@ def decode(
     PrepBufrError
         If the file is not PrepBUFR, or is of another cycle.
     """
-    reports = read_prepbufr(path, categories, progress=progress, cycle=cycle)
-    heights = Orography.read(orography) if orography else None
-    return to_observations(reports, ErrorTable(error_table), heights, reported_errors)
+    reports = read_prepbufr(path, how.categories, progress=progress, cycle=cycle)
+    heights = Orography.read(how.orography) if how.orography else None
+    return to_observations(reports, ErrorTable(how.error_table), heights, how.reported_errors)
 
 
 def to_observations(
@@ -191,7 +175,7 @@ def to_observations(
     rejection[(variable == CODES["msl"]) & ~reduced & (rejection == 0)] = REASONS["station_height"]
     temperature = _of_level(levels, value, observed == "t", np.nan)
     standard = STANDARD_TEMPERATURE - LAPSE_RATE * height
-    coldest, warmest = GROSS_LIMITS["t2m"]
+    coldest, warmest = TYPES["t2m"].limits
     temperature = np.where((temperature >= coldest) & (temperature <= warmest), temperature, standard)
     exponent = GRAVITY / (GAS_CONSTANT * LAPSE_RATE)
     value[reduced] *= (1.0 + LAPSE_RATE * height[reduced] / temperature[reduced]) ** exponent
@@ -203,7 +187,7 @@ def to_observations(
         warm = (variable == CODES["t2m"]) & np.isfinite(difference)
         value[warm] -= LAPSE_RATE * difference[warm]
     pressure = np.where(surface, np.nan, reports.pressure)
-    fallback = error_table(variable, pressure)
+    fallback = error_table(variable, pressure, value)
     usable = np.isfinite(error) & (error > 0) & reported_errors
     kept = np.isfinite(value) & ~coordinate
     hour = reports.cycle.replace(minute=0, second=0, microsecond=0)
@@ -226,7 +210,7 @@ def to_observations(
     return Observations.build(**{name: column[kept] for name, column in columns.items()})
 
 
-def _levels(reports) -> np.ndarray:
+def _levels(reports: Reports) -> np.ndarray:
     """A number for each level of each report: rows that share it were measured together."""
     frame = pd.DataFrame(
         {
@@ -242,7 +226,7 @@ def _levels(reports) -> np.ndarray:
     return frame.groupby(list(frame), sort=False, dropna=False).ngroup().to_numpy()
 
 
-def _of_level(levels, values, rows, missing) -> np.ndarray:
+def _of_level(levels: np.ndarray, values: np.ndarray, rows: np.ndarray, missing: float) -> np.ndarray:
     """The value that one variable (`rows`) has at the level of every row; `missing` where it has none."""
     found = np.full(levels.max(initial=-1) + 1, missing, dtype=np.asarray(values).dtype)
     found[levels[rows]] = values[rows]

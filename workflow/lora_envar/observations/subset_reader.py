@@ -7,7 +7,7 @@ their start.
 
 import numpy as np
 
-from .bufr import Repeat
+from .bufr import Layout, Repeat
 from .mnemonics import HEADER, VIRTMP
 from .names import printable_names
 
@@ -30,21 +30,21 @@ class Lanes:
         self._words = np.ndarray((len(buffer) - 7,), dtype=">u8", buffer=buffer, strides=(1,))
         self._bytes = buffer
         self.subsets = len(starts)
-        self.columns = {}
+        self.columns: dict[str, np.ndarray] = {}
         self._set_levels(np.arange(len(starts)))
 
-    def _set_levels(self, owner):
+    def _set_levels(self, owner: np.ndarray) -> None:
         self.owner = owner
         self.virtual = np.zeros(len(owner), dtype=bool)
         self._newer_is_virtual = np.zeros(len(owner), dtype=bool)
         self.before_virtual = np.full(len(owner), -1, dtype=np.int32)
 
-    def bits(self, position, width) -> np.ndarray:
+    def bits(self, position: np.ndarray, width: int) -> np.ndarray:
         """Unsigned integers of `width` bits at positions in bits."""
         words = self._words[position >> 3].astype(np.uint64)
         return ((words << (position & 7).astype(np.uint64)) >> np.uint64(64 - width)).astype(np.int64)
 
-    def walk(self, nodes, position, rows, columns) -> np.ndarray:
+    def walk(self, nodes: Layout, position: np.ndarray, rows: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray:
         """Read a layout in every lane, into the rows of the columns; gives the position behind."""
         for node in nodes:
             if isinstance(node, Repeat):
@@ -62,16 +62,19 @@ class Lanes:
             position = position + node.width
         return position
 
-    def _repeat(self, node, position, rows, columns):
+    def _repeat(
+        self, node: Repeat, position: np.ndarray, rows: np.ndarray, columns: dict[str, np.ndarray]
+    ) -> np.ndarray:
         count = self.bits(position, node.factor_width)
         position = position + node.factor_width
         if node.width is not None and not node.names:
             return position + count * node.width
-        levels, temperature = "CAT" in node.names, "TPC" in node.names and node.width is not None
+        levels = "CAT" in node.names
+        temperature = "TPC" in node.names and node.width is not None
         if levels:
             first = np.cumsum(count) - count
             self._set_levels(np.repeat(rows, count))
-        older = {}
+        older: dict[str, np.ndarray] = {}
         for index in range(count.max(initial=0)):
             lanes = np.flatnonzero(count > index)
             if index and node.names and not levels and not temperature and node.width is not None:
@@ -85,7 +88,7 @@ class Lanes:
                 self._trace_virtual(inner, target)
         return position
 
-    def _trace_virtual(self, rows, event):
+    def _trace_virtual(self, rows: np.ndarray, event: dict[str, np.ndarray]) -> None:
         """Take note of one event of temperature, from the newest to the oldest."""
         by_virtmp = event["TPC"][rows] == VIRTMP
         before = rows[self._newer_is_virtual[rows] & ~by_virtmp]
@@ -93,7 +96,7 @@ class Lanes:
         self._newer_is_virtual[rows] = by_virtmp
         self.virtual[rows] |= by_virtmp
 
-    def _text(self, position) -> np.ndarray:
+    def _text(self, position: np.ndarray) -> np.ndarray:
         """Eight characters of ASCII without trailing blanks; empty if missing."""
         characters = np.stack([self.bits(position + 8 * index, 8) for index in range(8)], axis=-1).astype(np.uint8)
         characters[(characters == 255).all(axis=-1)] = 0

@@ -1,18 +1,17 @@
 """Observations as a table in netCDF: one row per datum, and why it was or was not used."""
 
 from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import Any
 
 import netCDF4
 import numpy as np
 
-from ..fields.state import VARIABLES
 from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
+from .catalogue import CODES, by_code, name_of
 from .limits import implausible
 from .names import printable_names
-
-#: codes of the column `variable`, in the order of `VARIABLES`
-CODES = {name: code for code, name in enumerate(VARIABLES)}
 
 #: codes of the column `rejection`; a withheld datum has passed all checks and is kept to judge the analysis
 REJECTIONS = dict(
@@ -50,11 +49,20 @@ QUALITY_MARKS = {
 }
 
 #: column -> (netCDF type, attributes)
-_COLUMNS = {
+_COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
     "variable": ("i1", {"long_name": "observed variable"}),
     "pressure": (
         "f4",
         {"long_name": "pressure, missing at the surface", "units": "hPa", "standard_name": "air_pressure"},
+    ),
+    "height": (
+        "f4",
+        {
+            "long_name": "geopotential height, missing where the datum is placed by its pressure, or at the surface; "
+            "where there is one, the pressure is that of the standard atmosphere",
+            "units": "m",
+            "standard_name": "geopotential_height",
+        },
     ),
     "latitude": ("f4", {"long_name": "latitude", "units": "degrees_north", "standard_name": "latitude"}),
     "longitude": ("f4", {"long_name": "longitude", "units": "degrees_east", "standard_name": "longitude"}),
@@ -83,22 +91,27 @@ _COLUMNS = {
 }
 #: columns of mixed units, which the column `units` says
 _MIXED = ("value", "error", "observation_minus_background", "observation_minus_analysis")
-_COORDINATES = ("time", "latitude", "longitude", "pressure", "elevation", "station")
+_COORDINATES = ("time", "latitude", "longitude", "pressure", "height", "elevation", "station")
 _CODES_OF = {
     "variable": {code: name for name, code in CODES.items()},
     "rejection": REJECTIONS,
     "quality": QUALITY_MARKS,
 }
-#: units of each variable, eight characters as names of stations are
-_UNITS = np.array([units for *_, units in VARIABLES.values()], dtype="S8")
+#: units of each type, eight characters as names of stations are
+_UNITS = by_code(lambda kind: kind.units, "").astype("S8")
 
 
 @dataclass(frozen=True)
 class Observations:
-    """Columns of equal length; see `_COLUMNS` for meaning and units. Departures are NaN before an analysis."""
+    """Columns of equal length; see `_COLUMNS` for meaning and units. Departures are NaN before an analysis.
+
+    A datum above the surface is placed by its pressure, or by its geopotential height if that is not missing; its
+    pressure is then that of the standard atmosphere, for checks and layers alone.
+    """
 
     variable: np.ndarray
     pressure: np.ndarray
+    height: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
     time: np.ndarray
@@ -114,15 +127,15 @@ class Observations:
     rejection: np.ndarray
 
     @classmethod
-    def build(cls, **columns) -> "Observations":
-        """A table of the given columns; departures and codes that are not given are missing, or zero."""
+    def build(cls, **columns: Any) -> "Observations":
+        """A table of the given columns; heights, departures and codes that are not given are missing, or zero."""
         size = len(columns["value"])
         for name, (kind, _) in _COLUMNS.items():
-            default = np.nan if name.startswith("observation_minus") or name == "elevation" else 0
+            default = np.nan if name.startswith("observation_minus") or name in ("height", "elevation") else 0
             columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
         return cls(**columns)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.value)
 
     def select(self, rows: np.ndarray) -> "Observations":
@@ -132,7 +145,7 @@ class Observations:
         """The rows that are used at any of the times, in hours since 1970."""
         return self.select(np.isin(self.time, times))
 
-    def with_columns(self, **columns) -> "Observations":
+    def with_columns(self, **columns: np.ndarray) -> "Observations":
         return replace(self, **columns)
 
 
@@ -141,7 +154,9 @@ def concatenate(tables: list[Observations]) -> Observations:
     return Observations(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in _COLUMNS})
 
 
-def write_observations(path, table: Observations, attributes: dict | None = None):
+def write_observations(
+    path: str | PathLike[str], table: Observations, attributes: dict[str, Any] | None = None
+) -> None:
     """Write a table whole or not at all.
 
     Parameters
@@ -170,7 +185,7 @@ def write_observations(path, table: Observations, attributes: dict | None = None
         units.coordinates = " ".join(_COORDINATES)
 
 
-def _column(dataset, name, kind, values) -> netCDF4.Variable:
+def _column(dataset: netCDF4.Dataset, name: str, kind: str, values: np.ndarray) -> netCDF4.Variable:
     """A column of a table; texts as characters, numbers that may be missing with what says so."""
     text = kind == "S8"
     variable = dataset.createVariable(
@@ -188,13 +203,13 @@ def _column(dataset, name, kind, values) -> netCDF4.Variable:
     return variable
 
 
-def read_observations(path) -> Observations:
+def read_observations(path: str | PathLike[str]) -> Observations:
     """Read a table.
 
     Raises
     ------
     ValueError
-        If the file is missing, truncated, lacks a column, or holds values or errors that cannot be used.
+        If the file is missing or truncated, if a column is missing, or holds values or errors that cannot be used.
     """
     try:
         with netCDF4.Dataset(path) as dataset:
@@ -218,7 +233,7 @@ def read_observations(path) -> Observations:
         raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
     if units is not None and (foreign := units != _UNITS[table.variable]).any():
         row = np.flatnonzero(foreign)[0]
-        name = list(CODES)[table.variable[row]]
+        name = name_of(table.variable[row])
         raise ValueError(
             f"{path}: column units says {units[row].decode('ascii', 'replace')!r} of {name}, which is in "
             f"{_UNITS[table.variable[row]].decode()} here; convert its values"
@@ -231,7 +246,7 @@ def _texts(characters: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(characters).view("S8").ravel()
 
 
-def attribute(path, name: str) -> float:
+def attribute(path: str | PathLike[str], name: str) -> float:
     """A number that `write_observations` was given as an attribute."""
     try:
         with netCDF4.Dataset(path) as dataset:

@@ -7,7 +7,11 @@ error of its own, Q_k, which is added to R of the observations there. Q_k is dia
 channel of forecasts of that lead.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -53,7 +57,7 @@ class Window:
     forecast_error: torch.Tensor
     checkpoint: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.model.differentiable:
             raise ValueError("the forecast model of a window must be differentiable (windows.*.model)")
         if self.slot_hours % self.model.step_hours:
@@ -79,42 +83,89 @@ class WindowOperator:
     window : Window
     """
 
-    def __init__(self, table: Observations, grid: Grid, window: Window, dtype=torch.float32, device="cpu"):
+    def __init__(
+        self,
+        table: Observations,
+        grid: Grid,
+        window: Window,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ):
         rows = [np.flatnonzero(table.time == hour) for hour in window.hours]
         if sum(map(len, rows)) != len(table):
             raise ValueError("the window's operator was given observations at times that are no slots")
         self.window = window
-        self._shape = (len(NAMES), *grid.shape)
         self._operators = [ObservationOperator(table.select(part), grid, dtype, device) for part in rows]
         self._order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=device)
 
+    @property
+    def linear(self) -> bool:
+        """Whether all rows are linear in the state of their slot."""
+        return all(operator.linear for operator in self._operators)
+
     def _advance(self, state: torch.Tensor, hour: int) -> torch.Tensor:
         """From a slot, at an hour since 1970, to the next."""
-        batch, model = state.unsqueeze(0), self.window.model
+        batch = state.unsqueeze(0)
+        model = self.window.model
         for elapsed in range(0, self.window.slot_hours, model.step_hours):
-            date = {"valid": [from_hours(hour + elapsed)]} if getattr(model, "timed", False) else {}
+            step: Callable[[torch.Tensor], torch.Tensor] = model.step
+            if model.timed:
+                step = partial(model.step, valid=[from_hours(hour + elapsed)])
             if self.window.checkpoint and batch.requires_grad:
-                batch = checkpoint(model.step, batch, use_reentrant=False, **date)
+                batch = checkpoint(step, batch, use_reentrant=False)
             else:
-                batch = model.step(batch, **date)
+                batch = step(batch)
         return batch[0]
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
         """Equivalents, shape (rows,), of a state at the window's start, shape (69, lat, lon)."""
-        parts = [self._operators[0](state)]
-        for operator, hour in zip(self._operators[1:], self.window.hours, strict=False):
+        parts = [operator(at_slot) for operator, at_slot in zip(self._operators, self._states(state), strict=True)]
+        return torch.cat(parts)[self._order]
+
+    def _states(self, state: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The state at every slot, from that at the window's start."""
+        yield state
+        for hour in self.window.hours[:-1]:
             state = self._advance(state, hour)
-            parts.append(operator(state))
+            yield state
+
+    def deviation(self, state: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
+        """Standard deviation at each row where that of the states is given per channel, shape (rows,).
+
+        See `ObservationOperator.deviation`. If all rows are linear, no forecast is made.
+
+        Parameters
+        ----------
+        state : (69, lat, lon)
+            At the window's start.
+        deviations : (slots, 69)
+        """
+        states = repeat(state, len(self._operators)) if self.linear else self._states(state.detach())
+        parts = [
+            operator.deviation(at_slot, of_slot)
+            for operator, at_slot, of_slot in zip(self._operators, states, deviations, strict=True)
+        ]
         return torch.cat(parts)[self._order]
 
-    def forecast_error(self) -> torch.Tensor:
-        """Standard deviation of the model's error at each row, shape (rows,)."""
-        fields = self.window.forecast_error[:, :, None, None].expand(-1, *self._shape)
-        parts = [operator(field) for operator, field in zip(self._operators, fields, strict=True)]
+    def forecast_error(self, state: torch.Tensor) -> torch.Tensor:
+        """Standard deviation of the model's error at each row, shape (rows,), after a state at the window's start."""
+        return self.deviation(state, self.window.forecast_error)
+
+    def outside(self, state: torch.Tensor) -> torch.Tensor:
+        """Which rows are placed by a height that is not within the levels of their slot's state, (rows,) of bool."""
+        states = repeat(state, len(self._operators)) if self.linear else self._states(state)
+        parts = [operator.outside(at_slot) for operator, at_slot in zip(self._operators, states, strict=True)]
         return torch.cat(parts)[self._order]
 
 
-def measure_forecast_error(forecast, truth, starts, slots: int, slot_hours: int, grid: Grid) -> pd.DataFrame:
+def measure_forecast_error(
+    forecast: Callable[[torch.Tensor, int, int], torch.Tensor],
+    truth: Callable[[int], torch.Tensor],
+    starts: Sequence[int],
+    slots: int,
+    slot_hours: int,
+    grid: Grid,
+) -> pd.DataFrame:
     """Root mean square errors of forecasts at the slots of a window.
 
     Parameters
@@ -147,7 +198,7 @@ def measure_forecast_error(forecast, truth, starts, slots: int, slot_hours: int,
     )
 
 
-def read_forecast_error(path, slots: int, slot_hours: int) -> torch.Tensor:
+def read_forecast_error(path: str | Path, slots: int, slot_hours: int) -> torch.Tensor:
     """Standard deviations, (slots, 69), of a table written from `measure_forecast_error`.
 
     Raises

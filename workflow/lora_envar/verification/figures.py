@@ -1,6 +1,7 @@
 """Figures of the report, as PNG files whose bytes depend on the data alone."""
 
 from datetime import datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from ..fields.grid import Grid
-from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, Channel, channel_index
+from ..fields.state import CHANNELS, LEVELS, UPPER_AIR, Channel, channel_index
 from ..files.atomic import atomic_write
-from ..observations.table import CODES, REASONS, Observations
+from ..observations.catalogue import CODES, TYPES, at_surface, names_of
+from ..observations.table import REASONS, Observations
 from .gates import GATED
 from .observation_fit import nearest_level
 
@@ -103,7 +105,7 @@ def state_map(
 def observation_maps(path: str | Path, title: str, table: Observations, coastline: pd.DataFrame) -> None:
     """Where data lie that are used, withheld and rejected; and, after an analysis, O - B of the former two by level."""
     passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
-    judged = passed & np.isfinite(table.observation_minus_background) & (table.variable >= len(SURFACE))
+    judged = passed & np.isfinite(table.observation_minus_background) & ~at_surface(table.variable)
     panels: dict[str, Any] = {"figsize": (10, 4.8)}
     if judged.any():
         panels = {"ncols": 2, "figsize": (14, 4.8), "width_ratios": [2.4, 1]}
@@ -126,7 +128,9 @@ def observation_maps(path: str | Path, title: str, table: Observations, coastlin
 
 def _departure_profile(profile: Axes, table: Observations, judged: np.ndarray) -> None:
     """Root mean square of O - B over the observation error by level."""
-    for colour, name in zip(PALETTE[1:], UPPER_AIR, strict=False):
+    present = set(names_of(table.variable[judged]))
+    others = [name for name in TYPES if name in present and name not in UPPER_AIR]
+    for colour, name in zip(cycle(PALETTE[1:]), (*UPPER_AIR, *others), strict=False):
         rows = (table.variable == CODES[name]) & judged
         squares = (table.observation_minus_background[rows] / table.error[rows]) ** 2
         rms = pd.Series(squares).groupby(nearest_level(table.pressure[rows])).mean().reindex(LEVELS) ** 0.5

@@ -7,7 +7,8 @@ import pandas as pd
 from scipy.interpolate import LinearNDInterpolator
 
 from ..fields.state import LEVELS
-from ..observations.table import CODES, REASONS, Observations
+from ..observations.catalogue import TYPES, names_of
+from ..observations.table import REASONS, Observations
 
 KEYS = ["report_type", "variable", "level", "status"]
 FIT_COLUMNS = [
@@ -45,7 +46,7 @@ def fit(tables: Iterable[Observations]) -> pd.DataFrame:
         frame = pd.DataFrame(
             {
                 "report_type": part.report_type,
-                "variable": np.array(list(CODES))[part.variable],
+                "variable": names_of(part.variable),
                 "level": nearest_level(part.pressure),
                 "status": status[rows],
                 "count": 1,
@@ -89,7 +90,10 @@ def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
     result = np.full(len(table), np.nan)
     depth = np.where(np.isfinite(table.pressure), np.rint(np.log(np.nan_to_num(table.pressure, nan=1.0)) * 100), -1)
     group = (
-        pd.DataFrame({"variable": table.variable, "depth": depth}).groupby(["variable", "depth"]).ngroup().to_numpy()
+        pd.DataFrame({"variable": table.variable, "depth": depth, "by_height": np.isfinite(table.height)})
+        .groupby(["variable", "depth", "by_height"])
+        .ngroup()
+        .to_numpy()
     )
     for number in np.unique(group[~used]):
         rows = group == number
@@ -113,7 +117,7 @@ def rejections(tables: Iterable[Observations]) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "report_type": table.report_type,
-                "variable": np.array(list(CODES))[table.variable],
+                "variable": names_of(table.variable),
                 "reason": np.array(list(REASONS))[table.rejection],
             }
         )
@@ -126,19 +130,13 @@ def rejections(tables: Iterable[Observations]) -> pd.DataFrame:
     return pd.concat(parts).groupby(keys, as_index=False)["count"].sum()
 
 
+#: variables in the order in which they are shown; other types follow
+_ORDER = ("z", "t", "u", "v", "q", "u10", "v10", "t2m", "msl")
 #: variable and level (0: surface) -> units and factor by which fits to observations are shown
 SHOWN = {
-    ("z", 500): ("m2 s-2", 1.0),
-    ("t", 500): ("K", 1.0),
-    ("t", 850): ("K", 1.0),
-    ("u", 250): ("m s-1", 1.0),
-    ("u", 500): ("m s-1", 1.0),
-    ("v", 500): ("m s-1", 1.0),
-    ("q", 700): ("g kg-1", 1e3),
-    ("u10", 0): ("m s-1", 1.0),
-    ("v10", 0): ("m s-1", 1.0),
-    ("t2m", 0): ("K", 1.0),
-    ("msl", 0): ("hPa", 1e-2),
+    (name, level): TYPES[name].shown_units or (TYPES[name].units, 1.0)
+    for name in dict.fromkeys((*_ORDER, *TYPES))
+    for level in TYPES[name].shown_levels
 }
 
 
@@ -185,7 +183,7 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
     return tables
 
 
-def _pooled(rows, column, weights=None) -> float:
+def _pooled(rows: pd.DataFrame, column: str, weights: pd.Series | None = None) -> float:
     """Root mean square over groups of data; not a number where there are none."""
     weights = rows["count"] if weights is None else weights
     total = weights.sum()
