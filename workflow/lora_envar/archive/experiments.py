@@ -50,7 +50,7 @@ def one_experiment(
             notes.append(_note(source, field.time.values[np.array(numbers) == PRELIMINARY]))
         elif numbers == [PRELIMINARY]:
             notes.append(_note(source, field.time.values))
-        return field.drop_vars(axis), numbers[0] if len(set(numbers)) == 1 else None
+        return field.drop_vars([axis]), numbers[0] if len(set(numbers)) == 1 else None
     if len(numbers) == 1:
         if numbers[0] == PRELIMINARY:
             notes.append(_note(source, field.time.values))
