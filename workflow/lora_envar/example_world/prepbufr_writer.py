@@ -181,7 +181,7 @@ def write_prepbufr(
     path: str | Path,
     cycle: datetime,
     reports: Reports,
-    earlier: Sequence[ArrayLike] | np.ndarray = (),
+    earlier: Sequence[np.ndarray] | np.ndarray = (),
     programs: ArrayLike | None = None,
 ) -> None:
     """Write reports such that reading gives the same rows, to the precision of PrepBUFR's fields.
