@@ -24,6 +24,7 @@ from lora_envar.runtime.start import (
     made_or_present,
     needed_but_missing,
     present,
+    present_all,
     present_by_name,
     refuse,
 )

@@ -14,10 +14,12 @@ from lora_envar.background.vae import FORMS
 from lora_envar.example_world.twin import ARRANGEMENTS
 from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
+from lora_envar.observations import NETWORKS
 from lora_envar.plan.alignment import step_of
 from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings
 from lora_envar.plan.documentation import filled
 from lora_envar.plan.schema import check_schema, check_settings, complete_schema
+from lora_envar.settings import schema_of
 from snakemake.utils import update_config
 
 
@@ -295,7 +297,8 @@ def test_every_enumeration_is_that_of_its_registry():
     assert set(properties["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
     assert set(definitions["model"]["properties"]["name"]["enum"]) == set(MODELS)
     assert set(definitions["archive"]["properties"]["source"]["enum"]) == set(SOURCES)
-    assert set(definitions["simulated_network"]["properties"]["arrangement"]["enum"]) == set(ARRANGEMENTS)
+    simulated = schema_of(NETWORKS["simulated"].Settings)["properties"]
+    assert set(simulated["arrangement"]["enum"]) == set(ARRANGEMENTS)
     for kind in definitions["grid"]["properties"]["kind"]["enum"]:
         assert Grid(kind, 16, 32).latitude.shape == (16,)
 

@@ -123,6 +123,40 @@ rule decode_prepbufr:
         "../scripts/decode_prepbufr.py"
 
 
+rule read_table:
+    """The data of a cycle of tables that a user brings, in CSV or Parquet."""
+    input:
+        unpack(
+            lambda wildcards: present_by_name(
+                plan.observations.decoding_files(wildcards.network)
+            )
+        ),
+        tables=lambda wildcards: present_all(
+            plan.observations.own_files(wildcards.network, wildcards.time)
+        ),
+    output:
+        "results/observations/{network}/decoded/{time}.nc",
+    log:
+        "logs/read_table/{network}/{time}.log",
+        timings="logs/read_table/{network}/{time}.timings.tsv",
+    benchmark:
+        "benchmarks/read_table/{network}/{time}.tsv"
+    wildcard_constraints:
+        network=any_of(plan.observations.of_source("table")),
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        brought=lambda wildcards: digests(
+            plan.observations.decoded_from(wildcards.network, wildcards.time)
+        ),
+    script:
+        "../scripts/read_table.py"
+
+
 rule select_observations:
     """The data of one day's analysis times: checked, thinned, and in part withheld."""
     input:

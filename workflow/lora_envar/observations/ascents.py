@@ -148,8 +148,9 @@ def _profile(profile: pd.DataFrame, name: str) -> np.ndarray:
 def _not_hydrostatic(
     table: Observations, levels: dict[str, np.ndarray], depth: np.ndarray, kelvin: np.ndarray
 ) -> np.ndarray:
-    """Rows of an ascent to be rejected: a height or temperature that makes both layers around it wrong, else the
-    temperatures within a layer.
+    """Rows of an ascent to be rejected.
+
+    A height or temperature that makes both layers around it wrong, else the temperatures within a layer.
 
     Parameters
     ----------

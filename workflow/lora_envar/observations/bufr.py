@@ -174,7 +174,7 @@ Layout = tuple[Field | Repeat, ...]
 class Tables:
     """The tables of a file, and the layouts of the templates that they define."""
 
-    def __init__(self, path: str | PathLike[str]):
+    def __init__(self, path: str | PathLike[str]) -> None:
         self.path = path
         self.count = 0
         self._elements: dict[str, Any] = {}

@@ -28,7 +28,7 @@ class ErrorTable:
         If a column or a variable of the state is missing, a type is unknown, or an error is not positive.
     """
 
-    def __init__(self, path: str | PathLike[str] | None):
+    def __init__(self, path: str | PathLike[str] | None) -> None:
         self._by_code: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         if path is None:
             return

@@ -44,7 +44,7 @@ class Interpolation:
         grid: Grid,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ):
+    ) -> None:
         rows, columns, shares = horizontal_weights(grid, table.latitude, table.longitude)
         pressure = np.where(upper_air, table.pressure, LEVELS[0]).astype(float)
         above, share_below = bracket(np.log(LEVELS), np.log(pressure))

@@ -128,7 +128,7 @@ class ObservationType(ABC):
 class StateVariable(ObservationType):
     """A variable of the state, measured itself; its name says most of it. Errors are those of the table of errors."""
 
-    def __init_subclass__(cls, **options: Any):
+    def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         long_name, cls.standard_name, cls.units = VARIABLES[cls.name]
         cls.long_name = long_name.replace("_", " ")
@@ -137,9 +137,11 @@ class StateVariable(ObservationType):
         cls.layer_edges = NO_LAYERS if cls.surface else LAYERS_OF_LEVELS
 
     def equivalent(self, inputs: Mapping[str, torch.Tensor], pressure: torch.Tensor) -> torch.Tensor:
+        """The variable itself."""
         return inputs[self.name]
 
     def error(self, pressure: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """Refused (ValueError): errors of these types are given."""
         raise ValueError(
             f"{self.name} has no observation error of its own; give one with each datum, or name a table of errors "
             "(error_table)"

@@ -67,7 +67,7 @@ class ObservationOperator:
         grid: Grid,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ):
+    ) -> None:
         if outside_of_levels(table).any():
             raise ValueError("the observation operator was given rows outside of the levels of the state")
         at_height = np.isfinite(table.height)
@@ -130,7 +130,7 @@ class ObservationOperator:
 class _Function:
     """H for rows of one type that is no weighted sum."""
 
-    def __init__(self, kind: ObservationType, places: Places, size: int):
+    def __init__(self, kind: ObservationType, places: Places, size: int) -> None:
         self.kind = kind
         self.places = places
         self.size = size

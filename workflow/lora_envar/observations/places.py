@@ -92,7 +92,7 @@ class PressurePlaces:
         grid: Grid,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ):
+    ) -> None:
         size = len(table)
         self._found = Found(torch.as_tensor(table.pressure, dtype=dtype, device=device))
         self._interpolations = {
@@ -138,7 +138,7 @@ class HeightPlaces:
         grid: Grid,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ):
+    ) -> None:
         index, weight = points_around(grid, table.latitude, table.longitude)
         self._points = torch.as_tensor(index, device=device)
         self._weight = torch.as_tensor(weight, dtype=dtype, device=device)

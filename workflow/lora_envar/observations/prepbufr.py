@@ -202,7 +202,7 @@ def _in_words(cycle: datetime) -> str:
 class _Pieces:
     """Collects messages by template and decodes them when they are many."""
 
-    def __init__(self, path: str | PathLike[str], data: mmap.mmap, window_hours: float | None, sensible: bool):
+    def __init__(self, path: str | PathLike[str], data: mmap.mmap, window_hours: float | None, sensible: bool) -> None:
         self.subsets = 0
         self._path = path
         self._data = data

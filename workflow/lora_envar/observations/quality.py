@@ -199,7 +199,7 @@ def _on_sphere(table: Observations) -> np.ndarray:
 
 
 def _log_pressure(table: Observations) -> np.ndarray:
-    """ln p; that of 1000 hPa at the surface, where it makes no difference."""
+    """Ln p; that of 1000 hPa at the surface, where it makes no difference."""
     return np.log(np.where(np.isfinite(table.pressure), table.pressure, 1000.0).astype(float))
 
 

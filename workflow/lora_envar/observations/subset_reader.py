@@ -25,7 +25,7 @@ class Lanes:
         Whether VIRTMP is among the events of temperature; code of the temperature before, -1 if there is none.
     """
 
-    def __init__(self, buffer: np.ndarray, starts: np.ndarray):
+    def __init__(self, buffer: np.ndarray, starts: np.ndarray) -> None:
         # every 8 bytes, from each byte on: a field of up to 57 bits lies within those of its first bit
         self._words = np.ndarray((len(buffer) - 7,), dtype=">u8", buffer=buffer, strides=(1,))
         self._bytes = buffer

@@ -139,6 +139,7 @@ class Observations:
         return len(self.value)
 
     def select(self, rows: np.ndarray) -> "Observations":
+        """Some of the rows, by index or mask."""
         return Observations(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def at(self, times: list[int]) -> "Observations":
@@ -146,6 +147,7 @@ class Observations:
         return self.select(np.isin(self.time, times))
 
     def with_columns(self, **columns: np.ndarray) -> "Observations":
+        """The table with other columns in place of its own."""
         return replace(self, **columns)
 
 

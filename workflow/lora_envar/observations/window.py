@@ -90,7 +90,7 @@ class WindowOperator:
         window: Window,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ):
+    ) -> None:
         rows = [np.flatnonzero(table.time == hour) for hour in window.hours]
         if sum(map(len, rows)) != len(table):
             raise ValueError("the window's operator was given observations at times that are no slots")

@@ -12,6 +12,7 @@ from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
 from ..files.provenance import group
 from ..forecast import check_model
+from ..observations import NETWORKS
 from ..verification import ROLLOUT_HOURS
 from .alignment import AlignmentError, check_alignment
 from .experiments import ensemble_sizes
@@ -126,13 +127,7 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigurationError(f"{key}: {error}") from None
     _check_methods(config)
     _check_network(config)
-    _check_reports(config["observations"])
-    points = config["grid"]["latitudes"] * config["grid"]["longitudes"]
-    for name, network in config["observations"].items():
-        if network["source"] == "simulated" and network["columns"] > points:
-            raise ConfigurationError(
-                f"observations.{name}.columns: {network['columns']} columns, but the grid has {points} points"
-            )
+    _check_observations(config["observations"], config["grid"]["latitudes"] * config["grid"]["longitudes"])
     step = config["cycling"]["step_hours"]
     spin_up = config["verification"]["spin_up_cycles"]
     for name, experiment in config["experiments"].items():
@@ -292,16 +287,16 @@ def _check_network(config: dict[str, Any]) -> None:
             )
 
 
-def _check_reports(networks: dict[str, dict[str, Any]]) -> None:
-    """Files that networks of reports need, and windows of observations that do not overlap."""
+def _check_observations(networks: dict[str, dict[str, Any]], points: int) -> None:
+    """Networks that can be used, and whose files are there."""
     for name, network in networks.items():
-        if network["source"] != "prepbufr":
-            continue
+        try:
+            NETWORKS[network["source"]].check(network, points)
+        except ValueError as error:
+            raise ConfigurationError(f"observations.{name}.{error}") from None
         for key in ("error_table", "orography", "stations"):
             if network.get(key) and not Path(network[key]).exists():
                 raise ConfigurationError(f"observations.{name}.{key}: {network[key]} does not exist")
-        if "stations" in network and not network["orography"]:
-            raise ConfigurationError(f"observations.{name}.orography: reports of stations cannot be made without")
 
 
 def _check_segments(segments: dict[str, dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The parts of config/README.md that are made from registries: methods, forecast models, archive sources.
+"""The parts of config/README.md that are made from registries: methods, forecast models, archive sources, networks.
 
 `python -m lora_envar.plan.documentation config/README.md` writes them anew, between the marks that stand there.
 """
@@ -9,6 +9,8 @@ from pathlib import Path
 from ..analysis import METHODS
 from ..archive import SOURCES
 from ..forecast import MODELS
+from ..observations import NETWORKS
+from ..observations.network import CheckedSettings, QualityOptions
 from ..settings import meanings_of
 
 #: settings of all models, explained beside the table
@@ -17,7 +19,7 @@ COMMON = ("weights", "sha256")
 
 def parts() -> dict[str, str]:
     """Markdown by the name of its mark."""
-    return {"methods": _methods(), "models": _models(), "sources": _sources()}
+    return {"methods": _methods(), "models": _models(), "sources": _sources(), "networks": _networks()}
 
 
 def filled(text: str) -> str:
@@ -63,6 +65,25 @@ def _models() -> str:
         keys = [f"`{key}`: {what}" for key, what in meanings_of(model.Settings).items() if key not in COMMON]
         rows.append([f"`{name}`", model.about, "; ".join(keys)])
     return _table(["`name`", "what it is", "further keys"], rows)
+
+
+def _networks() -> str:
+    """A table per kind of network; settings that all checked networks share in one of their own."""
+    shared = meanings_of(CheckedSettings)
+    tables = []
+    for name, network in NETWORKS.items():
+        own = {
+            key: what for key, what in meanings_of(network.Settings).items() if not network.checked or key not in shared
+        }
+        more = ", and what follows for all that is checked" if network.checked else ""
+        rows = [[f"`{key}`", what] for key, what in own.items()]
+        tables.append(f"`source: {name}`: {network.about}{more}.\n\n{_table(['key', 'meaning'], rows)}")
+    checked = ", ".join(f"`{name}`" for name, network in NETWORKS.items() if network.checked)
+    rows = [[f"`{key}`", what] for key, what in shared.items()]
+    tables.append(f"Checked networks ({checked}):\n\n{_table(['key', 'meaning'], rows)}")
+    rows = [[f"`{key}`", what] for key, what in meanings_of(QualityOptions).items()]
+    tables.append(f"`quality` of these:\n\n{_table(['key', 'meaning'], rows)}")
+    return "\n\n".join(tables)
 
 
 def _sources() -> str:

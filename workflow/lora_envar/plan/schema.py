@@ -16,6 +16,7 @@ from ..analysis import METHODS
 from ..analysis.method import Method
 from ..archive import SOURCES
 from ..forecast import MODELS
+from ..observations import NETWORKS
 from ..settings import schema_of
 from .configuration import ConfigurationError
 from .search import candidates
@@ -50,7 +51,23 @@ def complete_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {name: _method_schema(method) for name, method in METHODS.items() if method.setting_names()},
     }
+    schema["properties"]["observations"]["additionalProperties"] = _network_schema()
     return schema
+
+
+def _network_schema() -> dict[str, Any]:
+    """Each kind of network has its settings, and no others."""
+    cases = []
+    for name, network in NETWORKS.items():
+        own = schema_of(network.Settings)
+        own["properties"] = {"source": {"const": name}, **own["properties"]}
+        cases.append({"if": {"properties": {"source": {"const": name}}}, "then": own | network.rules})
+    return {
+        "type": "object",
+        "required": ["source"],
+        "properties": {"source": {"enum": list(NETWORKS)}},
+        "allOf": cases,
+    }
 
 
 def _model_schema() -> dict[str, Any]:

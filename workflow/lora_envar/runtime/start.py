@@ -19,6 +19,11 @@ def present(*paths: str | None) -> Any:
     return ancient(there[0] if len(paths) == 1 and there else there)
 
 
+def present_all(paths: list[str]) -> Any:
+    """`present` of some files, as a list whatever their number."""
+    return ancient([path for path in paths if os.path.exists(path)])
+
+
 def present_by_name(files: dict[str, str]) -> dict[str, Any]:
     """`present` of each of some files."""
     return {name: present(path) for name, path in files.items()}

@@ -85,8 +85,11 @@ def nearest_level(pressure: np.ndarray) -> np.ndarray:
 
 
 def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
-    """Values at data that are not used, linear in latitude and longitude between used ones of the same variable and
-    pressure (within 0.5 %), NaN outside of their hull and where there are fewer than four; shape (rows,)."""
+    """Values at data that are not used, linear in latitude and longitude between used ones; shape (rows,).
+
+    Used ones of the same variable and pressure (within 0.5 %); not a number outside of their hull, and where there are
+    fewer than four.
+    """
     result = np.full(len(table), np.nan)
     depth = np.where(np.isfinite(table.pressure), np.rint(np.log(np.nan_to_num(table.pressure, nan=1.0)) * 100), -1)
     group = (

@@ -1,9 +1,51 @@
 """A simulated network: columns of grid points."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...observations.catalogue import TYPES
 from ...observations.network import Network
+from ...settings import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedSettings:
+    """Settings of `simulated`."""
+
+    columns: int = setting("number of grid points", minimum=1)
+    arrangement: str = setting(
+        "`quasi_uniform` (a Fibonacci lattice: the same number in equal areas, seen from the nearest grid points) or "
+        "`random` (any grid points alike: more of them in an area towards the poles)",
+        choices=("quasi_uniform", "random"),
+    )
+    error_fraction: float = setting(
+        "observation error of the variables of the state over the climatological standard deviation", above=0
+    )
+    noise: bool = setting("whether errors of that size are added")
+    seed: int = setting("of the places and the noise", minimum=0)
+    types: tuple[str, ...] | None = setting(
+        "what is observed: variables of the state, at all levels, or `refractivity`; all variables if not given",
+        default=None,
+        schema={"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(TYPES)}},
+    )
+    relative_errors: dict[str, float] | None = setting(
+        "of types that are no variable of the state: error over the value, in place of the type's own",
+        default=None,
+        schema={"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+    )
 
 
 class Simulated(Network):
     """See `example_world.twin`."""
 
     name = "simulated"
+    about = "columns of grid points of the archive's states, with Gaussian noise"
+    Settings = SimulatedSettings
+
+    @classmethod
+    def check(cls, settings: dict[str, Any], points: int) -> None:
+        """Refuse more columns than the grid has points."""
+        if settings["columns"] > points:
+            raise ValueError(f"columns: {settings['columns']} columns, but the grid has {points} points")
