@@ -1,6 +1,6 @@
 """Scores of states against the truth, per channel and region, area-weighted as in WeatherBench 2."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -15,8 +15,8 @@ from ..files.tables import read_table
 
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}
-#: metric -> function of `scores.continuous`
-METRICS = {"rmse": "rmse", "bias": "additive_bias"}
+#: metric -> name of a function of `scores.continuous`, or a function of its own with the same arguments
+METRICS: dict[str, str | Callable[..., xr.DataArray]] = {"rmse": "rmse", "bias": "additive_bias"}
 #: points of a channel that are scored at once
 BATCH_POINTS = 65536
 
@@ -51,8 +51,9 @@ def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid) -> np.ndarr
     for region, (south, north) in enumerate(REGIONS.values()):
         inside = ((area.latitude >= south) & (area.latitude <= north)).values
         selected = [fields.isel(latitude=inside) for fields in (forecast, observed)]
-        for metric, function in enumerate(METRICS.values()):
-            values[:, region, metric] = getattr(continuous, function)(
+        for metric, entry in enumerate(METRICS.values()):
+            function = getattr(continuous, entry) if isinstance(entry, str) else entry
+            values[:, region, metric] = function(
                 *selected, preserve_dims=("state", "channel"), weights=area[inside]
             ).transpose("state", "channel")
     return values
