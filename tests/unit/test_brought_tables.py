@@ -234,7 +234,7 @@ def test_columns_that_are_missing_or_misspelled_are_named(tmp_path, change, said
         ("variable;value;time\nt;1;2\n", "has no column variable, .*; found: variable;value;time"),
         ("variable,value\nt,1\nt,2,3,4\n", "cannot be read as CSV"),
         ("variable,value\nt,1,2\n", "cannot be read as CSV"),
-        ("<html>not found</html>", "is a page of HTML, not a table in CSV or Parquet; what was downloaded"),
+        ("<html>not found</html>", "is a web page or XML, not a table in CSV or Parquet; see what it says"),
         ("", "is empty, not a table"),
     ],
 )
@@ -248,7 +248,7 @@ def test_what_is_no_table_is_named(tmp_path, text, said):
 def test_packed_cut_off_and_missing_files_are_named(tmp_path):
     path = written(tmp_path, good())
     (tmp_path / "packed").write_bytes(gzip.compress(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"packed: is gzip, .*; gunzip it first"):
+    with pytest.raises(ValueError, match=r"packed: is compressed by gzip, .*; unpack it \(gunzip"):
         read(tmp_path / "packed")
     whole = written(tmp_path, good(), "parquet").read_bytes()
     (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])

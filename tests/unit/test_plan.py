@@ -170,8 +170,8 @@ def test_observations_of_a_window_lie_at_its_slots(config):
     config["windows"] = {"six_hours": {"slots": 3, "slot_hours": 2, "model": {}, "checkpoint": True}}
     plan = Plan(changed(config, windowed={"window": "six_hours", "period": ["2009-04-30T18", "2009-05-01T00"]}))
     assert plan.windows.slots(plan.experiments["windowed"]) == [0, 2, 4]
-    assert {"20090430T20", "20090430T22"} <= set(plan.observations.times("20090430"))
-    assert "20090501T02" in plan.observations.times("20090501")
+    assert {"20090430T20", "20090430T22"} <= set(plan.observations.times("quasi_uniform_700", "20090430"))
+    assert "20090501T02" in plan.observations.times("quasi_uniform_700", "20090501")
 
 
 def test_reports_come_from_the_cycles_that_a_day_s_windows_reach_into(config):

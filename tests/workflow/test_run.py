@@ -18,10 +18,12 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, fengwu_files
-from lora_envar.fields.timeline import parse
-from lora_envar.files.state_file import Archive, read_state
+from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
+from lora_envar.fields.timeline import from_hours, parse
+from lora_envar.files.state_file import Archive, read_per_channel, read_state
 from lora_envar.files.weights import load_weights
 from lora_envar.forecast import forecast, load_model
+from lora_envar.observations.catalogue import names_of
 from lora_envar.observations.table import REASONS, read_observations
 from lora_envar.verification.score import COLUMNS
 from tiny import Run, tiny_configuration
@@ -372,3 +374,58 @@ def _command(pid):
             return file.read()
     except OSError:
         return ""
+
+
+def test_a_table_that_a_user_brings_is_checked_and_assimilated(finished):
+    """Temperature and refractivity of the run's own archive, as CSV."""
+    archive = Archive(sorted((finished.folder / "results" / "archive" / "states").glob("*.nc")))
+    times = [parse("2009-02-26T00"), parse("2009-02-26T06")]
+    errors = read_per_channel(finished.folder / "results" / "archive" / "climatology.nc", "anomaly_standard_deviation")
+    columns = draw_columns(archive.grid, 60, "random", 3)
+    network = SimulatedNetwork(columns, 0.1 * errors, True, 3, ("t", "refractivity"))
+    table = simulate(archive.read, times, archive.grid, network)
+    frame = pd.DataFrame(
+        {
+            "variable": names_of(table.variable),
+            "value": table.value,
+            "error": table.error,
+            "latitude": table.latitude,
+            "longitude": table.longitude,
+            "pressure": table.pressure,
+            "time": [f"{from_hours(hour):%Y-%m-%dT%H:%M}Z" for hour in table.time],
+            "station": [f"C{index:04d}" for index in pd.factorize(table.latitude + 1000 * table.longitude)[0]],
+        }
+    )
+    frame.to_csv(finished.folder / "mine.csv", index=False)
+    config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
+    quality = {"largest_quality_mark": 2, "highest_station": 750, "thinning_km": None, "superobbing": False}
+    config["observations"]["mine"] = {
+        "source": "table",
+        "path": "mine.csv",
+        "half_window_hours": 3,
+        "quality": quality | {"withheld": 0.1},
+        "background_check": 5.0,
+        "buddy_check": 4.0,
+        "buddy_distance_km": 300,
+        "seed": 1,
+    }
+    period = ["2009-02-26T00", "2009-02-26T06"]
+    config["experiments"]["tabled"] = {"method": "3dvar", "observations": "mine", "seed": 1, "period": period}
+    (finished.folder / "tabled.yaml").write_text(yaml.safe_dump(config))
+    target = "results/tabled/20090226T06/observations.nc"
+    done = finished.snakemake(target, "--cores", 2, "--configfile", "tabled.yaml")
+    assert done.returncode == 0, done.stderr[-3000:]
+    analysed = read_observations(finished.folder / target)
+    assert len(analysed) == len(frame) / 2
+    used = analysed.rejection == REASONS["used"]
+    assert (analysed.rejection == REASONS["withheld"]).any()
+    for name in ("t", "refractivity"):
+        rows = used & (names_of(analysed.variable) == name)
+        assert rows.sum() > 100
+        before = np.sqrt(np.mean((analysed.observation_minus_background[rows] / analysed.error[rows]) ** 2))
+        after = np.sqrt(np.mean((analysed.observation_minus_analysis[rows] / analysed.error[rows]) ** 2))
+        assert after < before, name
+    frame.assign(value=-1.0).to_csv(finished.folder / "mine.csv", index=False)
+    done = finished.snakemake(target, "--cores", 1, "--configfile", "tabled.yaml")
+    assert done.returncode == 1
+    assert "error in rule read_table (network=mine time=" in done.stderr

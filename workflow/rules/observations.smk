@@ -2,7 +2,7 @@ rule simulate_observations:
     """A simulated network's observations of one day's analysis times."""
     input:
         archive=lambda wildcards: plan.archive.files_of_times(
-            plan.observations.times(wildcards.day)
+            plan.observations.times(wildcards.network, wildcards.day)
         ),
         climatology="results/archive/climatology.nc",
     output:
@@ -22,7 +22,9 @@ rule simulate_observations:
         runtime=30,
     params:
         network=lambda wildcards: config["observations"][wildcards.network],
-        times=lambda wildcards: plan.observations.times(wildcards.day),
+        times=lambda wildcards: plan.observations.times(
+            wildcards.network, wildcards.day
+        ),
     script:
         "../scripts/simulate_observations.py"
 
@@ -180,6 +182,8 @@ rule select_observations:
         network=lambda wildcards: plan.observations.settings(
             wildcards.network, "half_window_hours", "quality", "seed"
         ),
-        times=lambda wildcards: plan.observations.times(wildcards.day),
+        times=lambda wildcards: plan.observations.times(
+            wildcards.network, wildcards.day
+        ),
     script:
         "../scripts/select_observations.py"

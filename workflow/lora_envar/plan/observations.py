@@ -49,18 +49,21 @@ class ObservationPlan:
         return experiment.entry["observations"] in self.checked()
 
     @cached_property
-    def _times_by_day(self) -> dict[str, list[str]]:
-        """The times at which observations are wanted, by the day of the analyses that want them."""
-        days: dict[str, set[str]] = {}
+    def _times(self) -> dict[str, dict[str, list[str]]]:
+        """By network and by the day of the analyses that use it, the times at which observations are wanted."""
+        wanted: dict[str, dict[str, set[str]]] = {}
         for experiment in self._experiments.values():
+            days = wanted.setdefault(experiment.entry["observations"], {})
             for time in experiment.cycles:
-                wanted = days.setdefault(time[:8], set())
-                wanted.update(shift(time, offset) for offset in self._windows.slots(experiment))
-        return {day: sorted(wanted) for day, wanted in days.items()}
+                times = days.setdefault(time[:8], set())
+                times.update(shift(time, offset) for offset in self._windows.slots(experiment))
+        return {
+            network: {day: sorted(times) for day, times in sorted(days.items())} for network, days in wanted.items()
+        }
 
-    def times(self, day: str) -> list[str]:
-        """The times at which a day's analyses want observations."""
-        return self._times_by_day.get(day, [])
+    def times(self, network: str, day: str) -> list[str]:
+        """The times at which a day's analyses want observations of a network."""
+        return self._times.get(network, {}).get(day, [])
 
     def table(self, experiment: Experiment, time: str) -> str:
         """The table with the observations of an analysis."""
@@ -97,7 +100,7 @@ class ObservationPlan:
         files = {
             path: f"observations.{network}.path"
             for network in self.checked()
-            for day in self._times_by_day
+            for day in self._times.get(network, {})
             for cycle in self.cycles(network, day)
             for path in self.own_files(network, cycle)
         }
@@ -106,7 +109,9 @@ class ObservationPlan:
     def cycles(self, network: str, day: str) -> list[str]:
         """The cycles, every 6 h with reports of 3 h before and after, that the windows of a day reach into."""
         half = timedelta(hours=self._networks[network]["half_window_hours"])
-        ends = [parse(time) + side for time in self.times(day) for side in (-half, half - timedelta(seconds=1))]
+        ends = [
+            parse(time) + side for time in self.times(network, day) for side in (-half, half - timedelta(seconds=1))
+        ]
         seconds = CYCLE_HOURS * 3600
         numbers = {int(end.timestamp() + seconds / 2) // seconds for end in ends}
         return [time_name(from_hours(number * CYCLE_HOURS)) for number in sorted(numbers)]
