@@ -62,6 +62,7 @@ rule collect_fits:
         timings="logs/collect_fits.timings.tsv",
     benchmark:
         "benchmarks/collect_fits.tsv"
+    localrule: True
     conda:
         "../../envs/verification.yaml"
     threads: 1

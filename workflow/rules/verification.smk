@@ -71,6 +71,7 @@ rule collect_scores:
         timings="logs/collect_scores.timings.tsv",
     benchmark:
         "benchmarks/collect_scores.tsv"
+    localrule: True
     conda:
         "../../envs/verification.yaml"
     threads: 1

@@ -125,16 +125,7 @@ class VAE(nn.Module):
         return (reconstruction + self.prior.divergence(mean, log_variance)).mean() / errors[0].numel()
 
     def save(self, path: str | Path, half: bool = False, **provenance: Any) -> None:
-        """Write weights and sizes.
-
-        Parameters
-        ----------
-        path : path
-        half : bool
-            Whether large tensors are kept in float16.
-        provenance
-            How it was trained, to be written too.
-        """
+        """Write weights and sizes, as `files.weights.save_weights` does; `provenance` says how it was trained."""
         settings = {
             "latents": self.latents,
             "grid": asdict(self.grid),

@@ -8,7 +8,6 @@ It is trained to give the clean next state also from noisy input, so that it dam
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..networks.training import TrainingSettings, train
 from ..settings import settings_from
-from .model import ForecastModel
+from .model import ForecastModel, Times
 
 
 class Emulator(nn.Module, ForecastModel):
@@ -64,12 +63,7 @@ class Emulator(nn.Module, ForecastModel):
         self.to(device)
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
 
-    def step(
-        self,
-        states: torch.Tensor,
-        previous: torch.Tensor | None = None,
-        valid: Sequence[datetime] | None = None,
-    ) -> torch.Tensor:
+    def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
         """Advance states, (batch, 69, lat, lon); neither the states before nor the times are looked at."""
         with mixed_precision(states.device, self.autocast):
             change = self.network((states - self.mean) / self.deviation)
@@ -77,16 +71,7 @@ class Emulator(nn.Module, ForecastModel):
         return advanced if self.harmonics is None else self.harmonics.project(advanced)
 
     def save(self, path: str | Path, half: bool = False, **provenance: Any) -> None:
-        """Write weights and sizes.
-
-        Parameters
-        ----------
-        path : path
-        half : bool
-            Whether large tensors are kept in float16.
-        provenance
-            How it was trained, to be written too.
-        """
+        """Write weights and sizes, as `files.weights.save_weights` does; `provenance` says how it was trained."""
         settings = {
             "grid": asdict(self.grid),
             "truncation": self.truncation,

@@ -15,16 +15,15 @@ So the configuration must say which file is meant, by its SHA-256; it cannot mak
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import torch
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS
-from .model import ForecastModel
+from .model import ForecastModel, Times
 
 #: members of a .pt2 archive that are unpickled, or loaded as machine code
 _FOREIGN = ("/constants/opaque_obj", "/constants/custom_obj", "/aotinductor/")
@@ -87,12 +86,7 @@ class Exported(ForecastModel):
             parameter.requires_grad_(False)
         return cls(module, grid, step_hours, single)
 
-    def step(
-        self,
-        states: torch.Tensor,
-        previous: torch.Tensor | None = None,
-        valid: Sequence[datetime] | None = None,
-    ) -> torch.Tensor:
+    def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
         """Advance states, (batch, 69, lat, lon); neither the states before nor the times are looked at.
 
         Raises

@@ -6,8 +6,6 @@ normalised alike. Mean and standard deviation come as ``data_mean.npy`` and ``da
 """
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,7 @@ import torch
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS
-from .model import ForecastModel
+from .model import ForecastModel, Times
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -109,12 +107,7 @@ class FengWu(ForecastModel):
         except ValueError as error:
             raise ValueError(f"{weights}: {error}") from None
 
-    def step(
-        self,
-        states: torch.Tensor,
-        previous: torch.Tensor | None = None,
-        valid: Sequence[datetime] | None = None,
-    ) -> torch.Tensor:
+    def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
         """The next frame, of the present one and the one before, each (batch, 69, lat, lon).
 
         Raises

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     import torch
 
     from ..fields.grid import Grid
+
+#: when each of some states is valid, where that is asked for
+Times: TypeAlias = Sequence[datetime] | None
 
 
 class ForecastModel:
@@ -37,10 +40,5 @@ class ForecastModel:
     timed: ClassVar[bool] = False
 
     @abstractmethod
-    def step(
-        self,
-        states: torch.Tensor,
-        previous: torch.Tensor | None = None,
-        valid: Sequence[datetime] | None = None,
-    ) -> torch.Tensor:
+    def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
         """Advance states of shape (batch, 69, lat, lon), in the units of the state, by one step."""

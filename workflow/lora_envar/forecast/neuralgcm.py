@@ -14,7 +14,7 @@ state, nor the state its clouds and the sea. So, at every step:
 Encoding and decoding at every step loses what the 13 levels do not hold; a longer `step_hours` loses less of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from ..archive.opening import open_datasets
 from ..fields.constants import GAS_CONSTANT
 from ..fields.grid import Grid
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
-from .model import ForecastModel
+from .model import ForecastModel, Times
 
 if TYPE_CHECKING:
     from neuralgcm_torch import PressureLevelModel
@@ -120,12 +120,7 @@ class NeuralGCM(ForecastModel):
         except ValueError as error:
             raise ValueError(f"{weights}: {error}") from None
 
-    def step(
-        self,
-        states: torch.Tensor,
-        previous: torch.Tensor | None = None,
-        valid: Sequence[datetime] | None = None,
-    ) -> torch.Tensor:
+    def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
         """Advance states, (batch, 69, lat, lon), that are valid at the given times, one for each.
 
         Raises
