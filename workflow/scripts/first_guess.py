@@ -9,7 +9,8 @@ with step(snakemake) as clock:
         from lora_envar.files.state_file import Archive, write_states
         from lora_envar.forecast import forecast, frames, load_model
 
-    start, lead = snakemake.params.start, snakemake.params.lead_hours
+    start = snakemake.params.start
+    lead = snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
     states, previous = frames(model, archive.read, [parse(start)], device())

@@ -121,7 +121,8 @@ def simulate_reports(truth: np.ndarray, grid: Grid, time: datetime, network: Rep
     station_pressure = pd.Series(observed[sea] / 100.0, rows.place[sea])
     rows["pressure"] = rows.pressure.fillna(rows.place.map(station_pressure))
     kept = _above_station(rows, value)
-    rows, observed = rows[kept], observed[kept]
+    rows = rows[kept]
+    observed = observed[kept]
     kinds = [KINDS[kind] for kind in rows.kind]
     names = rows.variable.replace(REPORTED_AS)
     count = len(rows)

@@ -124,7 +124,8 @@ def _header(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) ->
             "of 3; give a file that NCEP names prepbufr"
         )
     section = start + 8
-    category, (year, month, day, hour, minute) = data[section + 8], data[section + 12 : section + 17]
+    category = data[section + 8]
+    year, month, day, hour, minute = data[section + 12 : section + 17]
     century = data[section + 17] or (20 if year > 40 else 21)
     has_second_section = data[section + 7] & 0x80
     section += int.from_bytes(data[section : section + 3], "big")

@@ -70,7 +70,8 @@ class Orography:
                 f"{path}: has no height of the surface; looked for {', '.join(OROGRAPHY_NAMES)}, found "
                 f"{held or 'nothing'}"
             )
-        name, field = found[0].name, found[0].squeeze(drop=True).load()
+        name = found[0].name
+        field = found[0].squeeze(drop=True).load()
         for dataset in datasets:
             dataset.close()
         short = {"lat": "latitude", "lon": "longitude"}
@@ -161,7 +162,8 @@ def to_observations(
     variable = np.where(
         variable < 0, np.array([CODES.get(name, CODES["msl"]) for name in VARIABLES])[reports.variable], variable
     )
-    value, error = reports.value.astype(float), reports.error.astype(float)
+    value = reports.value.astype(float)
+    error = reports.error.astype(float)
     levels = _levels(reports)
     quality = np.maximum(reports.quality, _of_level(levels, reports.quality, observed == "p", 0))
     humidity = _of_level(levels, value, observed == "q", np.nan)

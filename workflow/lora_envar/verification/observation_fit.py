@@ -42,7 +42,8 @@ def fit(tables: Iterable[Observations]) -> pd.DataFrame:
         part = table.select(rows)
         interpolated = part.value - interpolate(part, status[rows] == "used")
         there = np.isfinite(interpolated)
-        ob, oa = (getattr(part, f"observation_minus_{name}").astype(float) for name in ("background", "analysis"))
+        ob = part.observation_minus_background.astype(float)
+        oa = part.observation_minus_analysis.astype(float)
         frame = pd.DataFrame(
             {
                 "report_type": part.report_type,
@@ -100,7 +101,8 @@ def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
     )
     for number in np.unique(group[~used]):
         rows = group == number
-        sources, targets = np.flatnonzero(rows & used), np.flatnonzero(rows & ~used)
+        sources = np.flatnonzero(rows & used)
+        targets = np.flatnonzero(rows & ~used)
         if len(sources) < 4:
             continue
         # copies to both sides make longitude periodic
