@@ -1,0 +1,59 @@
+rule model_gates:
+    """Whether forecast model and background errors are fit to be cycled."""
+    input:
+        unpack(lambda wildcards: plan.verification.judged_files()),
+        archive=plan.verification.gate_files(),
+        climatology="results/archive/climatology.nc",
+        samples="results/background/nmc_training_set.nc",
+        model=present(*plan.model_files),
+    output:
+        gates="results/model_gates.csv",
+        forecast="results/forecast_model.csv",
+    log:
+        "logs/model_gates.log",
+        timings="logs/model_gates.timings.tsv",
+    benchmark:
+        "benchmarks/model_gates.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        **A100,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        model=config["forecast_model"],
+        held_out=config["nmc"]["held_out"],
+        error_grid=config["error_grid"],
+        methods=plan.verification.judged_methods,
+        first=plan.verification.first_cycle_name,
+        seed=config["vae"]["training"]["seed"],
+        brought=digests(plan.model_files),
+    script:
+        "../scripts/model_gates.py"
+
+
+rule cycling_gates:
+    """Whether the cycled experiments pass their gates."""
+    input:
+        scores="results/scores.csv",
+        observations=plan.verification.scored_table_files(),
+    output:
+        "results/cycling_gates.csv",
+    log:
+        "logs/cycling_gates.log",
+        timings="logs/cycling_gates.timings.tsv",
+    benchmark:
+        "benchmarks/cycling_gates.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        methods=plan.methods,
+        tables=plan.verification.scored_tables(),
+        first_scored=plan.verification.first_scored_cycles(),
+    script:
+        "../scripts/cycling_gates.py"

@@ -1,0 +1,102 @@
+rule draw_maps:
+    """The last cycle of the richest method as maps."""
+    input:
+        unpack(lambda wildcards: plan.verification.shown_files()),
+        coastline="resources/coastline.csv",
+    output:
+        report(
+            "results/figures/maps.png",
+            caption="../report/maps.rst",
+            category="Figures",
+        ),
+    log:
+        "logs/draw_maps.log",
+        timings="logs/draw_maps.timings.tsv",
+    benchmark:
+        "benchmarks/draw_maps.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        experiment=plan.verification.shown.name,
+        time=plan.verification.shown.cycles[-1],
+    script:
+        "../scripts/draw_maps.py"
+
+
+rule write_report:
+    """One page with all that is needed to judge the experiments, and their error curves."""
+    input:
+        scores="results/scores.csv",
+        comparison="results/comparison.csv",
+        model_gates="results/model_gates.csv",
+        cycling_gates="results/cycling_gates.csv",
+        forecast="results/forecast_model.csv",
+        maps="results/figures/maps.png",
+        fits=plan.verification.fits,
+    output:
+        html=report(
+            "results/report.html",
+            caption="../report/report.rst",
+            category="Report",
+        ),
+        curves=report(
+            "results/figures/error_curves.png",
+            caption="../report/error_curves.rst",
+            category="Figures",
+        ),
+    log:
+        "logs/write_report.log",
+        timings="logs/write_report.timings.tsv",
+    benchmark:
+        "benchmarks/write_report.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=config,
+        experiment=plan.verification.shown.name,
+        time=plan.verification.shown.cycles[-1],
+        first_scored=plan.verification.first_scored_cycles(),
+        benchmarks="benchmarks",
+        logs="logs",
+    script:
+        "../scripts/write_report.py"
+
+
+rule write_results:
+    """The comparison as a page of Markdown."""
+    input:
+        scores="results/scores.csv",
+        comparison="results/comparison.csv",
+        observations=plan.verification.analysed_table_files(),
+        ensembles=plan.verification.ensemble_tables(),
+        fits=plan.verification.fits,
+    output:
+        "results/results.md",
+    log:
+        "logs/write_results.log",
+        timings="logs/write_results.timings.tsv",
+    benchmark:
+        "benchmarks/write_results.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        title=config["verification"].get("title", "Results"),
+        benchmarks="benchmarks",
+        logs="logs",
+        references=config["verification"]["references"],
+        tables=plan.verification.analysed_tables(),
+        first_scored=plan.verification.first_scored_cycles(),
+    script:
+        "../scripts/write_results.py"
