@@ -24,6 +24,7 @@ def setting(
     choices: tuple[str, ...] | None = None,
     schema: dict[str, Any] | None = None,
     file: bool = False,
+    required: bool = False,
 ) -> Any:
     """A field of a dataclass of settings.
 
@@ -41,13 +42,16 @@ def setting(
         More of its JSON schema, or another one where the type hint does not say enough.
     file : bool
         Whether it names a file that a user brings.
+    required : bool
+        Whether a configuration must give it, though functions have a default.
     """
     bounds = {"minimum": minimum, "exclusiveMinimum": above, "maximum": maximum}
     rules: dict[str, Any] = {key: value for key, value in bounds.items() if value is not None}
     if choices is not None:
         rules["enum"] = list(choices)
     return dataclasses.field(
-        default=default, metadata={"meaning": meaning, "rules": rules | (schema or {}), "file": file}
+        default=default,
+        metadata={"meaning": meaning, "rules": rules | (schema or {}), "file": file, "required": required},
     )
 
 
@@ -62,11 +66,11 @@ def files_of(settings: type) -> list[str]:
 
 
 def needed_of(settings: type) -> list[str]:
-    """Names of the settings that have no default."""
+    """Names of the settings that a configuration must give."""
     return [
         field.name
         for field in dataclasses.fields(settings)
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.metadata["required"] or field.default is dataclasses.MISSING
     ]
 
 

@@ -103,9 +103,14 @@ class Method(ABC):
         """Make an analysis of a background and observations."""
 
     @classmethod
+    def settings_classes(cls) -> list[type]:
+        """The dataclasses of all its settings, which are its entry in `methods`."""
+        return [cls.Settings] if cls.FinetuneSettings is None else [cls.Settings, cls.FinetuneSettings]
+
+    @classmethod
     def setting_names(cls) -> list[str]:
         """Names of all its settings, the keys of its entry in `methods`."""
-        return [*names_of(cls.Settings), *(names_of(cls.FinetuneSettings) if cls.FinetuneSettings else [])]
+        return [name for settings in cls.settings_classes() for name in names_of(settings)]
 
     @classmethod
     def analysis_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import torch
 from ..fields.grid import Grid
 from ..fields.timeline import name, parse, year_before
 from ..files.state_file import StateFile
+from .settings import NORMALISATIONS
 
 #: names of the normalisations in the configuration
-NORMALISATIONS = ("member", "amplitude", "spread")
 
 
 def read_members(

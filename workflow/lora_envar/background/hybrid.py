@@ -20,10 +20,9 @@ from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.state import CHANNELS, LEVELS
 from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
-from .settings import HybridSettings
+from .settings import COVARIANCES, HybridSettings
 
 #: covariances of the members, by their names in the configuration
-COVARIANCES = ("genbe", "localised")
 #: eigenvalues of the vertical localisation below this share of the largest are rounding
 RANK_TOLERANCE = 1e-6
 #: level of every channel; the surface counts as the lowest

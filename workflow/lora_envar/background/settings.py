@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from ..settings import setting
 
+#: what the covariance of the members is made of
+COVARIANCES = ("genbe", "localised")
+#: of an ensemble, see `background.ensemble.perturbations`
+NORMALISATIONS = ("member", "amplitude", "spread")
+
 
 @dataclass(frozen=True)
 class BackgroundWeight:
@@ -22,7 +27,7 @@ class HybridSettings(BackgroundWeight):
     alpha: float = setting("share of the static variance; the paper's best is 0.64", minimum=0, maximum=1)
     ensemble_covariance: str = setting(
         "`genbe`, fitted to the members as in the paper, or `localised`, the members themselves",
-        choices=("genbe", "localised"),
+        choices=COVARIANCES,
     )
     horizontal_localisation: float | None = setting(
         "length of the Gaussian localisation in km; `null` does not localise", above=0
@@ -55,7 +60,7 @@ class FinetuneSettings:
     normalisation: str = setting(
         "of the ensemble: `member` (published, removes all amplitude), `amplitude` (keeps what differs between places, "
         "channels and members) or `spread` (keeps the spread of the day too)",
-        choices=("member", "amplitude", "spread"),
+        choices=NORMALISATIONS,
     )
     ensemble_amplitude: float = setting("factor of the members' perturbations", above=0)
     carry_over: bool = setting(

@@ -16,8 +16,8 @@ from ..observations.limits import outside_of_limits
 from ..observations.observation_type import ObservationType
 from ..observations.operator import ObservationOperator
 from ..observations.table import Observations, concatenate
+from .networks.simulated import ARRANGEMENTS
 
-ARRANGEMENTS = ("quasi_uniform", "random")
 STATE_VARIABLES = tuple(VARIABLES)
 GOLDEN_SECTION = (5**0.5 - 1) / 2  # turns from one point of a Fibonacci lattice to the next
 

@@ -1,6 +1,7 @@
 """Physical constants, each once. The nature run has its own, those of its model (`example_world.nature`)."""
 
 EARTH_RADIUS = 6.371e6  # m
+EARTH_RADIUS_KM = EARTH_RADIUS / 1e3
 EARTH_ROTATION = 7.292e-5  # rad s-1
 GRAVITY = 9.80665  # m s-2, the standard one: geopotential is height times this
 GAS_CONSTANT = 287.05  # J kg-1 K-1, dry air

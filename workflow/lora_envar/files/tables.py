@@ -17,6 +17,12 @@ def write_table(path: str | Path, table: pd.DataFrame, digits: int = DIGITS) -> 
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
 
 
+def markdown_table(headers: list[str], rows: list[list[str]]) -> str:
+    """Cells as a table of Markdown."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
     """A CSV file that a rule has written, with options of `pandas.read_csv`.
 

@@ -20,12 +20,18 @@ CYCLE_HOURS = 6
 class QualityOptions:
     """What `quality.select` checks, thins and withholds."""
 
-    largest_quality_mark: int = setting("NCEP's; 2 is good or not checked", minimum=0, maximum=15)
-    highest_station: float = setting("m, of surface reports")
-    thinning_km: float | None = setting("one datum per type, layer and cell of this size; `null` keeps all", above=0)
-    superobbing: bool = setting("whether that one is the mean of its cell")
+    largest_quality_mark: int = setting(
+        "NCEP's; 2 is good or not checked", default=2, required=True, minimum=0, maximum=15
+    )
+    highest_station: float = setting("m, of surface reports", default=750.0, required=True)
+    thinning_km: float | None = setting(
+        "one datum per type, layer and cell of this size; `null` keeps all", default=None, required=True, above=0
+    )
+    superobbing: bool = setting("whether that one is the mean of its cell", default=False, required=True)
     withheld: float = setting(
         "share of the stations that are kept to judge the analysis, drawn afresh at every time",
+        default=0.15,
+        required=True,
         minimum=0,
         schema={"exclusiveMaximum": 1},
     )

@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from ..fields.constants import EARTH_RADIUS
+from ..fields.constants import EARTH_RADIUS_KM
 from .ascents import inconsistent_in_the_vertical
 from .catalogue import at_surface, by_code, names_of
 from .duplicates import duplicates
 from .limits import outside_of_limits
 from .names import as_names
+from .network import QualityOptions
 from .operator import outside_of_levels
 from .table import REASONS, Observations
 from .thinning import thin
 
-EARTH_RADIUS_KM = EARTH_RADIUS / 1e3
 #: report types of satellite winds: their "station" is a satellite, so a box of 5 degrees takes its place
 SATELLITE_WINDS = ((240, 260), (290, 290))
 #: name of the vector of which a type is a component, empty for all others
@@ -33,33 +33,15 @@ _VECTORS = by_code(lambda kind: kind.vector or "", "")
 
 
 @dataclass(frozen=True)
-class QualitySettings:
+class QualitySettings(QualityOptions):
     """What `select` does.
 
     Attributes
     ----------
-    largest_quality_mark : int
-        NCEP's marks run from 0 (kept by hand), 1 (good), 2 (not checked), 3 (suspect) to 15.
-    blacklist : tuple of str
-        Identifiers of stations.
-    highest_station : float
-        Height in m above which surface reports are not used; their pressure is reduced to the sea by a rule.
-    thinning_km : float or None
-        One datum per type, layer and cell of this size; the nearest in time stays. None keeps all.
-    superobbing : bool
-        The one that stays gets the mean of value and position of its cell.
-    withheld : float
-        Share of the stations that are kept to judge the analysis, drawn afresh at every time.
     seed : int
-        Of that draw.
+        Of the draw of stations that are withheld; the others are those of `QualityOptions`.
     """
 
-    largest_quality_mark: int = 2
-    blacklist: tuple[str, ...] = ()
-    highest_station: float = 750.0
-    thinning_km: float | None = None
-    superobbing: bool = False
-    withheld: float = 0.15
     seed: int = 1
 
 

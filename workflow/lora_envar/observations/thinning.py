@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..fields.constants import EARTH_RADIUS
+from ..fields.constants import EARTH_RADIUS_KM
 from .ascents import ascent_numbers, is_ascent
 from .catalogue import types_among
 from .table import Observations
@@ -61,7 +61,7 @@ def _ordered_by_cell(table: Observations, candidates: np.ndarray, size_km: float
     frame = pd.DataFrame({name: getattr(table, name)[candidates] for name in names}, np.flatnonzero(candidates))
     latitude = table.latitude[candidates].astype(float)
     longitude = table.longitude[candidates].astype(float)
-    band_height = np.degrees(size_km / (EARTH_RADIUS / 1e3))
+    band_height = np.degrees(size_km / EARTH_RADIUS_KM)
     band = ((latitude + 90.0) // band_height).astype(int)
     centre = np.radians((band + 0.5) * band_height - 90.0)
     count = np.maximum(1, np.rint(360.0 / band_height * np.maximum(np.cos(centre), 0.0))).astype(int)

@@ -23,8 +23,12 @@ from ..fields.state import NAMES
 from ..fields.timeline import from_hours
 from ..files.tables import read_table
 from ..forecast.model import ForecastModel
+from ..forecast.stepping import advance
 from .operator import ObservationOperator
 from .table import Observations
+
+#: keeps a step's states, and computes the rest again for the gradient
+_CHECKPOINTED = partial(checkpoint, use_reentrant=False)
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,8 @@ class WindowOperator:
         batch = state.unsqueeze(0)
         model = self.window.model
         for elapsed in range(0, self.window.slot_hours, model.step_hours):
-            step: Callable[[torch.Tensor], torch.Tensor] = model.step
-            if model.timed:
-                step = partial(model.step, valid=[from_hours(hour + elapsed)])
-            if self.window.checkpoint and batch.requires_grad:
-                batch = checkpoint(step, batch, use_reentrant=False)
-            else:
-                batch = step(batch)
+            call = _CHECKPOINTED if self.window.checkpoint and batch.requires_grad else None
+            batch = advance(model, batch, None, [from_hours(hour + elapsed)], call)
         return batch[0]
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..analysis import METHODS
 from ..archive import SOURCES
+from ..files.tables import markdown_table
 from ..forecast import MODELS
 from ..observations import NETWORKS
 from ..observations.network import CheckedSettings, QualityOptions
@@ -41,22 +42,15 @@ def filled(text: str) -> str:
     return text
 
 
-def _table(headers: list[str], rows: list[list[str]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _methods() -> str:
     """A row per setting and meaning, with the methods that have it."""
     meanings: dict[tuple[str, str], list[str]] = {}
     for name, method in METHODS.items():
-        settings = meanings_of(method.Settings)
-        if method.FinetuneSettings is not None:
-            settings |= meanings_of(method.FinetuneSettings)
-        for key, meaning in settings.items():
-            meanings.setdefault((key, meaning), []).append(f"`{name}`")
+        for settings in method.settings_classes():
+            for key, meaning in meanings_of(settings).items():
+                meanings.setdefault((key, meaning), []).append(f"`{name}`")
     rows = [[f"`{key}`", ", ".join(methods), meaning] for (key, meaning), methods in meanings.items()]
-    return _table(["key", "of", "meaning"], rows)
+    return markdown_table(["key", "of", "meaning"], rows)
 
 
 def _models() -> str:
@@ -64,7 +58,7 @@ def _models() -> str:
     for name, model in MODELS.items():
         keys = [f"`{key}`: {what}" for key, what in meanings_of(model.Settings).items() if key not in COMMON]
         rows.append([f"`{name}`", model.about, "; ".join(keys)])
-    return _table(["`name`", "what it is", "further keys"], rows)
+    return markdown_table(["`name`", "what it is", "further keys"], rows)
 
 
 def _networks() -> str:
@@ -77,18 +71,18 @@ def _networks() -> str:
         }
         more = ", and what follows for all that is checked" if network.checked else ""
         rows = [[f"`{key}`", what] for key, what in own.items()]
-        tables.append(f"`source: {name}`: {network.about}{more}.\n\n{_table(['key', 'meaning'], rows)}")
+        tables.append(f"`source: {name}`: {network.about}{more}.\n\n{markdown_table(['key', 'meaning'], rows)}")
     checked = ", ".join(f"`{name}`" for name, network in NETWORKS.items() if network.checked)
     rows = [[f"`{key}`", what] for key, what in shared.items()]
-    tables.append(f"Checked networks ({checked}):\n\n{_table(['key', 'meaning'], rows)}")
+    tables.append(f"Checked networks ({checked}):\n\n{markdown_table(['key', 'meaning'], rows)}")
     rows = [[f"`{key}`", what] for key, what in meanings_of(QualityOptions).items()]
-    tables.append(f"`quality` of these:\n\n{_table(['key', 'meaning'], rows)}")
+    tables.append(f"`quality` of these:\n\n{markdown_table(['key', 'meaning'], rows)}")
     return "\n\n".join(tables)
 
 
 def _sources() -> str:
     rows = [[f"`{name}`", source.about, source.path or ""] for name, source in SOURCES.items()]
-    return _table(["`source`", "what it is", "`path`"], rows)
+    return markdown_table(["`source`", "what it is", "`path`"], rows)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..fields.timeline import parse, shift
 from ..forecast import model_files
-from .archive import ArchivePlan
+from .archive import TRAINING, ArchivePlan
 from .brought import named_files
 from .ensembles import EnsemblePlan
-from .experiments import Experiments
+from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
 from .training_set import TrainingSetPlan
 from .verification import VerificationPlan
@@ -116,8 +116,15 @@ class Plan:
         start = experiment.before(time)
         return {
             "analysis": f"results/{name}/{start}/analysis.nc",
-            "before": self.verification.frame_before(experiment, start),
+            "before": self._frame_before(experiment, start),
         }
+
+    def _frame_before(self, experiment: Experiment, start: str) -> list[str]:
+        """The analysis one frame before a start of forecasts, for models of two frames, where there is one."""
+        if not self.archive.frame_hours:
+            return []
+        before = shift(start, -self.archive.frame_hours)
+        return [f"results/{experiment.name}/{before}/analysis.nc"] if before in experiment.cycles else []
 
     def background_start(self, name: str, time: str) -> str:
         """When the forecast that is the background of a cycle starts."""
@@ -152,7 +159,7 @@ class Plan:
         """The analysis from which a medium-range forecast starts, and one frame before, if it is needed."""
         return {
             "analysis": f"results/{name}/{time}/analysis.nc",
-            "before": self.verification.frame_before(self.experiments[name], time),
+            "before": self._frame_before(self.experiments[name], time),
         }
 
     def analysis_inputs(self, name: str, time: str) -> dict[str, Any]:
@@ -181,7 +188,7 @@ class Plan:
     def counts(self) -> dict[str, Any]:
         """How many states, samples and files there will be, see `plan.storage.requirements`."""
         blocks = self._needed_blocks()
-        training = {block for block in blocks if block.startswith("training_")}
+        training = {block for block in blocks if block.startswith(TRAINING)}
         compared = self.experiments.compared
         leads = len(self.verification.lead_hours)
         days = {

@@ -90,10 +90,10 @@ def _model_schema() -> dict[str, Any]:
 
 def _method_schema(method: type[Method]) -> dict[str, Any]:
     """All settings of a method; what is missing may come from `found_settings`."""
-    schema = schema_of(method.Settings, complete=False)
-    if method.FinetuneSettings is not None:
-        schema["properties"] |= schema_of(method.FinetuneSettings, complete=False)["properties"]
-    return schema
+    properties: dict[str, Any] = {}
+    for settings in method.settings_classes():
+        properties |= schema_of(settings, complete=False)["properties"]
+    return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def check_schema(config: dict[str, Any]) -> None:

@@ -62,14 +62,6 @@ class VerificationPlan:
         starts = scored[:: wanted["every_hours"] // self._step]
         return [start for start in starts if parse(start) + lead <= self._archive.end(parse(start))]
 
-    def frame_before(self, experiment: Experiment, start: str) -> list[str]:
-        """The analysis one frame before a start of forecasts, for models of two frames, where there is one."""
-        frame = timedelta(hours=self._archive.frame_hours)
-        if not frame:
-            return []
-        before = time_name(parse(start) - frame)
-        return [f"results/{experiment.name}/{before}/analysis.nc"] if before in experiment.cycles else []
-
     def first_scored_cycles(self) -> dict[str, str]:
         """The first scored cycle of every experiment that is compared."""
         first = self._verification["spin_up_cycles"]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..fields.state import HEADLINE
 from ..files.provenance import group
-from ..files.tables import read_table
+from ..files.tables import markdown_table, read_table
 from ..observations.table import attribute
 from . import SIGNIFICANCE
 from .costs import job_seconds
@@ -95,7 +95,7 @@ def page(
             [f"{name}, {unit}", *(f"{means.errors.loc[name, column]:.3g}" for column in columns)]
             for name, unit in zip(HEADLINE, units, strict=True)
         ]
-        parts.append(_table(["", *columns], rows))
+        parts.append(markdown_table(["", *columns], rows))
     table = comparison.assign(channel=channel_of(comparison))
     for reference, pairs in table.groupby("reference", sort=False):
         parts.append(f"## Against {reference}, %")
@@ -105,14 +105,14 @@ def page(
             blocks = f"{by_channel.blocks.min():.0f} to {by_channel.blocks.max():.0f}"
             values = [_cell(by_channel.loc[name]) for name in HEADLINE]
             rows.append([experiment, *values, str(int(cells.n.iloc[0])), blocks])
-        parts.append(_table(["", *HEADLINE, "cycles", "blocks"], rows))
+        parts.append(markdown_table(["", *HEADLINE, "cycles", "blocks"], rows))
     parts.append("## Cost of a cycle")
     names = {"finetuning": "finetuning, s", "analysis": "analysis, s", "forecast": "forecasts, s"}
     rows = [
         [name, *(f"{row[key]:.1f}" for key in names), f"{sum(row[key] for key in names):.1f}", f"{row.evaluations:.0f}"]
         for name, row in costs.iterrows()
     ]
-    parts.append(_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
+    parts.append(markdown_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
     if diagnosed:
         parts.append("## What the ensembles know of the background's error")
         parts.append(
@@ -126,13 +126,15 @@ def page(
             [name, f"{row.members:.0f}", *(f"{row[key]:.3f}" for key in quantities)]
             for name, row in means.errors.iterrows()
         ]
-        parts.append(_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
+        parts.append(markdown_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
     return "\n\n".join(parts) + "\n"
 
 
 def table_sections(tables: list[tuple[str, str, list[str], list[list[str]]]]) -> str:
     """Parts of the page, one per title, explanation, headers and rows."""
-    return "".join(f"\n## {title}\n\n{about}\n\n{_table(headers, rows)}\n" for title, about, headers, rows in tables)
+    return "".join(
+        f"\n## {title}\n\n{about}\n\n{markdown_table(headers, rows)}\n" for title, about, headers, rows in tables
+    )
 
 
 def nothing_to_compare(references: list[str]) -> str:
@@ -147,8 +149,3 @@ def _cell(row: pd.Series) -> str:
     percent = f"{row.percent:+.1f}"
     shown = f"**{percent}**" if row.p_adjusted < SIGNIFICANCE else percent
     return f"{shown} ({row.percent_low:+.1f} to {row.percent_high:+.1f})"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

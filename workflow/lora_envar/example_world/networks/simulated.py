@@ -9,6 +9,9 @@ from ...observations.catalogue import TYPES
 from ...observations.network import Network
 from ...settings import setting
 
+#: how columns are placed, see `example_world.twin.draw_columns`
+ARRANGEMENTS = ("quasi_uniform", "random")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedSettings:
@@ -18,7 +21,7 @@ class SimulatedSettings:
     arrangement: str = setting(
         "`quasi_uniform` (a Fibonacci lattice: the same number in equal areas, seen from the nearest grid points) or "
         "`random` (any grid points alike: more of them in an area towards the poles)",
-        choices=("quasi_uniform", "random"),
+        choices=ARRANGEMENTS,
     )
     error_fraction: float = setting(
         "observation error of the variables of the state over the climatological standard deviation", above=0
