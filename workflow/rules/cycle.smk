@@ -117,7 +117,6 @@ rule finetune_lora:
                 wildcards.experiment, wildcards.time
             )
         ),
-        vae="results/background/vae.safetensors",
         # not read: the steps of a block follow each other, so that none shares its GPU
         background="results/{experiment}/{time}/background.nc",
     output:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..background.settings import BackgroundWeight
+from ..background.settings import AdapterSettings, BackgroundWeight
 from ..settings import names_of, settings_from
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Inputs:
     Attributes
     ----------
     files : dict
-        Name -> path, those of `Method.fitted_files`; ``finetuned`` -> path, where the method finetunes; ``members`` and
-        ``last_year`` -> paths of member files, where it reads these itself.
+        Name -> path, those of `Method.fitted_files` and `Method.vae_files`; ``finetuned`` -> path, where the method
+        finetunes; ``members`` and ``last_year`` -> paths of member files, where it reads these itself.
     time : datetime
         The analysis time.
     error_grid : Grid
@@ -69,11 +69,15 @@ class Method(ABC):
         Of those that its finetuning depends on, if it finetunes; names differ from those of `Settings`.
     fitted_files : tuple of str
         What is fitted to forecast errors once and enters every analysis, results/background/{name}.safetensors.
+    vae_files : tuple of str
+        Likewise of the VAE that the experiment names, results/background/{vae}/{name}.safetensors.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters; experiments then say its size.
     finetuned_file : str or None
         What is finetuned on the ensemble in every cycle, results/{experiment}/{time}/{name}.safetensors: ``adapters``
-        (low-rank; experiments then say their rank) or ``vae`` (all weights).
+        or ``vae`` (all weights).
+    ranked : bool
+        Whether the adapters have a rank, which experiments then say.
     assimilates : bool
         Whether observations are used at all.
     control : str or None
@@ -89,8 +93,10 @@ class Method(ABC):
     Settings: ClassVar[type] = NoSettings
     FinetuneSettings: ClassVar[type | None] = None
     fitted_files: ClassVar[tuple[str, ...]] = ()
+    vae_files: ClassVar[tuple[str, ...]] = ()
     ensemble: ClassVar[bool] = False
     finetuned_file: ClassVar[str | None] = None
+    ranked: ClassVar[bool] = False
     assimilates: ClassVar[bool] = True
     control: ClassVar[str | None] = None
 
@@ -119,9 +125,14 @@ class Method(ABC):
 
     @classmethod
     def finetune_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Of settings those that its finetuning depends on; None stands for what has no effect beside the others."""
+        """Of settings those that its finetuning depends on."""
         known = names_of(cls.FinetuneSettings) if cls.FinetuneSettings else []
         return {name: value for name, value in settings.items() if name in known}
+
+    @classmethod
+    def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings | None:
+        """What is added to the VAE to be finetuned, by `FinetuneSettings`; None finetunes all weights."""
+        return None
 
 
 class VariationalMethod(Method):

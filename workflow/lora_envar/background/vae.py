@@ -31,7 +31,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..settings import settings_from
 from .background_error import BackgroundError
-from .prior import LowRankNormal, StandardNormal
+from .prior import LowRankNormal, ScaledNormal, StandardNormal
 from .spectral import GaussianBackgroundError, SpectralField, per_wave
 
 
@@ -54,7 +54,7 @@ class VAE(nn.Module):
     latents = "grid"
     truncation: int | None
     harmonics: SphericalHarmonics | None
-    prior: StandardNormal | LowRankNormal
+    prior: StandardNormal | ScaledNormal | LowRankNormal
     deviation: torch.Tensor
 
     def __init__(

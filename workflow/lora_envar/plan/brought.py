@@ -45,7 +45,8 @@ def named_files(config: dict[str, Any]) -> list[tuple[str, str]]:
     for window, entry in config.get("windows", {}).items():
         for name, path in files_of_model(entry["model"]).items():
             add(f"windows.{window}.model.{name}", path)
-    add("vae.initial_weights", config["vae"].get("initial_weights"))
+    for vae, entry in config["vaes"].items():
+        add(f"vaes.{vae}.initial_weights", entry.get("initial_weights"))
     for network, entry in config["observations"].items():
         for name in ("error_table", "orography", "stations"):
             add(f"observations.{network}.{name}", entry.get(name))

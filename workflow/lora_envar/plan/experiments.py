@@ -85,6 +85,11 @@ class Experiment:
         return self.settings.get("member_source", "own")
 
     @property
+    def vae(self) -> str | None:
+        """The VAE that it uses, a name of the section `vaes`."""
+        return self.entry.get("vae")
+
+    @property
     def analysis_settings(self) -> dict[str, Any]:
         """The settings that its analyses depend on."""
         return self.method.analysis_settings(self.settings)

@@ -15,6 +15,7 @@ from .ensembles import EnsemblePlan
 from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
 from .training_set import TrainingSetPlan
+from .vaes import VAEPlan
 from .verification import VerificationPlan
 from .windows import WindowPlan
 
@@ -30,6 +31,8 @@ class Plan:
     Attributes
     ----------
     experiments : Experiments
+    vaes : dict
+        By name, a `VAEPlan` each.
     archive : ArchivePlan
     training_set : TrainingSetPlan
     windows : WindowPlan
@@ -48,6 +51,7 @@ class Plan:
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
         self.experiments = Experiments(config)
+        self.vaes = {name: VAEPlan(entry) for name, entry in config["vaes"].items()}
         self.archive = ArchivePlan(config)
         self.training_set = TrainingSetPlan(config, self.archive)
         self.windows = WindowPlan(config, self.archive, self.training_set)
@@ -209,6 +213,7 @@ class Plan:
                     "forecasts": leads * len(self.verification.forecast_starts(experiment)),
                     "members": 0 if experiment.single_step else (len(experiment.cycles) - 1) * experiment.lags,
                     "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
+                    "vae": experiment.vae,
                 }
                 for experiment in compared
             },

@@ -33,6 +33,8 @@ RENAMED = {
     "methods.*.members": "methods.*.member_source",
     "search.candidates.*.ensemble": "search.candidates.*.ensemble_size",
     "search.candidates.*.members": "search.candidates.*.member_source",
+    "vae": "vaes.{name}",
+    "example.vae_training": "example.vaes.{name}",
 }
 
 
