@@ -46,7 +46,7 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
     assert experiments["vae_var"] == base["experiments"]["vae_var"]
 
 
-@pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional"])
+@pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional", "twin"])
 def test_shipped_overlays_pass(config, name):
     update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
     check_schema(copy.deepcopy(config))

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from ..analysis import METHODS
+from ..archive import SOURCES
 from ..fields.state import GROUPS
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
@@ -122,6 +123,7 @@ def check(config: dict[str, Any]) -> None:
         check_alignment(config)
     except AlignmentError as error:
         raise ConfigurationError(str(error)) from None
+    _check_sources(config)
     _within("nmc.start", nmc[0], held)
     _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
     finer = finer_period(config)
@@ -156,6 +158,18 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"verification.references: {reference!r} is not an experiment; there are {', '.join(names)}"
             )
+
+
+def _check_sources(config: dict[str, Any]) -> None:
+    """What sources of archives say of their own settings."""
+    sections = {"archive": config["archive"]}
+    if "training" in config:
+        sections["training.archive"] = config["training"]["archive"]
+    for key, section in sections.items():
+        try:
+            SOURCES[section["source"]].check(section)
+        except ValueError as error:
+            raise ConfigurationError(f"{key}.{error}") from None
 
 
 def _check_experiment(
