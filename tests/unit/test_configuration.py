@@ -298,8 +298,16 @@ def test_a_single_vae_need_not_be_named(config):
     [
         ("experiments.hybrid.settings", {"ensemble_covariance": "localized"}, "known: genbe, localised"),
         ("experiments.latent_lora.settings", {"normalisation": "spred"}, "known: member, amplitude, spread"),
-        ("experiments.vae_var.settings", {"background_weight": -1.0}, "background_weight: -1.0 is less than"),
-        ("search.candidates.vae_var", {"background_weight": [2.0, "two"]}, "background_weight: 'two' is not of type"),
+        (
+            "experiments.vae_var.settings",
+            {"background_weight": -1.0},
+            "background_weight: -1.0 is not a number above 0, or adaptive",
+        ),
+        (
+            "search.candidates.vae_var",
+            {"background_weight": [2.0, "two"]},
+            "background_weight: 'two' is not a number above 0, or adaptive",
+        ),
     ],
 )
 def test_settings_of_experiments_and_candidates_fit_the_schema_too(config, path, value, message):

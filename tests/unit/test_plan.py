@@ -133,6 +133,16 @@ def test_finetuning_starts_from_the_cycle_before_only_where_that_is_asked_for(co
         assert plan.finetune_inputs("latent_lora", LAST)["before"] == [], "its minimum is known"
 
 
+def test_an_adaptive_experiment_learns_from_the_cycle_before(config):
+    plan = Plan(changed(config, calibrated={"settings": {"background_weight": "adaptive"}}))
+    before = plan.analysis_inputs("calibrated", LAST)["amplitudes"]
+    assert before == f"results/calibrated/{shift(LAST, -6)}/amplitudes.csv"
+    assert "amplitudes" not in plan.analysis_inputs("calibrated", FIRST), "nothing is known yet"
+    assert "amplitudes" not in plan.analysis_inputs("latent_lora", LAST)
+    assert re.fullmatch(plan.analyses_pattern(adaptive=True), "calibrated")
+    assert not re.fullmatch(plan.analyses_pattern(adaptive=False), "calibrated")
+
+
 def test_cycles_of_some_days_are_one_submission(config):
     config["cycling"]["block_days"] = 2
     plan = Plan(config)

@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, fengwu_files
+from lora_envar.analysis.amplitudes import read_amplitudes
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.timeline import from_hours, parse
 from lora_envar.files.state_file import Archive, read_per_channel, read_state
@@ -38,6 +39,7 @@ EXPERIMENTS = (
     "other_days",
     "nmc_members",
     "full_finetuning",
+    "adaptive",
     "single_step",
 )
 
@@ -88,6 +90,21 @@ def test_no_two_methods_give_the_same_analysis(finished):
     tuned = ("latent_lora", "lora_envar", "scaled_static", "other_days", "nmc_members", "full_finetuning", "hybrid")
     for (a, first), (b, second) in itertools.combinations(analyses(tuned, "20090226T12").items(), 2):
         assert not np.array_equal(first, second), (a, b)
+
+
+def test_an_adaptive_experiment_hands_its_amplitudes_on(finished):
+    folder = finished.folder / "results" / "adaptive"
+    first, second = (read_amplitudes(folder / time / "amplitudes.csv") for time in ("20090226T00", "20090226T06"))
+    assert list(first) == list(second) == ["latents", "residual"]
+    for part, amplitude in first.items():
+        assert amplitude.used == 1.0 != amplitude.variance
+        assert second[part].used == pytest.approx(amplitude.variance, rel=1e-9)
+        assert (amplitude.cycles, second[part].cycles) == (1, 2)
+    course = pd.read_csv(finished.folder / "results" / "amplitudes.csv")
+    assert list(course.experiment.unique()) == ["adaptive"]
+    assert list(course.variance[:2]) == [1.0, 1.0]
+    assert "Amplitudes that calibrate themselves" in (finished.folder / "results" / "report.html").read_text()
+    assert (finished.folder / "results" / "figures" / "amplitudes.png").stat().st_size > 5000
 
 
 @pytest.mark.parametrize(("experiment", "name"), [("latent_lora", "adapters"), ("full_finetuning", "vae")])

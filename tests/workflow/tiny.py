@@ -101,6 +101,7 @@ def tiny_configuration(folder) -> dict:
         "scaled_static": {**short, "method": "scaled_static", "vae": "spectral", "ensemble_size": 2},
         "full_finetuning": {**short, "method": "full_finetuning", "vae": "spectral", "ensemble_size": 2},
         "hybrid": {**short, "method": "hybrid", "ensemble_size": 2},
+        "adaptive": {**short, "method": "vae_var", "vae": "spectral", "settings": {"background_weight": "adaptive"}},
         "single_step": {**lora, "background": "single_step"},
     }
     # one set of values for all, so that methods differ by what they are

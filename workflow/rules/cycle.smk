@@ -182,6 +182,8 @@ rule assimilate:
         timings="logs/assimilate/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
+    wildcard_constraints:
+        experiment=plan.analyses_pattern(adaptive=False),
     group:
         lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
@@ -203,3 +205,18 @@ rule assimilate:
         brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
     script:
         "../scripts/assimilate.py"
+
+
+use rule assimilate as assimilate_adaptive with:
+    """One analysis of an experiment that calibrates itself, and the amplitudes for the next."""
+    output:
+        analysis="results/{experiment}/{time}/analysis.nc",
+        observations="results/{experiment}/{time}/observations.nc",
+        amplitudes="results/{experiment}/{time}/amplitudes.csv",
+    log:
+        "logs/assimilate_adaptive/{experiment}/{time}.log",
+        timings="logs/assimilate_adaptive/{experiment}/{time}.timings.tsv",
+    benchmark:
+        "benchmarks/assimilate_adaptive/{experiment}/{time}.tsv"
+    wildcard_constraints:
+        experiment=plan.analyses_pattern(adaptive=True),

@@ -13,16 +13,29 @@ from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
 from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
+from .amplitudes import Amplitude, Calibration
 from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The analysed state, (69, lat, lon), the table with departures, and the minimum (None without an error model)."""
+    """What an analysis gives.
+
+    Attributes
+    ----------
+    state : (69, lat, lon)
+    observations : Observations
+        With departures.
+    minimum : Minimum or None
+        None without an error model, or without data.
+    amplitudes : dict or None
+        For the next cycle, by part; None where nothing is calibrated.
+    """
 
     state: np.ndarray
     observations: Observations
     minimum: Minimum | None
+    amplitudes: dict[str, Amplitude] | None = None
 
     def attributes(self) -> dict:
         """What the table's file says of the minimisation; without data the cost function is zero at the background."""
@@ -71,7 +84,12 @@ class Case:
     progress: Callable[[str], None] = print
 
 
-def assimilate(case: Case, background_error: BackgroundError | None, background_weight: float) -> Analysis:
+def assimilate(
+    case: Case,
+    background_error: BackgroundError | None,
+    background_weight: float,
+    calibration: Calibration | None = None,
+) -> Analysis:
     """The variational analysis; without a background error, or without observations, it is the background.
 
     Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
@@ -82,7 +100,9 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
     background_error : BackgroundError or None
         On the error grid.
     background_weight : float
-        lambda of the cost function.
+        lambda of the cost function; 1 where variances are calibrated.
+    calibration : Calibration or None
+        By which the error model is amplified, and which learns from this analysis.
     """
     grid = case.grid
     device = case.device
@@ -103,6 +123,11 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
     operator = observe if (used == observed).all() else _operator(case, usable)
     values = torch.as_tensor(usable.value, device=device)
     errors = torch.as_tensor(usable.error, device=device)
+    amplitudes = None
+    if calibration and background_error is not None:
+        errors = errors * torch.as_tensor(calibration.error_factor(usable.report_type), device=device)
+        background_error = calibration.amplified(background_error, state)
+        amplitudes = calibration.without_data()
     if isinstance(operator, WindowOperator):
         with torch.no_grad():
             errors = torch.hypot(errors, operator.forecast_error(state))
@@ -123,6 +148,8 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
         minimum = analyse(cost, case.minimiser, progress)
         with torch.no_grad():
             analysed = cost.state(minimum.control)
+        if calibration:
+            amplitudes = calibration.updated(cost, minimum, usable.report_type, case.minimiser, progress)
         progress(
             f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
             f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
@@ -134,7 +161,7 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
             observation_minus_background=departure,
             observation_minus_analysis=_departure(table, observed, observe, analysed),
         )
-    return Analysis(analysed.cpu().numpy(), table, minimum)
+    return Analysis(analysed.cpu().numpy(), table, minimum, amplitudes)
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

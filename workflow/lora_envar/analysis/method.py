@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..background.settings import AdapterSettings, BackgroundWeight
-from ..settings import names_of, settings_from
+from ..background.settings import ADAPTIVE, AdapterSettings, BackgroundWeight
+from ..settings import names_of, needed_of, settings_from
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..background.background_error import BackgroundError
     from ..fields.grid import Grid
+    from .amplitudes import Calibration
     from .assimilate import Analysis, Case
 
 
@@ -35,7 +36,8 @@ class Inputs:
     ----------
     files : dict
         Name -> path, those of `Method.fitted_files` and `Method.vae_files`; ``finetuned`` -> path, where the method
-        finetunes; ``members`` and ``last_year`` -> paths of member files, where it reads these itself.
+        finetunes; ``members`` and ``last_year`` -> paths of member files, where it reads these itself;
+        ``amplitudes`` -> path of those of the cycle before, from the second cycle on.
     time : datetime
         The analysis time.
     error_grid : Grid
@@ -102,11 +104,16 @@ class Method(ABC):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         own = names_of(self.Settings)
-        self.settings: Any = settings_from(self.Settings, {name: settings[name] for name in own})
+        self.settings: Any = settings_from(self.Settings, {name: settings[name] for name in own if name in settings})
 
     @abstractmethod
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
         """Make an analysis of a background and observations."""
+
+    @classmethod
+    def adaptive(cls, settings: dict[str, Any]) -> bool:
+        """Whether an analysis learns from those before it, by settings."""
+        return False
 
     @classmethod
     def settings_classes(cls) -> list[type]:
@@ -117,6 +124,11 @@ class Method(ABC):
     def setting_names(cls) -> list[str]:
         """Names of all its settings, the keys of its entry in `methods`."""
         return [name for settings in cls.settings_classes() for name in names_of(settings)]
+
+    @classmethod
+    def needed_settings(cls) -> list[str]:
+        """Names of those without a default."""
+        return [name for settings in cls.settings_classes() for name in needed_of(settings)]
 
     @classmethod
     def analysis_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +156,11 @@ class VariationalMethod(Method):
     fitted_settings: ClassVar[dict[str, Any]] = {"background_weight": 1.0}
 
     @classmethod
+    def adaptive(cls, settings: dict[str, Any]) -> bool:
+        """Whether variances are found from the innovations of past cycles."""
+        return settings.get("background_weight") == ADAPTIVE
+
+    @classmethod
     def as_fitted(cls) -> VariationalMethod:
         """The method by which its background error is judged: amplitudes of the cycles are found by a search."""
         return cls(cls.fitted_settings)
@@ -156,4 +173,16 @@ class VariationalMethod(Method):
         """The minimum of the cost function."""
         from .assimilate import assimilate
 
-        return assimilate(case, self.background_error(inputs), self.settings.background_weight)
+        background_error = self.background_error(inputs)
+        if not self.adaptive(vars(self.settings)):
+            return assimilate(case, background_error, self.settings.background_weight)
+        return assimilate(case, background_error, 1.0, self._calibration(inputs))
+
+    def _calibration(self, inputs: Inputs) -> Calibration:
+        """From the amplitudes of the cycle before."""
+        from ..fields.seeds import generator
+        from .amplitudes import Calibration, read_amplitudes
+
+        draws = generator(0, "amplitudes", inputs.time.isoformat())
+        of_observations = self.settings.observation_errors == ADAPTIVE
+        return Calibration(read_amplitudes(inputs.files.get("amplitudes")), of_observations, draws)

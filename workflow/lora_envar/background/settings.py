@@ -13,11 +13,28 @@ COVARIANCES = ("genbe", "localised")
 NORMALISATIONS = ("member", "amplitude", "spread")
 
 
-@dataclass(frozen=True)
+#: in place of a number
+ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackgroundWeight:
     """Settings of all variational methods."""
 
-    background_weight: float = setting("lambda, the weight of the background term; the paper has 4", above=0)
+    background_weight: float | str = setting(
+        "lambda, the weight of the background term, the paper has 4; or `adaptive`: the variance of every part of the "
+        "background error is found from the innovations of past cycles",
+        schema={
+            "description": f"a number above 0, or {ADAPTIVE}",
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": ADAPTIVE}],
+        },
+    )
+    observation_errors: str = setting(
+        "`declared`, or `adaptive`: with an adaptive `background_weight`, their variance too is found from "
+        "innovations, one factor per type of report",
+        default="declared",
+        choices=("declared", ADAPTIVE),
+    )
 
 
 @dataclass(frozen=True)

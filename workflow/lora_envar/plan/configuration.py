@@ -83,11 +83,12 @@ def _check_methods(config: dict[str, Any]) -> None:
             raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown; {method} has {', '.join(known)}")
         if method not in config["methods"]:
             raise ConfigurationError(f"methods.{method}: missing, but experiments.{name} uses this method")
-        missing = [setting for setting in known if setting not in {**config["methods"][method], **own}]
+        needed = METHODS[method].needed_settings()
+        missing = [setting for setting in needed if setting not in {**config["methods"][method], **own}]
         if missing:
             raise ConfigurationError(
                 f"methods.{method}.{missing[0]}: missing, here and in found_settings; experiments.{name} needs "
-                f"{', '.join(known)}"
+                f"{', '.join(needed)}"
             )
 
 

@@ -95,6 +95,11 @@ class Experiment:
         return self.method.analysis_settings(self.settings)
 
     @property
+    def adaptive(self) -> bool:
+        """Whether an analysis learns from those before it, by a file `amplitudes.csv` in every cycle."""
+        return self.method.adaptive(self.settings)
+
+    @property
     def finetune_settings(self) -> dict[str, Any]:
         """The settings that its finetuning depends on."""
         return self.method.finetune_settings(self.settings)

@@ -98,6 +98,10 @@ class Plan:
         first = any_of([f"{experiment.name}/{experiment.cycles[0]}" for experiment in cycled])
         return f"(?!({first})/)({any_of([experiment.name for experiment in cycled])})"
 
+    def analyses_pattern(self, adaptive: bool) -> str:
+        """A pattern for experiments, those that calibrate themselves or the others."""
+        return any_of([experiment.name for experiment in self.experiments.values() if experiment.adaptive == adaptive])
+
     # steps of a cycle
 
     def first_guess_start(self, experiment_and_time: str) -> str:
@@ -179,9 +183,18 @@ class Plan:
         return {
             "observations": self.observations.table(experiment, time),
             **self.ensembles.analysis_inputs(experiment, time),
+            **self._amplitudes_before(experiment, time),
             **self.windows.inputs(experiment),
             **self.observations.departure_inputs(experiment),
         }
+
+    @staticmethod
+    def _amplitudes_before(experiment: Experiment, time: str) -> dict[str, str]:
+        """What an adaptive experiment has learned up to the cycle before, from the second cycle on."""
+        if not experiment.adaptive or time == experiment.cycles[0]:
+            return {}
+        before = experiment.cycles[experiment.cycles.index(time) - 1]
+        return {"amplitudes": f"results/{experiment.name}/{before}/amplitudes.csv"}
 
     def submission(self, name: str, time: str) -> str:
         """The submission to a cluster that a step of a cycle belongs to."""

@@ -195,6 +195,19 @@ class VerificationPlan:
         """All of `scored_tables`."""
         return [path for paths in self.scored_tables().values() for path in paths]
 
+    def amplitudes(self) -> dict[str, list[str]]:
+        """What the experiments that calibrate themselves have found, a file a cycle."""
+        return {
+            experiment.name: [f"results/{experiment.name}/{time}/amplitudes.csv" for time in experiment.cycles]
+            for experiment in self._experiments.compared
+            if experiment.adaptive
+        }
+
+    @property
+    def amplitude_figures(self) -> list[str]:
+        """The figure of their course; none where no experiment calibrates itself."""
+        return ["results/figures/amplitudes.png"] if self.amplitudes() else []
+
     @property
     def diagnosed(self) -> list[Experiment]:
         """Experiments with ensembles of their own forecasts, which `results.md` is to judge."""
