@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from lora_envar.example_world.networks.simulated import error_fractions
 from lora_envar.example_world.twin import STATE_VARIABLES, SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.grid import Grid
-from lora_envar.fields.state import LEVELS, NAMES
+from lora_envar.fields.state import LEVELS, NAMES, channel_index
 from lora_envar.observations.catalogue import CODES, TYPES, names_of
 
 BANDS = (0, 10, 30, 60, 90)  # degrees of latitude, both hemispheres
@@ -143,3 +144,12 @@ def test_values_that_are_not_possible_are_not_made():
 def test_a_network_that_cannot_be_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
         observed(**options)
+
+
+def test_single_variables_have_fractions_of_their_own():
+    fractions = error_fractions({"error_fraction": 0.01, "error_fractions": {"t": 0.0025, "t2m": 0.005}})
+    assert fractions.shape == (69,)
+    assert fractions[channel_index("t850")] == 0.0025
+    assert fractions[channel_index("t2m")] == 0.005
+    assert fractions[channel_index("z500")] == 0.01
+    assert set(error_fractions({"error_fraction": 0.1})) == {0.1}

@@ -140,7 +140,7 @@ def test_the_example_s_world_can_be_remade(run):
     done = run.snakemake("-n", "remake_example", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
-    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (5, 2, 1)
+    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (7, 2, 1)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from lora_envar.runtime.step import step
 
 with step(snakemake) as clock:
     with clock.imports():
+        from lora_envar.example_world.networks.simulated import error_fractions
         from lora_envar.example_world.twin import STATE_VARIABLES, SimulatedNetwork, draw_columns, simulate
         from lora_envar.fields.timeline import parse
         from lora_envar.files.provenance import described
@@ -12,7 +13,7 @@ with step(snakemake) as clock:
 
     archive = Archive(snakemake.input.archive)
     network = snakemake.params.network
-    errors = network["error_fraction"] * read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
+    errors = error_fractions(network) * read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
     columns = draw_columns(archive.grid, network["columns"], network["arrangement"], network["seed"])
     simulated = SimulatedNetwork(
         columns,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ...fields.state import CHANNELS, VARIABLES
 from ...observations.catalogue import TYPES
 from ...observations.network import Network
 from ...settings import setting
@@ -26,6 +29,15 @@ class SimulatedSettings:
     error_fraction: float = setting(
         "observation error of the variables of the state over the climatological standard deviation", above=0
     )
+    error_fractions: dict[str, float] | None = setting(
+        "the same of single variables (`t`, `t2m`, ...), in place of `error_fraction`",
+        default=None,
+        schema={
+            "type": "object",
+            "propertyNames": {"enum": list(VARIABLES)},
+            "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+        },
+    )
     noise: bool = setting("whether errors of that size are added")
     seed: int = setting("of the places and the noise", minimum=0)
     types: tuple[str, ...] | None = setting(
@@ -38,6 +50,12 @@ class SimulatedSettings:
         default=None,
         schema={"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
     )
+
+
+def error_fractions(settings: dict[str, Any]) -> np.ndarray:
+    """Observation error over the climatological standard deviation, per channel, (69,)."""
+    own = settings.get("error_fractions") or {}
+    return np.array([own.get(channel.variable, settings["error_fraction"]) for channel in CHANNELS])
 
 
 class Simulated(Network):
