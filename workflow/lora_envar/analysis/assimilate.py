@@ -17,16 +17,47 @@ from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
 @dataclass(frozen=True)
+class AnalysedEnsemble:
+    """An ensemble of analyses.
+
+    Attributes
+    ----------
+    members : (members, 69, lat, lon)
+        Their mean is the analysed state.
+    consistency : float
+        Mean square departure from the background, in errors of observations, over what spread and errors let expect: 1
+        is right, and more is too little spread; not a number without data.
+    """
+
+    members: np.ndarray
+    consistency: float
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """The analysed state, (69, lat, lon), the table with departures, and the minimum (None without an error model)."""
+    """The result of an analysis.
+
+    Attributes
+    ----------
+    state : (69, lat, lon)
+    observations : Observations
+        With departures, and why data were not used.
+    minimum : Minimum or None
+        Of a variational analysis that had data.
+    ensemble : AnalysedEnsemble or None
+        Of a filter.
+    """
 
     state: np.ndarray
     observations: Observations
-    minimum: Minimum | None
+    minimum: Minimum | None = None
+    ensemble: AnalysedEnsemble | None = None
 
     def attributes(self) -> dict:
-        """What the table's file says of the minimisation; without data the cost function is zero at the background."""
+        """What the table's file says of the analysis; without data a cost function is zero at the background."""
         used = int((self.observations.rejection == REASONS["used"]).sum())
+        if self.ensemble:
+            return {"used": used, "consistency": self.ensemble.consistency, "evaluations": 0}
         if self.minimum:
             return {
                 "used": used,
@@ -58,6 +89,8 @@ class Case:
     device : str
     progress : function
         Is given a line of text at a time.
+    truncation : int or None
+        Of states on `grid`; None keeps all.
     """
 
     background: np.ndarray
@@ -69,24 +102,67 @@ class Case:
     checks: DepartureChecks | None = None
     device: str = "cpu"
     progress: Callable[[str], None] = print
+    truncation: int | None = None
 
 
-def assimilate(case: Case, background_error: BackgroundError | None, background_weight: float) -> Analysis:
-    """The variational analysis; without a background error, or without observations, it is the background.
+@dataclass(frozen=True)
+class Comparison:
+    """The observations of a case beside its background: what they depart by, and which can be used.
 
-    Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
-    and are not used.
-
-    Parameters
+    Attributes
     ----------
-    background_error : BackgroundError or None
-        On the error grid.
-    background_weight : float
-        lambda of the cost function.
+    case : Case
+    background : (69, lat, lon)
+        On the case's device.
+    table : Observations
+        Those of the case; the columns are filled in by `conclude`.
+    compared : (rows,) of bool
+        Whether H is defined and no check before that of departures has rejected the row; withheld ones are among these.
+    observe : function
+        H of the rows that are compared.
+    rejection : (rows,)
+        After all checks.
+    departure : (rows,)
+        O - B; not a number where rows are not compared.
+    usable : Observations
+        The rows that are used.
+    operator : function
+        H of these.
+    values, errors : (used rows,)
+        Of these; errors with those of the forecast model of a window.
     """
-    grid = case.grid
+
+    case: Case
+    background: torch.Tensor
+    table: Observations
+    compared: np.ndarray
+    observe: ObservationOperator | WindowOperator
+    rejection: np.ndarray
+    departure: np.ndarray
+    usable: Observations
+    operator: ObservationOperator | WindowOperator
+    values: torch.Tensor
+    errors: torch.Tensor
+
+    def conclude(
+        self, state: torch.Tensor, minimum: Minimum | None = None, ensemble: AnalysedEnsemble | None = None
+    ) -> Analysis:
+        """The analysis with its table, of a state of shape (69, lat, lon).
+
+        Departures are given of all data that are compared.
+        """
+        with torch.no_grad():
+            table = self.table.with_columns(
+                rejection=self.rejection,
+                observation_minus_background=self.departure,
+                observation_minus_analysis=_departure(self.table, self.compared, self.observe, state),
+            )
+        return Analysis(state.cpu().numpy(), table, minimum, ensemble)
+
+
+def compare(case: Case) -> Comparison:
+    """Place the observations of a case in its background, check them, and choose those that are used."""
     device = case.device
-    progress = case.progress
     state = torch.as_tensor(case.background, device=device)
     table = _within_levels(case, state)
     observed = _is_observed(table)
@@ -106,35 +182,46 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
     if isinstance(operator, WindowOperator):
         with torch.no_grad():
             errors = torch.hypot(errors, operator.forecast_error(state))
-    minimum = None
-    analysed = state
     if not len(usable):
-        progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
-    elif background_error is not None:
-        cost = CostFunction(
-            background_error,
-            background_weight,
-            state,
-            regridder(case.error_grid, grid, device=device),
-            operator,
-            values,
-            errors,
-        )
-        minimum = analyse(cost, case.minimiser, progress)
-        with torch.no_grad():
-            analysed = cost.state(minimum.control)
-        progress(
-            f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
-            f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
-            f"{2 * minimum.cost_end / len(usable):.3f}"
-        )
+        case.progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
+    return Comparison(case, state, table, observed, observe, rejection, departure, usable, operator, values, errors)
+
+
+def assimilate(case: Case, background_error: BackgroundError | None, background_weight: float) -> Analysis:
+    """The variational analysis; without a background error, or without observations, it is the background.
+
+    Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
+    and are not used.
+
+    Parameters
+    ----------
+    background_error : BackgroundError or None
+        On the error grid.
+    background_weight : float
+        lambda of the cost function.
+    """
+    compared = compare(case)
+    used = len(compared.usable)
+    if not used or background_error is None:
+        return compared.conclude(compared.background)
+    cost = CostFunction(
+        background_error,
+        background_weight,
+        compared.background,
+        regridder(case.error_grid, case.grid, device=case.device),
+        compared.operator,
+        compared.values,
+        compared.errors,
+    )
+    minimum = analyse(cost, case.minimiser, case.progress)
     with torch.no_grad():
-        table = table.with_columns(
-            rejection=rejection,
-            observation_minus_background=departure,
-            observation_minus_analysis=_departure(table, observed, observe, analysed),
-        )
-    return Analysis(analysed.cpu().numpy(), table, minimum)
+        analysed = cost.state(minimum.control)
+    case.progress(
+        f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
+        f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
+        f"{2 * minimum.cost_end / used:.3f}"
+    )
+    return compared.conclude(analysed, minimum)
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

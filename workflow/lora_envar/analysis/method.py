@@ -35,7 +35,8 @@ class Inputs:
     ----------
     files : dict
         Name -> path, those of `Method.fitted_files`; ``finetuned`` -> path, where the method finetunes; ``members`` and
-        ``last_year`` -> paths of member files, where it reads these itself.
+        ``last_year`` -> paths of member files, where it reads these itself; ``ensemble`` -> path of the backgrounds of
+        an ensemble that it cycles.
     time : datetime
         The analysis time.
     error_grid : Grid
@@ -55,6 +56,15 @@ class Inputs:
         paths = self.files.get("members", [])
         return read_members(paths, self.time, self.files.get("last_year", []), self.device)
 
+    def cycled_ensemble(self) -> torch.Tensor:
+        """The backgrounds of the ensemble that the method cycles, (members, 69, lat, lon) on the grid of states."""
+        import torch
+
+        from ..files.state_file import read_ensemble
+
+        members, _ = read_ensemble(self.files["ensemble"], self.time)
+        return torch.from_numpy(members).to(self.device)
+
 
 class Method(ABC):
     """An analysis method.
@@ -71,6 +81,9 @@ class Method(ABC):
         What is fitted to forecast errors once and enters every analysis, results/background/{name}.safetensors.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters; experiments then say its size.
+    cycled_ensemble : bool
+        Whether it analyses an ensemble of its own, every member of which is forecast to the next cycle; experiments
+        then say its size, and its settings have `additive_error`, see `background.settings.LETKFSettings`.
     finetuned_file : str or None
         What is finetuned on the ensemble in every cycle, results/{experiment}/{time}/{name}.safetensors: ``adapters``
         (low-rank; experiments then say their rank) or ``vae`` (all weights).
@@ -90,6 +103,7 @@ class Method(ABC):
     FinetuneSettings: ClassVar[type | None] = None
     fitted_files: ClassVar[tuple[str, ...]] = ()
     ensemble: ClassVar[bool] = False
+    cycled_ensemble: ClassVar[bool] = False
     finetuned_file: ClassVar[str | None] = None
     assimilates: ClassVar[bool] = True
     control: ClassVar[str | None] = None
