@@ -183,6 +183,8 @@ rule assimilate:
         timings="logs/assimilate/{experiment}/{time}.timings.tsv",
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
+    wildcard_constraints:
+        experiment=plan.analysed_pattern(cycled=False),
     group:
         lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
@@ -201,6 +203,7 @@ rule assimilate:
         window=lambda wildcards: plan.window_of(wildcards.experiment),
         checks=lambda wildcards: plan.departure_checks(wildcards.experiment),
         error_grid=config["error_grid"],
+        truncation=config["grid"]["truncation"],
         brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
     script:
         "../scripts/assimilate.py"

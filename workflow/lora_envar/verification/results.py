@@ -22,6 +22,8 @@ STAGES = {
     "assimilate": "analysis",
     "ensemble_forecast": "forecast",
     "background_forecast": "forecast",
+    "assimilate_ensemble": "analysis",
+    "cycled_ensemble_forecast": "forecast",
 }
 
 
