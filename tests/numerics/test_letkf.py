@@ -249,16 +249,12 @@ def test_departures_checks_and_withheld_data_are_those_of_all_methods():
 
 def test_the_mean_of_the_members_is_the_analysis_and_both_are_band_limited():
     ensemble = members().float()
-    result = filter_ensemble(
-        case_of(observations(), ensemble, truncation=10), ensemble, replace(SETTINGS, relaxation=0.5)
-    )
+    result = filter_ensemble(case_of(observations(), ensemble), ensemble, replace(SETTINGS, relaxation=0.5), 10)
     states = torch.from_numpy(np.concatenate([result.state[None], result.ensemble.members]))
     rounding = 100 * torch.finfo(torch.float32).eps * states.abs().max()
     assert (states[0] - states[1:].mean(0)).abs().max() < rounding
     assert (SphericalHarmonics(GRID, 10).project(states) - states).abs().max() < rounding
-    again = filter_ensemble(
-        case_of(observations(), ensemble, truncation=10), ensemble, replace(SETTINGS, relaxation=0.5)
-    )
+    again = filter_ensemble(case_of(observations(), ensemble), ensemble, replace(SETTINGS, relaxation=0.5), 10)
     assert again.ensemble.members.tobytes() == result.ensemble.members.tobytes()
 
 

@@ -49,6 +49,18 @@ def test_shipped_configurations_pass(name):
     check(config)
 
 
+def test_the_overlay_of_the_letkf_passes(config):
+    update_config(config, yaml.safe_load((ROOT / "config" / "letkf.yaml").read_text()))
+    check_schema(config)
+    check_settings(config)
+    check(config)
+    assert {name for name, entry in config["experiments"].items() if entry["method"] == "letkf"} == {
+        "letkf",
+        "letkf_20",
+        "letkf_125",
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [

@@ -35,20 +35,8 @@ with step(snakemake) as clock:
     observations = read_observations(snakemake.input.observations).at(window.hours if window else [start])
     minimiser = MinimiserSettings(**snakemake.params.minimiser)
     method = METHODS[snakemake.params.method](snakemake.params.settings)
-    result = method.analyse(
-        Case(
-            background.read(time),
-            background.grid,
-            error_grid,
-            observations,
-            minimiser,
-            window,
-            checks,
-            device(),
-            truncation=snakemake.params.truncation,
-        ),
-        Inputs(files, time, error_grid, device()),
-    )
+    case = Case(background.read(time), background.grid, error_grid, observations, minimiser, window, checks, device())
+    result = method.analyse(case, Inputs(files, time, error_grid, device(), snakemake.params.truncation))
     about = described(snakemake)
     title = {"title": f"Analysis of {time:%Y-%m-%dT%H} UTC"}
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)

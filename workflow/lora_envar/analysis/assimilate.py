@@ -89,8 +89,6 @@ class Case:
     device : str
     progress : function
         Is given a line of text at a time.
-    truncation : int or None
-        Of states on `grid`; None keeps all.
     """
 
     background: np.ndarray
@@ -102,7 +100,6 @@ class Case:
     checks: DepartureChecks | None = None
     device: str = "cpu"
     progress: Callable[[str], None] = print
-    truncation: int | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,9 @@ from .local_products import LocalProducts
 POINTS = 512
 
 
-def filter_ensemble(case: Case, members: torch.Tensor, settings: LETKFSettings) -> Analysis:
+def filter_ensemble(
+    case: Case, members: torch.Tensor, settings: LETKFSettings, truncation: int | None = None
+) -> Analysis:
     """The analyses of all members, and their mean; without observations they are the backgrounds.
 
     Observations are checked against the background of the case, which is the mean of the members. H is applied to
@@ -43,6 +45,8 @@ def filter_ensemble(case: Case, members: torch.Tensor, settings: LETKFSettings) 
     members : (K, 69, lat, lon)
         On the grid of states.
     settings : LETKFSettings
+    truncation : int or None
+        Of the states, at which increments are cut off; None keeps all.
 
     Raises
     ------
@@ -75,8 +79,8 @@ def filter_ensemble(case: Case, members: torch.Tensor, settings: LETKFSettings) 
         )
         increment, analysed = transformed(perturbations, products, case.error_grid, case.grid, settings.inflation)
         analysed = relaxed(analysed, perturbations, settings.relaxation)
-        if case.truncation is not None:
-            harmonics = SphericalHarmonics(case.grid, case.truncation, members.dtype, case.device)
+        if truncation is not None:
+            harmonics = SphericalHarmonics(case.grid, truncation, members.dtype, case.device)
             increment = harmonics.project(increment)
             analysed = perturbations + harmonics.project(analysed - perturbations)
         analysed = analysed - analysed.mean(0)  # zero but for rounding

@@ -42,12 +42,15 @@ class Inputs:
     error_grid : Grid
         Of background errors.
     device : str
+    truncation : int or None
+        Of the states on their grid; None keeps all.
     """
 
     files: dict[str, Any]
     time: datetime
     error_grid: Grid
     device: str = "cpu"
+    truncation: int | None = None
 
     def members(self) -> torch.Tensor | None:
         """The ensemble of the day, (members, 69, lat, lon) on the error grid; None while there is none."""

@@ -22,4 +22,4 @@ class LETKF(Method):
         """The analyses of all members, and their mean."""
         from ..letkf import filter_ensemble
 
-        return filter_ensemble(case, inputs.cycled_ensemble(), self.settings)
+        return filter_ensemble(case, inputs.cycled_ensemble(), self.settings, inputs.truncation)
