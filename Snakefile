@@ -56,6 +56,7 @@ kept = str if config["cycling"]["keep_forecasts"] else temp
 wildcard_constraints:
     experiment=any_of(list(plan.experiments)),
     network=any_of(list(config["observations"])),
+    vae=any_of(list(config["vaes"])),
     time=r"\d{8}T\d{2}",
     block=r"(finer_|training_)?\d{8}",
     day=r"\d{8}",

@@ -26,7 +26,7 @@ from tiny import tiny_configuration  # noqa: E402
 CYCLE_SECONDS, CYCLES_A_MONTH = 24, 124
 #: script -> seconds, by whether the method tunes
 SECONDS = {"first_guess": 4, "ensemble_forecast": 4, "finetune_lora": 6}
-METHODS = ("3dvar", "hybrid", "vae_var", "lora_envar")
+METHODS = ("3dvar", "hybrid", "vae_var", "latent_lora")
 SLEEP = """\
 import time
 from pathlib import Path
@@ -62,7 +62,7 @@ def project(folder: Path, cycles: int, block_days: float) -> list[str]:
     del config["observations"]["reports"], config["search"]
     (folder / "month.yaml").write_text(yaml.safe_dump(config))
     names = ["archive/states/20090210.nc", "archive/climatology.nc"]
-    names += [f"background/{model}.safetensors" for model in ("genbe", "gaussian", "vae", "residual")]
+    names += [f"background/{model}.safetensors" for model in ("genbe", "gaussian", "spectral/vae", "spectral/residual")]
     names += [f"observations/sparse/{start + timedelta(days=day):%Y%m%d}.nc" for day in range((cycles + 3) // 4)]
     for name in names:
         path = folder / "results" / name

@@ -18,8 +18,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import yaml
-from lora_envar.background.lora import LoraSettings, adapters, add_adapters
+from lora_envar.background.lora import adapters, add_adapters
 from lora_envar.background.pretraining import vae_network
+from lora_envar.background.settings import AdapterSettings
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics, finest_truncation
@@ -131,10 +132,10 @@ def synthetic_observations() -> Observations:
 def paper_adapters() -> dict[str, torch.Tensor]:
     """Adapters as large as those of config/era5.yaml, without the VAE's own weights."""
     with torch.device("meta"):
-        network = vae_network(CONFIG["vae"]["network"], ERROR_GRID.shape)
-        vae = VAE(ERROR_GRID, None, network, CONFIG["vae"]["sigma"], "meta")
+        network = vae_network(CONFIG["vaes"]["grid"]["network"], ERROR_GRID.shape)
+        vae = VAE(ERROR_GRID, None, network, CONFIG["vaes"]["grid"]["sigma"], "meta")
         rank, method = CONFIG["experiments"]["lora_envar"]["rank"], CONFIG["methods"]["lora_envar"]
-        add_adapters(vae, LoraSettings(rank, method["alpha"], method["targets"]))
+        add_adapters(vae, AdapterSettings(method["targets"], rank, method["alpha"]))
     draws = torch.Generator().manual_seed(1)
     return {name: torch.randn(value.shape, generator=draws) for name, value in adapters(vae).items()}
 

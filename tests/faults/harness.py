@@ -35,7 +35,7 @@ MARK = "LORA_ENVAR_FAULTS"
 DISK_MB = 96
 CHECKED = (".nc", ".safetensors", ".csv")
 #: what is made in every run; what they start from is made once
-EXPERIMENTS = ("3dvar", "lora_envar")
+EXPERIMENTS = ("3dvar", "latent_lora")
 
 
 class Violation(Exception):

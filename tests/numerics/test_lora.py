@@ -1,20 +1,20 @@
 """Adapters: nothing at the start, W + B A when trained, and nothing else changes."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from lora_envar.background.ensemble import perturbations
-from lora_envar.background.lora import (
-    LoraSettings,
-    adapters,
-    add_adapters,
-    finetune,
-    finetune_cycle,
-    load_adapters,
-    load_finetuned,
+from lora_envar.background.finetuning import finetune, finetune_cycle, load_finetuned
+from lora_envar.background.lora import TARGETS, adapters, add_adapters, load_adapters
+from lora_envar.background.prior import ScaledNormal
+from lora_envar.background.settings import (
+    AdapterSettings,
+    FinetuneSettings,
+    LoraFinetuneSettings,
+    TrainedFinetuneSettings,
 )
-from lora_envar.background.settings import FinetuneSettings, LoraFinetuneSettings
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.seeds import generator
@@ -26,36 +26,28 @@ def quiet(_):
     return None
 
 
-COMMON = {
-    "member_source": "own",
-    "normalisation": "member",
-    "ensemble_amplitude": 1.0,
-    "carry_over": True,
-    "minimum_members": 4,
-    "epochs": 2,
-    "batch": 4,
-    "learning_rate": 1e-2,
-}
-ADAPTERS = LoraFinetuneSettings(**COMMON, alpha=2.0, targets="query")
-ALL_WEIGHTS = FinetuneSettings(**COMMON)
+COMMON = {"member_source": "own", "normalisation": "member", "ensemble_amplitude": 1.0, "minimum_members": 4}
+TRAINED = {"carry_over": True, "epochs": 2, "batch": 4, "learning_rate": 1e-2}
+ADAPTERS = LoraFinetuneSettings(**COMMON, **TRAINED, alpha=2.0, targets="query")
+ALL_WEIGHTS = TrainedFinetuneSettings(**COMMON, **TRAINED)
 
 
 def finetuned(vae, ensemble, settings, time, before, output):
     """One cycle's finetuning of a copy of a VAE, with seed 1 and, where there are adapters, rank 2."""
-    rank = 2 if isinstance(settings, LoraFinetuneSettings) else None
-    finetune_cycle(copy.deepcopy(vae), ensemble, settings, rank, 1, time, before, output, quiet)
+    added = AdapterSettings("query", 2) if isinstance(settings, LoraFinetuneSettings) else None
+    finetune_cycle(copy.deepcopy(vae), ensemble, settings, added, (1, time), before, quiet).save(output)
 
 
 def members(count=6):
     return torch.randn(count, 69, *GRID.shape, generator=generator(9)) * torch.linspace(0.5, 2, 69).view(-1, 1, 1)
 
 
-@pytest.mark.parametrize("targets", ["query", "query_key_value", "all_linear", "latents"])
+@pytest.mark.parametrize("targets", TARGETS)
 def test_untrained_adapters_change_no_bit(small_vae, targets):
     errors = members(2)
     latents = torch.randn(2, *small_vae.latent_shape, generator=generator(4))
     before = small_vae.encode(errors), small_vae.decode(latents)
-    add_adapters(small_vae, LoraSettings(2, 2.0, targets), generator(1))
+    add_adapters(small_vae, AdapterSettings(targets), generator(1))
     after = small_vae.encode(errors), small_vae.decode(latents)
     for old, new in zip((*before[0], before[1]), (*after[0], after[1]), strict=True):
         assert torch.equal(old, new)
@@ -63,8 +55,8 @@ def test_untrained_adapters_change_no_bit(small_vae, targets):
 
 def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae):
     pretrained = copy.deepcopy(small_vae)
-    add_adapters(small_vae, LoraSettings(2, 3.0, "query"), generator(1))
-    finetune(small_vae, members(), 15, 4, 3e-2, generator(2), quiet)
+    add_adapters(small_vae, AdapterSettings("query", 2, 3.0), generator(1))
+    finetune(small_vae, members(), replace(ADAPTERS, epochs=15, learning_rate=3e-2), generator(2), quiet)
     explicit = copy.deepcopy(pretrained)
     weights = {}
     for name, tensor in small_vae.state_dict().items():
@@ -115,10 +107,27 @@ def test_full_finetuning_starts_at_the_weights_before_or_at_the_pretrained_ones(
     assert all(torch.equal(again[name], (tuned if carry_over else pretrained)[name]) for name in again)
 
 
+def test_the_scaled_static_model_has_the_amplitude_of_the_members(small_vae):
+    """Members twice as large, encoded linearly, give twice the scale, and nothing but the scale changes."""
+    settings = FinetuneSettings(**{**COMMON, "normalisation": "spread"})
+    scales = []
+    for factor in (8.0, 16.0):
+        vae = copy.deepcopy(small_vae)
+        done = finetune_cycle(vae, factor * members(), settings, AdapterSettings("scale"), (1, "t"), None, quiet)
+        assert done.finetuned and isinstance(done.vae.prior, ScaledNormal)
+        mean, log_variance = vae.encode(perturbations(factor * members(), vae.deviation, GRID, "spread"))
+        assert done.vae.prior.scale.item() == pytest.approx((mean**2 + log_variance.exp()).mean().sqrt().item())
+        scales.append(done.vae.prior.scale.item())
+        assert [name for name, _ in vae.named_parameters() if name not in dict(small_vae.named_parameters())] == [
+            "prior.scale"
+        ]
+    assert scales[1] > scales[0]
+
+
 def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):
     finetuned(small_vae, None, ADAPTERS, "t", None, tmp_path / "a")
     tuned = load_finetuned(copy.deepcopy(small_vae), tmp_path / "a")
-    add_adapters(small_vae, LoraSettings(3))
+    add_adapters(small_vae, AdapterSettings(rank=3))
     with pytest.raises(ValueError, match="rank"):
         load_adapters(small_vae, adapters(tuned))
 

@@ -2,7 +2,8 @@
 
 import torch
 from conftest import small_network
-from lora_envar.background.lora import LoraSettings, add_adapters
+from lora_envar.background.lora import add_adapters
+from lora_envar.background.settings import AdapterSettings
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import GROUPS
@@ -39,12 +40,12 @@ def test_the_paper_s_sizes_are_met_without_allocating():
 
     settings = yaml.safe_load((ROOT / "config" / "era5.yaml").read_text())
     check(settings)
-    network = vae_network(settings["vae"]["network"], (128, 256))
+    network = vae_network(settings["vaes"]["grid"]["network"], (128, 256))
     assert network.inputs == GROUPS
-    assert abs(size_of_vae(settings["vae"], Grid("gaussian", 128, 256), None) / 431_772_613 - 1) < 0.001
+    assert abs(size_of_vae(settings["vaes"]["grid"], Grid("gaussian", 128, 256), None) / 431_772_613 - 1) < 0.001
     with torch.device("meta"):
         vae = VAE(Grid("gaussian", 128, 256), None, network, 2.0, device="meta")
         assert [sum(isinstance(m, Block) for m in half.modules()) for half in (vae.encoder, vae.decoder)] == [60, 60]
-        adapters = add_adapters(vae, LoraSettings(rank=2, alpha=2.0, targets="query"))
+        adapters = add_adapters(vae, AdapterSettings("query", rank=2, alpha=2.0))
     assert sum(parameter.numel() for parameter in adapters.values()) == 165_888
     assert count_parameters(vae) == 165_888, "all else is frozen"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lora_envar.background.prior import LowRankNormal, StandardNormal
+from lora_envar.background.prior import LowRankNormal, ScaledNormal, StandardNormal
 from lora_envar.background.vae import VAEBackgroundError
 from lora_envar.fields.seeds import generator
 
@@ -83,6 +83,22 @@ def test_the_fit_is_the_minimum():
     values = (1 + (fitted.up.detach() * directions.T).sum(0)) ** 2
     own = (directions.T * (values - 1).sqrt()).requires_grad_(True)
     assert torch.autograd.grad(divergence(own), own)[0].norm() < 1e-8 * first
+
+
+def test_the_scale_has_the_divergence_of_two_normal_distributions_and_its_fit_is_the_minimum():
+    mean, log_variance = posterior()
+    model = ScaledNormal(drawn(1))
+    torch.testing.assert_close(
+        model.divergence(mean, log_variance), StandardNormal().divergence(mean, log_variance), rtol=1e-12, atol=0
+    )
+    model.fit(mean, log_variance)
+    prior = torch.distributions.Normal(torch.zeros(SIZE).double(), model.scale.detach())
+    own = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    expected = torch.distributions.kl_divergence(own, prior).sum(1)
+    torch.testing.assert_close(model.divergence(mean, log_variance), expected, rtol=1e-10, atol=0)
+    slope = torch.autograd.grad(model.divergence(mean, log_variance).mean(), model.scale)[0]
+    assert abs(slope.item()) < 1e-9 * SIZE
+    torch.testing.assert_close(model.inverse(model(mean)), mean, rtol=1e-12, atol=0)
 
 
 def test_ranks_beyond_the_samples_add_nothing():

@@ -83,7 +83,7 @@ def test_all_jobs_go_to_their_partitions_with_their_gpus_and_give_the_local_byte
     assert digests(tmp_path) == digests(local.folder)
     jobs = submissions(slurm)
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    blocks = [job for job in jobs if any(f"rule_{name}_2009" in job["Comment"] for name in ("3dvar", "lora_envar"))]
+    blocks = [job for job in jobs if any(f"rule_{name}_2009" in job["Comment"] for name in ("3dvar", "latent_lora"))]
     assert len(blocks) == 4, "two methods, two blocks each"
     for job in jobs:
         gpus = sum("gpu" in part for part in job.get("TresPerJob", "").split(","))
@@ -101,7 +101,7 @@ def test_all_jobs_go_to_their_partitions_with_their_gpus_and_give_the_local_byte
 @pytest.mark.parametrize("blow", ["scancel", "kill"])
 def test_a_block_that_is_killed_keeps_its_finished_cycles_and_is_resumed(local, slurm, waiting_for_cycles, blow):
     run, before = waiting_for_cycles, {job["JobId"] for job in slurm.jobs()}
-    experiment = run.folder / "results" / "lora_envar"
+    experiment = run.folder / "results" / "latent_lora"
     last, cycle = experiment / "20090226T18" / "analysis.nc", experiment / "20090226T00"
     target = last.relative_to(run.folder)
     process = run.start("--retries", "0", target)

@@ -51,6 +51,6 @@ def test_new_experiments_are_no_change_where_memory_is_gone(here, config):
     record(config)
     config["experiments"]["another"] = dict(config["experiments"]["vae_var"])
     refuse_another(config)
-    config["vae"]["sigma"] = 9.0
-    with pytest.raises(OtherExperimentError, match=r"vae\.sigma 0\.3 there, 9\.0 here"):
+    config["vaes"]["spectral"]["sigma"] = 9.0
+    with pytest.raises(OtherExperimentError, match=r"vaes\.spectral\.sigma 0\.3 there, 9\.0 here"):
         refuse_another(config)

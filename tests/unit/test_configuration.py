@@ -16,7 +16,7 @@ from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
 from lora_envar.observations import NETWORKS
 from lora_envar.plan.alignment import step_of
-from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings
+from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings, with_single_vae
 from lora_envar.plan.documentation import filled
 from lora_envar.plan.schema import check_schema, check_settings, complete_schema
 from lora_envar.settings import schema_of
@@ -70,11 +70,11 @@ def test_the_overlay_of_the_letkf_passes(config):
         ("experiments.2", {}, "YAML reads this name as a int"),
         ("experiments.Mine", {"method": "vae_var"}, "this name is not allowed"),
         ("methods.hybrid.ensemble_covariance", "localized", "known: genbe, localised"),
-        ("experiments.lora_envar.ensemble_size", 0, "ensemble"),
-        ("experiments.lora_envar.rank", 0, "rank"),
+        ("experiments.latent_lora.ensemble_size", 0, "ensemble"),
+        ("experiments.latent_lora.rank", 0, "rank"),
         ("observations.quasi_uniform_700.columns", 0, "columns"),
         ("observations.quasi_uniform_700.error_fraction", -0.1, "error_fraction"),
-        ("methods.lora_envar.targets", "keys", "targets"),
+        ("methods.latent_lora.normalisation", "keys", "normalisation"),
         ("archive.start", "01.02.2009", "2022-01-31T18"),
         ("nmc.held_out", 1.5, "held_out"),
     ],
@@ -92,8 +92,8 @@ def test_the_schema_names_the_key(config, path, value, named):
         ("tuning", {"period": []}, "search"),
         ("search.search", {}, "search.candidates"),
         ("tuned_settings", "mine.yaml", "found_settings"),
-        ("experiments.lora_envar.ensemble", 8, "experiments.lora_envar.ensemble_size"),
-        ("methods.lora_envar.members", "own", "methods.lora_envar.member_source"),
+        ("experiments.latent_lora.ensemble", 8, "experiments.latent_lora.ensemble_size"),
+        ("methods.latent_lora.members", "own", "methods.latent_lora.member_source"),
         ("search.candidates.hybrid.ensemble", 8, "search.candidates.hybrid.ensemble_size"),
     ],
 )
@@ -117,8 +117,8 @@ def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value,
         ("experiments.3dvar.period", ["2009-02-10T06", "2009-05-01T00"], r"first_guess_hours"),
         ("experiments.3dvar.period", ["2009-04-30T00", "2009-06-01T00"], r"outside of the archive"),
         ("verification.references", ["truth"], r"verification\.references: 'truth'"),
-        ("vae.network.window", [5, 8], r"vae\.network\.window: 32 latitudes"),
-        ("vae.network.latent_channels", [16, 16], r"vae\.network\.latent_channels"),
+        ("vaes.spectral.network.window", [5, 8], r"vaes\.spectral\.network\.window: 32 latitudes"),
+        ("vaes.spectral.network.latent_channels", [16, 16], r"vaes\.spectral\.network\.latent_channels"),
         ("cycling.step_hours", 5, r"cycling\.step_hours: 5 h is not a multiple of archive\.step_hours, 6 h"),
         ("cycling.first_guess_hours", 27, r"cycling\.first_guess_hours: 27 h is not a multiple of archive"),
         ("verification.forecast.lead_hours", [24, 7], r"forecast\.lead_hours: 7 h is not a multiple of archive"),
@@ -139,8 +139,8 @@ def test_relations_between_keys_are_checked(config, path, value, message):
 
 
 def test_a_missing_rank_is_named(config):
-    del config["experiments"]["lora_envar"]["rank"]
-    with pytest.raises(ConfigurationError, match=r"experiments\.lora_envar\.rank: missing"):
+    del config["experiments"]["latent_lora"]["rank"]
+    with pytest.raises(ConfigurationError, match=r"experiments\.latent_lora\.rank: missing"):
         check(config)
 
 
@@ -148,18 +148,18 @@ def test_a_missing_rank_is_named(config):
     ("changes", "message"),
     [
         ({"settings": {"member_source": "other_days"}}, r"shuffled\.donor: missing"),
-        ({"donor": "lora_envar"}, r"shuffled\.donor: of no use"),
+        ({"donor": "latent_lora"}, r"shuffled\.donor: of no use"),
         ({"settings": {"member_source": "other_days"}, "donor": "vae_var"}, "vae_var' has no ensemble of its own"),
         ({"settings": {"member_source": "other_days"}, "donor": "shuffled"}, "has no ensemble of its own"),
-        ({"settings": {"member_source": "other_days"}, "donor": "lora_envar", "ensemble_size": 14}, None),
+        ({"settings": {"member_source": "other_days"}, "donor": "latent_lora", "ensemble_size": 14}, None),
     ],
 )
 def test_members_of_other_days_need_a_donor(config, changes, message):
-    config["experiments"]["shuffled"] = {**config["experiments"]["lora_envar"], **changes}
+    config["experiments"]["shuffled"] = {**config["experiments"]["latent_lora"], **changes}
     if message is None:
         check(config)
-        config["experiments"]["lora_envar"]["ensemble_size"] = 14
-        message = r"lora_envar has 40 cycles; .* three times its ensemble, 42"
+        config["experiments"]["latent_lora"]["ensemble_size"] = 14
+        message = r"latent_lora has 40 cycles; .* three times its ensemble, 42"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 
@@ -205,7 +205,11 @@ def test_times_that_are_not_whole_hours_are_refused(config, key):
     [
         ("archive.finer.end", "2009-05-06T00", None),
         ("archive.finer.end", "2009-06-01T00", r"archive\.finer\.end: 2009-06-01T00 is outside of the archive"),
-        ("archive.finer.end", "2009-05-05T20", r"lora_envar_4d\.period\[1\] plus its window: 2009-05-05T23 is outside"),
+        (
+            "archive.finer.end",
+            "2009-05-05T20",
+            r"latent_lora_4d\.period\[1\] plus its window: 2009-05-05T23 is outside",
+        ),
         ("archive.finer.start", "2009-04-25T00", r"period\[0\] less cycling\.first_guess_hours"),
         ("experiments.3dvar.period", ["2009-04-20T00", "2009-04-30T00"], r"3dvar\.period: shares days with archive"),
         ("archive.finer.step_hours", 2, r"six_hours\.slot_hours: 1 h is not a multiple of the 2 h"),
@@ -216,7 +220,7 @@ def test_times_that_are_not_whole_hours_are_refused(config, key):
 def test_a_finer_period_holds_its_experiments(config, path, value, message):
     overlay = yaml.safe_load((ROOT / "config" / "four_dimensional.yaml").read_text())
     update_config(config, overlay)
-    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar_4d")}
+    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "latent_lora_4d")}
     config["verification"]["references"] = []
     changed = change(config, path, value)
     check_schema(changed)
@@ -259,7 +263,7 @@ def test_a_cycled_ensemble_is_no_donor_of_members(config):
     config["methods"]["letkf"] = LETKF
     config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 4}
     shuffled = {"settings": {"member_source": "other_days"}, "donor": "letkf"}
-    config["experiments"]["shuffled"] = {**config["experiments"]["lora_envar"], **shuffled}
+    config["experiments"]["shuffled"] = {**config["experiments"]["latent_lora"], **shuffled}
     with pytest.raises(ConfigurationError, match="'letkf' has no ensemble of its own"):
         check(config)
 
@@ -345,12 +349,43 @@ def test_the_step_of_a_model_that_is_missing_is_not_guessed(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("experiment", "vae", "message"),
+    [
+        ("vae_var", "gird", r"experiments\.vae_var\.vae: 'gird' is unknown; vaes has spectral"),
+        ("3dvar", "spectral", r"experiments\.3dvar\.vae: of no use with method 3dvar"),
+    ],
+)
+def test_a_vae_is_one_of_the_configured(config, experiment, vae, message):
+    config["experiments"][experiment]["vae"] = vae
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
+def test_a_single_vae_need_not_be_named(config):
+    for section in (config["experiments"]["vae_var"], config["search"]["candidates"]["latent_lora"]):
+        del section["vae"]
+    with_single_vae(config)
+    assert config["experiments"]["vae_var"]["vae"] == "spectral"
+    assert config["search"]["candidates"]["latent_lora"]["vae"] == "spectral"
+    assert "vae" not in config["experiments"]["3dvar"]
+    check(config)
+
+
+@pytest.mark.parametrize(
     ("path", "value", "message"),
     [
         ("experiments.hybrid.settings", {"ensemble_covariance": "localized"}, "known: genbe, localised"),
-        ("experiments.lora_envar.settings", {"normalisation": "spred"}, "known: member, amplitude, spread"),
-        ("experiments.vae_var.settings", {"background_weight": -1.0}, "background_weight: -1.0 is less than"),
-        ("search.candidates.vae_var", {"background_weight": [2.0, "two"]}, "background_weight: 'two' is not of type"),
+        ("experiments.latent_lora.settings", {"normalisation": "spred"}, "known: member, amplitude, spread"),
+        (
+            "experiments.vae_var.settings",
+            {"background_weight": -1.0},
+            "background_weight: -1.0 is not a number above 0, or adaptive",
+        ),
+        (
+            "search.candidates.vae_var",
+            {"background_weight": [2.0, "two"]},
+            "background_weight: 'two' is not a number above 0, or adaptive",
+        ),
     ],
 )
 def test_settings_of_experiments_and_candidates_fit_the_schema_too(config, path, value, message):
@@ -369,10 +404,10 @@ def test_every_enumeration_is_that_of_its_registry():
     for name, entry in methods.items():
         assert list(entry["properties"]) == METHODS[name].setting_names()
     lora = methods["lora_envar"]["properties"]
-    assert set(lora["targets"]["enum"]) == set(TARGETS)
+    assert {*lora["targets"]["enum"], "latents", "scale"} == set(TARGETS)
     assert set(lora["normalisation"]["enum"]) == set(NORMALISATIONS)
     assert set(methods["hybrid"]["properties"]["ensemble_covariance"]["enum"]) == set(COVARIANCES)
-    assert set(properties["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
+    assert set(definitions["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
     assert set(definitions["model"]["properties"]["name"]["enum"]) == set(MODELS)
     assert set(definitions["archive"]["properties"]["source"]["enum"]) == set(SOURCES)
     simulated = schema_of(NETWORKS["simulated"].Settings)["properties"]

@@ -43,7 +43,7 @@ def test_sizes_of_ensembles():
     [
         (
             {"ensemble_size": {"lags": 4, "last_year": 4}},
-            r"lora_envar\.ensemble_size\.last_year.*2008-04-25T00 is outside",
+            r"latent_lora\.ensemble_size\.last_year.*2008-04-25T00 is outside",
         ),
         (
             {"background": "single_step", "ensemble_size": 12, "period": ["2009-02-12T06", "2009-03-12T06"]},
@@ -52,6 +52,6 @@ def test_sizes_of_ensembles():
     ],
 )
 def test_the_archive_must_reach_back_to_all_members(config, changes, message):
-    config["experiments"]["lora_envar"] |= changes
+    config["experiments"]["latent_lora"] |= changes
     with pytest.raises(ConfigurationError, match=message):
         check(config)

@@ -29,7 +29,7 @@ def changed(config, **entries):
     """A configuration with entries of its experiments replaced or added."""
     config = copy.deepcopy(config)
     for experiment, entry in entries.items():
-        config["experiments"][experiment] = {**config["experiments"]["lora_envar"], **entry}
+        config["experiments"][experiment] = {**config["experiments"]["latent_lora"], **entry}
     return config
 
 
@@ -62,7 +62,7 @@ def test_a_block_s_file_holds_its_times(plan):
 
 def test_every_background_has_one_rule_that_makes_it(config):
     single_step = {"background": "single_step"}
-    plan = Plan(with_letkf(changed(config, lora_envar_twice={}, single=single_step)))
+    plan = Plan(with_letkf(changed(config, latent_lora_twice={}, single=single_step)))
     makers = (
         re.compile(f"({plan.first_guess_pattern})/background.nc"),
         re.compile(f"({plan.later_cycles_pattern(with_ensemble=True)})/[^/]+/background.nc"),
@@ -94,20 +94,20 @@ def test_a_chain_of_backgrounds_leads_back_to_the_first_guess(plan):
 
 
 def test_members_are_the_experiment_s_own_forecasts_the_youngest_first(plan):
-    experiment = plan.experiments["lora_envar"]
+    experiment = plan.experiments["latent_lora"]
     third = shift(FIRST, 12)
     assert plan.ensembles.own_files(experiment, FIRST) == []
     assert plan.ensembles.own_files(experiment, third) == [
-        f"results/lora_envar/{third}/members.nc",
-        f"results/lora_envar/{shift(FIRST, 6)}/members.nc",
+        f"results/latent_lora/{third}/members.nc",
+        f"results/latent_lora/{shift(FIRST, 6)}/members.nc",
     ]
     assert len(plan.ensembles.own_files(experiment, LAST)) == experiment.ensemble_size == 8
     assert plan.ensembles.whole(experiment) == experiment.cycles[8:]
 
 
 def test_members_of_last_year_are_of_the_same_date(config):
-    plan = Plan(changed(config, lora_envar={"ensemble_size": {"lags": 3, "last_year": 2}}))
-    experiment = plan.experiments["lora_envar"]
+    plan = Plan(changed(config, latent_lora={"ensemble_size": {"lags": 3, "last_year": 2}}))
+    experiment = plan.experiments["latent_lora"]
     assert plan.ensembles.last_year_files(experiment, "20090428T00") == [
         "results/reanalysis_forecasts/20080427T18.nc",
         "results/reanalysis_forecasts/20080427T12.nc",
@@ -118,12 +118,12 @@ def test_members_of_last_year_are_of_the_same_date(config):
 
 def test_members_of_other_days_are_never_those_of_the_day(config):
     settings = {"member_source": "other_days"}
-    plan = Plan(changed(config, shuffled={"settings": settings, "donor": "lora_envar"}))
+    plan = Plan(changed(config, shuffled={"settings": settings, "donor": "latent_lora"}))
     shuffled = plan.experiments["shuffled"]
-    donor_cycles = plan.experiments["lora_envar"].cycles
+    donor_cycles = plan.experiments["latent_lora"].cycles
     for time in shuffled.cycles:
         donor, valid = plan.ensembles.valid(shuffled, time)
-        assert donor.name == "lora_envar"
+        assert donor.name == "latent_lora"
         assert valid in donor_cycles[8:]
         own = set(plan.ensembles.own_files(donor, time))
         assert not own & set(plan.ensembles.own_files(donor, valid))
@@ -136,7 +136,7 @@ def test_an_analysis_gets_what_its_method_declares(plan):
         "3dvar_spectral": {"gaussian"},
         "hybrid": {"genbe", "members", "last_year"},
         "vae_var": {"vae", "residual"},
-        "lora_envar": {"vae", "residual", "finetuned"},
+        "latent_lora": {"vae", "residual", "finetuned"},
     }
     for experiment, files in fitted.items():
         assert set(plan.analysis_inputs(experiment, LAST)) == {"observations", *files}
@@ -144,12 +144,21 @@ def test_an_analysis_gets_what_its_method_declares(plan):
 
 def test_finetuning_starts_from_the_cycle_before_only_where_that_is_asked_for(config):
     for carry_over in (False, True):
-        settings = {"targets": "query", "carry_over": carry_over}
-        plan = Plan(changed(config, lora_envar={"settings": settings}))
-        before = plan.finetune_inputs("lora_envar", LAST)["before"]
-        wanted = [f"results/lora_envar/{shift(LAST, -6)}/adapters.safetensors"]
-        assert before == (wanted if carry_over else [])
-        assert plan.finetune_inputs("lora_envar", FIRST)["before"] == []
+        plan = Plan(changed(config, tuned={"method": "full_finetuning", "settings": {"carry_over": carry_over}}))
+        before = plan.finetune_inputs("tuned", LAST)["before"]
+        assert before == ([f"results/tuned/{shift(LAST, -6)}/vae.safetensors"] if carry_over else [])
+        assert plan.finetune_inputs("tuned", FIRST)["before"] == []
+        assert plan.finetune_inputs("latent_lora", LAST)["before"] == [], "its minimum is known"
+
+
+def test_an_adaptive_experiment_learns_from_the_cycle_before(config):
+    plan = Plan(changed(config, calibrated={"settings": {"background_weight": "adaptive"}}))
+    before = plan.analysis_inputs("calibrated", LAST)["amplitudes"]
+    assert before == f"results/calibrated/{shift(LAST, -6)}/amplitudes.csv"
+    assert "amplitudes" not in plan.analysis_inputs("calibrated", FIRST), "nothing is known yet"
+    assert "amplitudes" not in plan.analysis_inputs("latent_lora", LAST)
+    assert re.fullmatch(plan.analysed_pattern("adaptive"), "calibrated")
+    assert not re.fullmatch(plan.analysed_pattern("plain"), "calibrated")
 
 
 def test_cycles_of_some_days_are_one_submission(config):
@@ -180,8 +189,18 @@ def test_forecasts_end_while_there_is_a_truth(plan):
 
 
 def test_the_report_shows_the_richest_method(plan):
-    assert plan.verification.shown.name == "lora_envar"
-    assert plan.verification.judged_methods == ["3dvar", "3dvar_spectral", "vae_var"]
+    assert plan.verification.shown.name == "latent_lora"
+    assert list(plan.verification.judged) == ["3dvar", "3dvar_spectral", "vae_var"]
+
+
+def test_a_method_is_judged_with_every_vae(config):
+    config["vaes"]["grid"] = {**config["vaes"]["spectral"], "latents": "grid"}
+    judged = Plan(config).verification.judged
+    assert list(judged) == ["3dvar", "3dvar_spectral", "vae_var (spectral)", "vae_var (grid)"]
+    assert judged["vae_var (grid)"] == (
+        "vae_var",
+        {name: f"results/background/grid/{name}.safetensors" for name in ("vae", "residual")},
+    )
 
 
 def test_observations_of_a_window_lie_at_its_slots(config):
@@ -212,8 +231,14 @@ def test_no_names_are_matched_by_a_pattern_of_none():
 
 def test_nothing_is_counted_twice(plan):
     counts = plan.counts()
-    wanted = {"cycles": 40, "forecasts": 12, "members": 39 * 8, "ensemble": 0, "vaes": 0}
-    assert counts["experiments"]["lora_envar"] == wanted
+    assert counts["experiments"]["latent_lora"] == {
+        "cycles": 40,
+        "forecasts": 12,
+        "members": 39 * 8,
+        "ensemble": 0,
+        "vaes": 0,
+        "vae": "spectral",
+    }
     assert counts["model_errors"] == 0
     assert counts["training_times"] == 0
     assert counts["archive_times"] == len(times(parse("2009-02-10T06"), parse("2009-05-21T00"), 6))
@@ -231,9 +256,9 @@ def test_a_cycled_ensemble_goes_from_cycle_to_cycle(config):
     assert re.fullmatch(plan.first_ensemble_pattern, f"letkf/{FIRST}")
     assert not re.fullmatch(plan.first_ensemble_pattern, f"letkf/{LAST}")
     assert plan.submission("letkf", FIRST) == f"letkf_{FIRST}"
-    for cycled in (False, True):
-        matched = [name for name in plan.experiments if re.fullmatch(plan.analysed_pattern(cycled), name)]
-        assert ("letkf" in matched) == cycled and matched
+    for kind in ("plain", "cycled_ensemble"):
+        matched = [name for name in plan.experiments if re.fullmatch(plan.analysed_pattern(kind), name)]
+        assert ("letkf" in matched) == (kind == "cycled_ensemble") and matched
 
 
 def test_a_model_of_two_frames_needs_the_ensemble_of_the_frame_before(config):
@@ -251,10 +276,10 @@ def test_a_cycled_ensemble_is_no_time_lagged_one(config):
     experiment = plan.experiments["letkf"]
     assert (experiment.lags, experiment.last_year, experiment.ensemble_size) == (0, 0, 20)
     assert "letkf" not in [other.name for other in plan.verification.diagnosed]
-    assert "letkf" not in plan.verification.judged_methods
+    assert "letkf" not in plan.verification.judged
     assert plan.ensembles.own_files(experiment, LAST) == []
     counts = plan.counts()
-    wanted = {"cycles": 40, "forecasts": 12, "members": 0, "ensemble": 2 * 20 * 40, "vaes": 0}
+    wanted = {"cycles": 40, "forecasts": 12, "members": 0, "ensemble": 2 * 20 * 40, "vaes": 0, "vae": None}
     assert counts["experiments"]["letkf"] == wanted
     assert counts["model_errors"] == len(plan.training_set.model_error_times())
 

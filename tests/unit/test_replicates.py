@@ -22,28 +22,31 @@ from snakemake.utils import update_config
 
 def test_every_seed_gets_its_experiment_network_and_donor(config):
     base = copy.deepcopy(config)
-    config["experiments"]["lora_envar"]["seeds"] = [1, 2]
+    config["experiments"]["latent_lora"]["seeds"] = [1, 2]
     config["experiments"]["shuffled"] = {
-        **config["experiments"]["lora_envar"],
+        **config["experiments"]["latent_lora"],
         "settings": {"member_source": "other_days"},
-        "donor": "lora_envar",
+        "donor": "latent_lora",
     }
     check_schema(copy.deepcopy(config))
     expand(config)
     check(config)
     experiments = config["experiments"]
-    assert [name for name in experiments if group(name) == "lora_envar"] == ["lora_envar_seed_1", "lora_envar_seed_2"]
+    assert [name for name in experiments if group(name) == "latent_lora"] == [
+        "latent_lora_seed_1",
+        "latent_lora_seed_2",
+    ]
     second = experiments["shuffled_seed_2"]
     assert (second["seed"], second["donor"], second["observations"]) == (
         2,
-        "lora_envar_seed_2",
+        "latent_lora_seed_2",
         "quasi_uniform_700_seed_2",
     )
     assert config["observations"]["quasi_uniform_700_seed_2"]["seed"] == 2
     assert experiments["vae_var"] == base["experiments"]["vae_var"]
 
 
-@pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional"])
+@pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional", "twin"])
 def test_shipped_overlays_pass(config, name):
     update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
     check_schema(copy.deepcopy(config))

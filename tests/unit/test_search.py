@@ -15,7 +15,7 @@ from lora_envar.verification.score import COLUMNS
 @pytest.fixture
 def config(config):
     config["search"]["candidates"] = {
-        "vae_var": {"background_weight": [1.0, 2.0], "residual_amplitude": [0.0, 1.0]},
+        "vae_var": {"vae": "spectral", "background_weight": [1.0, 2.0], "residual_amplitude": [0.0, 1.0]},
         "hybrid": {"ensemble_size": 4, "alpha": [0.5, 0.9]},
     }
     return config
@@ -61,7 +61,7 @@ def test_the_smallest_error_over_the_headline_variables_wins(config):
     [
         ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"search\.period: .* overlaps with experiments\.no_assim"),
         (
-            {"candidates": {"vae_var": {"epochs": [1]}}},
+            {"candidates": {"vae_var": {"vae": "spectral", "epochs": [1]}}},
             r"search_vae_var_00\.settings: epochs unknown; vae_var has background_weight",
         ),
         ({"candidates": {"hybrid": {"alpha": [0.5]}}}, r"search_hybrid_00\.ensemble_size: missing"),

@@ -28,9 +28,11 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "model_errors": 300,
         "reports": 124,
         "reanalysis_members": 0,
-        "experiments": {"lora_envar": {"cycles": 124, "forecasts": 88, "members": 984, "ensemble": 0, "vaes": 0}},
+        "experiments": {
+            "lora_envar": {"cycles": 124, "forecasts": 88, "members": 984, "ensemble": 0, "vaes": 0, "vae": "grid"}
+        },
     }
-    table = requirements(config, counts, 1000).set_index("item")
+    table = requirements(config, counts, {"grid": 1000}).set_index("item")
     assert table.loc["states of the training archive", "keep"] == 54056 * 69 * 128 * 256 * 4
     assert table.loc["files of reports", "download"] == 124 * 60_000_000
     assert table.loc["lora_envar: analyses", "keep"] == 124 * 286_554_240
@@ -42,7 +44,9 @@ def test_a_training_archive_of_its_own_saves_terabytes():
     assert (table.loc[passing[1:], "write"] == [124 * 286_554_240, 88 * 286_554_240, 984 * 69 * 128 * 256 * 4]).all()
     assert (table.drop(passing)["keep"] == table.drop(passing)["write"]).all()
     assert "members from the reanalysis" not in table.index, "rows of nothing are left out"
-    everything = requirements({**config, "cycling": {**config["cycling"], "keep_forecasts": True}}, counts, 1000)
+    everything = requirements(
+        {**config, "cycling": {**config["cycling"], "keep_forecasts": True}}, counts, {"grid": 1000}
+    )
     assert everything.keep.sum() - table.keep.sum() == table.loc[passing[1:], "write"].sum()
     counts["experiments"]["full_finetuning"] = {
         "cycles": 124,
@@ -50,17 +54,22 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "members": 0,
         "ensemble": 0,
         "vaes": 124,
+        "vae": "grid",
     }
-    of_all_weights = requirements(config, counts, 1000).set_index("item").loc["full_finetuning: weights of the VAE"]
+    of_all_weights = (
+        requirements(config, counts, {"grid": 1000}).set_index("item").loc["full_finetuning: weights of the VAE"]
+    )
     assert list(of_all_weights) == [124, 0, 124_000, 0]
     del counts["experiments"]["full_finetuning"]
-    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "vaes": 0}
+    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "vaes": 0, "vae": None}
     counts["experiments"]["letkf"] = cycled
-    of_members = requirements(config, counts, 1000).set_index("item").loc["letkf: cycled ensemble"]
+    of_members = requirements(config, counts, {"grid": 1000}).set_index("item").loc["letkf: cycled ensemble"]
     assert list(of_members) == [9920, 0, 9920 * 286_554_240, 0]
     assert table.loc["errors of the forecast model", "keep"] == 300 * 69 * 128 * 256 * 4
     del counts["experiments"]["letkf"]
-    at_full_scale = requirements({**config, "training": {**config["training"], "grid": config["grid"]}}, counts, 1000)
+    at_full_scale = requirements(
+        {**config, "training": {**config["training"], "grid": config["grid"]}}, counts, {"grid": 1000}
+    )
     assert at_full_scale.keep.sum() - table.keep.sum() > 10e12
     assert "together" in as_text(table.reset_index())
 

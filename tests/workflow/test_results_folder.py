@@ -35,10 +35,10 @@ TABLE = {
     "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations"}),
     "nmc.tau_hours": (12, TRAINING_SET),
     "nmc.held_out": (0.4, VAE | CYCLES),
-    "vae.sigma": (0.4, VAE | CYCLES),
-    "vae.training.seed": (2, VAE | CYCLES),
-    "vae.network.core_depth": (2, VAE | CYCLES),
-    "vae.residual_draws": (24, CYCLES | {"fit_residual", "model_gates"}),
+    "vaes.spectral.sigma": (0.4, VAE | CYCLES),
+    "vaes.spectral.training.seed": (2, VAE | CYCLES),
+    "vaes.spectral.network.core_depth": (2, VAE | CYCLES),
+    "vaes.spectral.residual_draws": (24, CYCLES | {"fit_residual", "model_gates"}),
     "error_grid.truncation": (9, TRAINING_SET | {"reanalysis_forecast"}),
     "observations.sparse.columns": (101, CYCLES | {"simulate_observations"}),
     "observations.sparse.seed": (3, CYCLES | {"simulate_observations"}),
@@ -55,10 +55,10 @@ TABLE = {
     "methods.3dvar.background_weight": (9.0, PLAIN | FITS),
     "methods.vae_var.residual_amplitude": (1.0, PLAIN),
     "methods.hybrid.alpha": (0.5, ENSEMBLE - {"ensemble_diagnostics"}),  # too few cycles to judge its members
-    "methods.lora_envar.background_weight": (9.0, ENSEMBLE | {"finetune_lora", "draw_maps"}),
-    "methods.lora_envar.normalisation": ("spread", ENSEMBLE | {"finetune_lora", "draw_maps"}),
+    "methods.latent_lora.background_weight": (9.0, ENSEMBLE | {"finetune_lora", "draw_maps"}),
+    "methods.latent_lora.normalisation": ("spread", ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "methods.full_finetuning.epochs": (6, ENSEMBLE | {"finetune_all"}),
-    "experiments.lora_envar.seed": (5, ENSEMBLE | {"finetune_lora", "draw_maps"}),
+    "experiments.latent_lora.seed": (5, ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "experiments.vae_var.seed": (5, {"write_report"}),
     "experiments.3dvar.period": (["2009-02-26T00", "2009-02-26T12"], PLAIN),
     "verification.references": (["3dvar"], {"compare", "write_report", "write_results"}),
@@ -165,10 +165,10 @@ def test_without_snakemake_s_memory_other_settings_are_refused(finished, config)
     memory.rename(away)
     try:
         path = finished.folder / "other.yaml"
-        path.write_text(yaml.safe_dump(changed(config, "vae.sigma", 0.4)))
+        path.write_text(yaml.safe_dump(changed(config, "vaes.spectral.sigma", 0.4)))
         done = finished.snakemake("-n", "--nolock", "--configfile", path)
         assert done.returncode == 1
-        assert "vae.sigma 0.3 there, 0.4 here" in done.stderr.splitlines()[-1]
+        assert "vaes.spectral.sigma 0.3 there, 0.4 here" in done.stderr.splitlines()[-1]
         shutil.rmtree(memory, ignore_errors=True)
         assert planned(finished, config, "same") == set(), "what is there is of this configuration"
         shutil.rmtree(memory, ignore_errors=True)

@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, fengwu_files
+from lora_envar.analysis.amplitudes import read_amplitudes
 from lora_envar.background.cycled_ensemble import additive_errors
 from lora_envar.background.training_set import TrainingSet
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
@@ -36,10 +37,11 @@ EXPERIMENTS = (
     "3dvar_spectral",
     "hybrid",
     "vae_var",
-    "lora_envar",
+    "latent_lora",
     "other_days",
     "nmc_members",
     "full_finetuning",
+    "adaptive",
     "single_step",
     "letkf",
 )
@@ -71,9 +73,9 @@ def test_the_results_are_there_and_whole(finished):
     assert set(scores.kind) == {"analysis", "background", "forecast"}
     assert set(scores[scores.kind == "forecast"].lead_hours) == {12}
     comparison = pd.read_csv(results / "comparison.csv")
-    assert {"lora_envar", "vae_var"} <= set(comparison.experiment)
+    assert {"latent_lora", "vae_var"} <= set(comparison.experiment)
     html = (results / "report.html").read_text()
-    assert "lora_envar against vae_var" in html
+    assert "latent_lora against vae_var" in html
     assert "http" not in html, "the page is self-contained"
 
 
@@ -84,16 +86,31 @@ def test_no_two_methods_give_the_same_analysis(finished):
         return {name: read_state(finished.folder / "results" / name / time / "analysis.nc") for name in names}
 
     # at the second cycle there are too few members of the system's own to tune on: still the static model
-    static = [{"vae_var", "lora_envar", "full_finetuning"}, {"3dvar", "hybrid"}]
+    static = [{"vae_var", "latent_lora", "scaled_static", "full_finetuning"}, {"3dvar", "hybrid"}]
     for (a, first), (b, second) in itertools.combinations(analyses(EXPERIMENTS, "20090226T06").items(), 2):
         assert np.isfinite(first).all()
         assert np.array_equal(first, second) == any({a, b} <= group for group in static), (a, b)
-    tuned = ("lora_envar", "other_days", "nmc_members", "full_finetuning", "hybrid")
+    tuned = ("latent_lora", "lora_envar", "scaled_static", "other_days", "nmc_members", "full_finetuning", "hybrid")
     for (a, first), (b, second) in itertools.combinations(analyses(tuned, "20090226T12").items(), 2):
         assert not np.array_equal(first, second), (a, b)
 
 
-@pytest.mark.parametrize(("experiment", "name"), [("lora_envar", "adapters"), ("full_finetuning", "vae")])
+def test_an_adaptive_experiment_hands_its_amplitudes_on(finished):
+    folder = finished.folder / "results" / "adaptive"
+    first, second = (read_amplitudes(folder / time / "amplitudes.csv") for time in ("20090226T00", "20090226T06"))
+    assert list(first) == list(second) == ["latents", "residual"]
+    for part, amplitude in first.items():
+        assert amplitude.used == 1.0 != amplitude.variance
+        assert second[part].used == pytest.approx(amplitude.variance, rel=1e-9)
+        assert (amplitude.cycles, second[part].cycles) == (1, 2)
+    course = pd.read_csv(finished.folder / "results" / "amplitudes.csv")
+    assert list(course.experiment.unique()) == ["adaptive"]
+    assert list(course.variance[:2]) == [1.0, 1.0]
+    assert "Amplitudes that calibrate themselves" in (finished.folder / "results" / "report.html").read_text()
+    assert (finished.folder / "results" / "figures" / "amplitudes.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(("experiment", "name"), [("latent_lora", "adapters"), ("full_finetuning", "vae")])
 def test_the_background_error_is_tuned_once_the_ensemble_is_large_enough(finished, experiment, name):
     folder = finished.folder / "results" / experiment
     about = [
@@ -119,7 +136,7 @@ def test_members_of_other_days_are_the_donors_half_a_period_later(finished):
     """And on a circle: every cycle has a whole ensemble, none its own."""
     done = finished.snakemake("--configfile", "tiny.yaml", "--forceall", "-n", "--quiet", "host")
     blocks = re.findall(r"rule finetune_lora:\n +input: (.*)\n +output: results/other_days/(\w+)/", done.stdout)
-    used = {time: re.findall(r"results/lora_envar/(\w+)/members.nc", inputs) for inputs, time in blocks}
+    used = {time: re.findall(r"results/latent_lora/(\w+)/members.nc", inputs) for inputs, time in blocks}
     assert used == {
         "20090226T00": ["20090226T12", "20090226T06"],
         "20090226T06": ["20090226T18", "20090226T12"],
@@ -132,7 +149,7 @@ def test_members_of_other_days_are_the_donors_half_a_period_later(finished):
 
 def test_ensembles_are_judged_where_they_are_whole(finished):
     results = finished.folder / "results"
-    table = pd.read_csv(results / "lora_envar" / "ensemble.csv")
+    table = pd.read_csv(results / "latent_lora" / "ensemble.csv")
     assert list(table.valid_time) == ["2009-02-26T12", "2009-02-26T18", "2009-02-27T00", "2009-02-27T06"]
     assert table[["share", "share_of_other_days"]].stack().between(0, 1).all()
     # members of another day are those of the cycle half a period on: of the last two, those of the first two
@@ -141,7 +158,7 @@ def test_ensembles_are_judged_where_they_are_whole(finished):
     section = page[page.index("## What the ensembles know") :]
     # with full finetuning it shares the first two, with the single-step experiment none
     shared = table[:2]
-    assert f"| lora_envar | 2 | {shared.spread_over_error.mean():.3f} | {shared.share.mean():.3f} |" in section
+    assert f"| latent_lora | 2 | {shared.spread_over_error.mean():.3f} | {shared.share.mean():.3f} |" in section
     assert "Means over the 2 cycles that all rows have, 2009-02-26T12 to 2009-02-26T18." in section
     assert "| single_step | 2 |" in section
     assert not (results / "nmc_members" / "ensemble.csv").exists(), "its members are no forecasts of its own"
@@ -204,7 +221,7 @@ def test_snakemake_s_own_report_says_what_the_run_was(finished):
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     page = (finished.folder / "snakemake_report.html").read_text()
     assert "a hybrid ensemble-variational data assimilation system" in page
-    assert "lora_envar (lora_envar, 2009-02-26T00 to 2009-02-27T06)" in page
+    assert "latent_lora (latent_lora, 2009-02-26T00 to 2009-02-27T06)" in page
     for name in ("scores.csv", "comparison.csv", "maps.png", "error_curves.png", "report.html"):
         assert name in page
 
@@ -273,7 +290,7 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     """Analyses, departures, adapters and scores stay, of a period in two blocks; nothing is to be done again."""
     run = Run(tmp_path)
     config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
-    names = ("3dvar", "lora_envar", "single_step", "letkf")
+    names = ("3dvar", "latent_lora", "single_step", "letkf")
     config["cycling"]["keep_forecasts"] = False
     config["experiments"] = {name: config["experiments"][name] for name in names}
     config["verification"]["references"] = ["3dvar"]
@@ -292,7 +309,7 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
         expected = {path for path in before if path.startswith(f"results/{name}/") and not path.endswith(passing)}
         assert {path for path in after if path.startswith(f"results/{name}/")} == expected
         assert all(after[path] == before[path] for path in expected)
-    assert {path.stem for path in (tmp_path / "results/lora_envar/scores").iterdir()} == {"20090210", "20090227"}
+    assert {path.stem for path in (tmp_path / "results/latent_lora/scores").iterdir()} == {"20090210", "20090227"}
     assert not list((tmp_path / "results").glob("reanalysis_forecasts/*.nc"))
     again = run.snakemake("-n", *command)
     assert "Nothing to be done" in again.stdout + again.stderr
@@ -372,7 +389,7 @@ def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
     config["experiments"] = {
         "threedvar": {"method": "3dvar", **common},
         "fourdvar": {"method": "3dvar", "window": "six_hours", **common},
-        "vae_fourdvar": {"method": "vae_var", "window": "six_hours", **common},
+        "vae_fourdvar": {"method": "vae_var", "vae": "spectral", "window": "six_hours", **common},
     }
     config["verification"]["references"] = ["threedvar"]
     del config["search"]

@@ -49,6 +49,23 @@ class Run:
         return {"args": command, "cwd": self.folder, "env": environment}
 
 
+#: LoRA-EnVar as published, for a few cycles
+PUBLISHED = {
+    "background_weight": 2.0,
+    "residual_amplitude": 0.0,
+    "alpha": 2.0,
+    "targets": "query",
+    "member_source": "own",
+    "normalisation": "member",
+    "ensemble_amplitude": 1.0,
+    "carry_over": True,
+    "minimum_members": 2,
+    "epochs": 5,
+    "batch": 4,
+    "learning_rate": 1e-2,
+}
+
+
 def tiny_configuration(folder) -> dict:
     """A few cycles of all methods on 16 x 32 points at T10, with a forecast model made here."""
     torch.manual_seed(1)
@@ -66,30 +83,36 @@ def tiny_configuration(folder) -> dict:
     config["archive"] |= {"end": "2009-03-12T00", "block_days": 17}
     config["forecast_model"]["weights"] = "model.safetensors"
     config["nmc"] |= {"end": "2009-02-20T00", "every_hours": 12, "block_days": 5}
-    config["vae"] |= {"initial_weights": None, "residual_draws": 16}
-    config["vae"]["network"] |= {"latent_channels": [20], "widths": [16], "heads": [2], "core_width": 16}
-    config["vae"]["network"] |= {"core_heads": 2, "core_depth": 1, "window": [4, 4]}
-    config["vae"]["training"] |= {"epochs": 10, "learning_rate": 1e-3}
+    vae = config["vaes"]["spectral"]
+    vae |= {"initial_weights": None, "residual_draws": 16}
+    vae["network"] |= {"latent_channels": [20], "widths": [16], "heads": [2], "core_width": 16}
+    vae["network"] |= {"core_heads": 2, "core_depth": 1, "window": [4, 4]}
+    vae["training"] |= {"epochs": 10, "learning_rate": 1e-3}
+    config["vaes"] = {"spectral": vae, "grid": {**vae, "latents": "grid"}}
+    config["methods"] |= {"lora_envar": PUBLISHED, "scaled_static": config["methods"]["latent_lora"]}
     config["observations"] = {"sparse": dict(config["observations"]["quasi_uniform_700"], columns=100)}
     config["minimiser"]["iterations"] = 8
-    lora, short = config["experiments"]["lora_envar"], {"observations": "sparse", "seed": 1}
+    lora, short = config["experiments"]["latent_lora"], {"observations": "sparse", "seed": 1}
     lora["ensemble_size"] = 2
     config["experiments"] |= {
-        "other_days": {**lora, "settings": {"member_source": "other_days"}, "donor": "lora_envar"},
-        "nmc_members": {**lora, "settings": {"member_source": "nmc", "targets": "query", "carry_over": True}},
-        "full_finetuning": {**short, "method": "full_finetuning", "ensemble_size": 2},
+        "other_days": {**lora, "settings": {"member_source": "other_days"}, "donor": "latent_lora"},
+        "nmc_members": {**lora, "settings": {"member_source": "nmc"}},
+        "lora_envar": {**lora, "method": "lora_envar", "vae": "grid"},
+        "scaled_static": {**short, "method": "scaled_static", "vae": "spectral", "ensemble_size": 2},
+        "full_finetuning": {**short, "method": "full_finetuning", "vae": "spectral", "ensemble_size": 2},
         "hybrid": {**short, "method": "hybrid", "ensemble_size": 2},
+        "adaptive": {**short, "method": "vae_var", "vae": "spectral", "settings": {"background_weight": "adaptive"}},
         "single_step": {**lora, "background": "single_step"},
     }
     config["methods"]["letkf"] = {"horizontal_localisation": 2000, "vertical_localisation": 1.0, "relaxation": 0.5}
     config["methods"]["letkf"] |= {"additive_error": 1.0, "inflation": 1.0}
     config["experiments"]["letkf"] = {**short, "method": "letkf", "ensemble_size": 6}
     # one set of values for all, so that methods differ by what they are
-    for method in ("vae_var", "lora_envar"):
+    for method in ("vae_var", "latent_lora", "scaled_static"):
         config["methods"][method] |= {"background_weight": 2.0, "residual_amplitude": 2.0}
-    for method in ("lora_envar", "full_finetuning", "hybrid"):
+    for method in ("latent_lora", "scaled_static", "full_finetuning", "hybrid"):
         config["methods"][method]["minimum_members"] = 2
-    last_cycle = {"lora_envar": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}
+    last_cycle = {"latent_lora": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}
     last_cycle["single_step"] = "2009-02-26T06"
     for name, entry in config["experiments"].items():
         last = last_cycle.get(name, "2009-02-26T12" if METHODS[entry["method"]].ensemble else "2009-02-26T06")
@@ -114,7 +137,7 @@ def tiny_configuration(folder) -> dict:
 def two_methods(folder) -> dict:
     """Of `tiny_configuration`, four cycles of 3D-Var and of LoRA-EnVar."""
     config = tiny_configuration(folder)
-    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "lora_envar")}
+    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "latent_lora")}
     for experiment in config["experiments"].values():
         experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
     del config["observations"]["reports"], config["search"]

@@ -100,7 +100,7 @@ def schema_of(settings: type, complete: bool = True) -> dict[str, Any]:
 
 def _schema(hint: Any, field: dataclasses.Field[Any]) -> dict[str, Any]:
     rules = field.metadata["rules"]
-    if "$ref" in rules or "type" in rules or "enum" in rules:
+    if rules.keys() & {"$ref", "type", "enum", "anyOf"}:
         return dict(rules)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return schema_of(hint)

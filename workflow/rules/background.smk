@@ -95,17 +95,17 @@ rule fit_genbe:
 
 
 rule pretrain_vae:
-    """The VAE, trained on the forecast errors from given weights or from scratch."""
+    """A VAE, trained on the forecast errors from given weights or from scratch."""
     input:
         samples="results/background/nmc_training_set.nc",
-        initial=present(config["vae"].get("initial_weights")),
+        initial=lambda wildcards: present(plan.vaes[wildcards.vae].initial_weights),
     output:
-        "results/background/vae.safetensors",
+        "results/background/{vae}/vae.safetensors",
     log:
-        "logs/pretrain_vae.log",
-        timings="logs/pretrain_vae.timings.tsv",
+        "logs/pretrain_vae/{vae}.log",
+        timings="logs/pretrain_vae/{vae}.timings.tsv",
     benchmark:
-        "benchmarks/pretrain_vae.tsv"
+        "benchmarks/pretrain_vae/{vae}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1  # with more, the bytes would depend on the number of cores
@@ -114,14 +114,10 @@ rule pretrain_vae:
         mem_mb=16000,
         runtime=2880,
     params:
-        vae={
-            key: value
-            for key, value in config["vae"].items()
-            if key != "residual_draws"
-        },
+        vae=lambda wildcards: plan.vaes[wildcards.vae].trained,
         error_grid=config["error_grid"],
         held_out=config["nmc"]["held_out"],
-        brought=digests(filter(None, [config["vae"].get("initial_weights")])),
+        brought=lambda wildcards: digests(plan.vaes[wildcards.vae].brought),
     script:
         "../scripts/pretrain_vae.py"
 
@@ -130,14 +126,14 @@ rule fit_residual:
     """Covariance of what decoded samples of the VAE do not hold, from errors held out."""
     input:
         samples="results/background/nmc_training_set.nc",
-        vae="results/background/vae.safetensors",
+        vae="results/background/{vae}/vae.safetensors",
     output:
-        "results/background/residual.safetensors",
+        "results/background/{vae}/residual.safetensors",
     log:
-        "logs/fit_residual.log",
-        timings="logs/fit_residual.timings.tsv",
+        "logs/fit_residual/{vae}.log",
+        timings="logs/fit_residual/{vae}.timings.tsv",
     benchmark:
-        "benchmarks/fit_residual.tsv"
+        "benchmarks/fit_residual/{vae}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -147,9 +143,9 @@ rule fit_residual:
         runtime=120,
     params:
         error_grid=config["error_grid"],
-        draws=config["vae"]["residual_draws"],
+        draws=lambda wildcards: plan.vaes[wildcards.vae].entry["residual_draws"],
         held_out=config["nmc"]["held_out"],
-        seed=config["vae"]["training"]["seed"],
+        seed=lambda wildcards: plan.vaes[wildcards.vae].entry["training"]["seed"],
     script:
         "../scripts/fit_residual.py"
 

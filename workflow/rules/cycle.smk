@@ -117,7 +117,6 @@ rule finetune_lora:
                 wildcards.experiment, wildcards.time
             )
         ),
-        vae="results/background/vae.safetensors",
         # not read: the steps of a block follow each other, so that none shares its GPU
         background="results/{experiment}/{time}/background.nc",
     output:
@@ -184,7 +183,7 @@ rule assimilate:
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment=plan.analysed_pattern(cycled=False),
+        experiment=plan.analysed_pattern("plain"),
     group:
         lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
@@ -207,3 +206,18 @@ rule assimilate:
         brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
     script:
         "../scripts/assimilate.py"
+
+
+use rule assimilate as assimilate_adaptive with:
+    """One analysis of an experiment that calibrates itself, and the amplitudes for the next."""
+    output:
+        analysis="results/{experiment}/{time}/analysis.nc",
+        observations="results/{experiment}/{time}/observations.nc",
+        amplitudes="results/{experiment}/{time}/amplitudes.csv",
+    log:
+        "logs/assimilate_adaptive/{experiment}/{time}.log",
+        timings="logs/assimilate_adaptive/{experiment}/{time}.timings.tsv",
+    benchmark:
+        "benchmarks/assimilate_adaptive/{experiment}/{time}.tsv"
+    wildcard_constraints:
+        experiment=plan.analysed_pattern("adaptive"),

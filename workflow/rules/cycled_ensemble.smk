@@ -118,5 +118,5 @@ use rule assimilate as assimilate_ensemble with:
     benchmark:
         "benchmarks/assimilate_ensemble/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment=plan.analysed_pattern(cycled=True),
+        experiment=plan.analysed_pattern("cycled_ensemble"),
     priority: 10

@@ -8,7 +8,7 @@ if WORLD:
         input:
             expand(f"{REMADE}/{{name}}.nc", name=WORLD["archives"]),
             expand(f"{REMADE}/{{name}}.safetensors", name=WORLD["emulators"]),
-            f"{REMADE}/vae.safetensors",
+            expand(f"{REMADE}/vae_{{vae}}.safetensors", vae=WORLD["vaes"]),
             f"{REMADE}/orography.nc",
         localrule: True
 
@@ -100,7 +100,7 @@ if WORLD:
             emulator="|".join(WORLD["emulators"]),
         conda:
             "../../envs/torch.yaml"
-        threads: 2
+        threads: 1  # with more, the bytes would depend on the number of cores
         resources:
             **A100,
             mem_mb=8000,
@@ -136,28 +136,28 @@ if WORLD:
             "../scripts/example_nmc.py"
 
     rule train_vae:
-        """The VAE that ships with the example, trained long on the errors of its nature runs."""
+        """A VAE that ships with the example, trained long on the errors of its nature runs."""
         input:
             expand(
                 f"{REMADE}/nmc_{{segment}}.nc",
                 segment=WORLD["emulators"]["emulator"]["segments"],
             ),
         output:
-            f"{REMADE}/vae.safetensors",
+            f"{REMADE}/vae_{{vae}}.safetensors",
         log:
-            "logs/train_vae.log",
-            timings="logs/train_vae.timings.tsv",
+            "logs/train_vae/{vae}.log",
+            timings="logs/train_vae/{vae}.timings.tsv",
         benchmark:
-            "benchmarks/train_vae.tsv"
+            "benchmarks/train_vae/{vae}.tsv"
         conda:
             "../../envs/torch.yaml"
-        threads: 2
+        threads: 1  # with more, the bytes would depend on the number of cores
         resources:
             **A100,
             mem_mb=12000,
             runtime=480,
         params:
-            vae=config["vae"],
-            training=WORLD["vae_training"],
+            vae=lambda wildcards: plan.vaes[wildcards.vae].trained,
+            training=lambda wildcards: WORLD["vaes"][wildcards.vae],
         script:
             "../scripts/train_vae.py"

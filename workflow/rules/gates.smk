@@ -1,7 +1,7 @@
 rule model_gates:
     """Whether forecast model and background errors are fit to be cycled."""
     input:
-        unpack(lambda wildcards: plan.verification.judged_files()),
+        plan.verification.judged_files(),
         archive=plan.verification.gate_files(),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
@@ -25,9 +25,10 @@ rule model_gates:
         model=config["forecast_model"],
         held_out=config["nmc"]["held_out"],
         error_grid=config["error_grid"],
-        methods=plan.verification.judged_methods,
+        judged=plan.verification.judged,
+        vaes=plan.verification.judged_vaes,
         first=plan.verification.first_cycle_name,
-        seed=config["vae"]["training"]["seed"],
+        seed=config["verification"]["bootstrap"]["seed"],
         brought=digests(plan.model_files),
     script:
         "../scripts/model_gates.py"

@@ -27,6 +27,34 @@ rule draw_maps:
         "../scripts/draw_maps.py"
 
 
+rule draw_amplitudes:
+    """How the variances of the experiments that calibrate themselves went, as a table and a figure."""
+    input:
+        [path for paths in plan.verification.amplitudes().values() for path in paths],
+    output:
+        table="results/amplitudes.csv",
+        figure=report(
+            "results/figures/amplitudes.png",
+            caption="../report/amplitudes.rst",
+            category="Figures",
+        ),
+    log:
+        "logs/draw_amplitudes.log",
+        timings="logs/draw_amplitudes.timings.tsv",
+    benchmark:
+        "benchmarks/draw_amplitudes.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        files=plan.verification.amplitudes(),
+    script:
+        "../scripts/draw_amplitudes.py"
+
+
 rule write_report:
     """One page with all that is needed to judge the experiments, and their error curves."""
     input:
@@ -37,6 +65,7 @@ rule write_report:
         forecast="results/forecast_model.csv",
         maps="results/figures/maps.png",
         fits=plan.verification.fits,
+        amplitudes=plan.verification.amplitude_figures,
     output:
         html=report(
             "results/report.html",

@@ -5,6 +5,7 @@ from lora_envar.runtime.step import device, step
 with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.analysis import METHODS
+        from lora_envar.analysis.amplitudes import write_amplitudes
         from lora_envar.analysis.assimilate import Case
         from lora_envar.analysis.method import Inputs
         from lora_envar.analysis.variational import MinimiserSettings
@@ -42,4 +43,6 @@ with step(snakemake) as clock:
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)
     if result.ensemble:
         write_ensemble(snakemake.output.ensemble, result.ensemble.members, time, background.grid, about)
+    if result.amplitudes is not None:
+        write_amplitudes(snakemake.output.amplitudes, result.amplitudes)
     write_observations(snakemake.output.observations, result.observations, about | result.attributes())

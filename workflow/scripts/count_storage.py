@@ -10,9 +10,9 @@ with step(snakemake) as clock:
         from lora_envar.plan.storage import FLOAT, as_text, requirements
 
     config = snakemake.params.config
-    weights = size_of_vae(
-        config["vae"], Grid.from_settings(config["error_grid"]), config["error_grid"].get("truncation")
-    )
-    text = as_text(requirements(config, snakemake.params.counts, FLOAT * weights))
+    grid = Grid.from_settings(config["error_grid"])
+    truncation = config["error_grid"].get("truncation")
+    weights = {name: FLOAT * size_of_vae(vae, grid, truncation) for name, vae in config["vaes"].items()}
+    text = as_text(requirements(config, snakemake.params.counts, weights))
     with atomic_write(snakemake.output[0]) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.analysis import METHODS
         from lora_envar.background.ensemble import read_members
-        from lora_envar.background.lora import finetune_cycle
+        from lora_envar.background.finetuning import finetune_cycle
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.background.vae import VAE
         from lora_envar.fields.timeline import parse
@@ -14,19 +14,19 @@ with step(snakemake) as clock:
 
     time = snakemake.wildcards.time
     seed = snakemake.params.seed
-    settings = settings_from(METHODS[snakemake.params.method].FinetuneSettings, snakemake.params.settings)
+    method = METHODS[snakemake.params.method]
+    settings = settings_from(method.FinetuneSettings, snakemake.params.settings)
     if settings.member_source == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble_size, seed, time)
     else:
         valid = parse(snakemake.params.valid)
         members = read_members(snakemake.input.samples, valid, snakemake.input.last_year, device())
-    finetune_cycle(
+    finetuned = finetune_cycle(
         VAE.load(snakemake.input.vae, device()),
         members,
         settings,
-        snakemake.params.rank,
-        seed,
-        time,
+        method.adapters(settings, snakemake.params.rank),
+        (seed, time),
         next(iter(snakemake.input.before), None),
-        snakemake.output[0],
     )
+    finetuned.save(snakemake.output[0])

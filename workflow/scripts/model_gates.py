@@ -26,11 +26,12 @@ with step(snakemake) as clock:
     grid = Grid.from_settings(snakemake.params.error_grid)
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)
-    files = Inputs(dict(snakemake.input.items()), parse(snakemake.params.first), grid, device())
-    models = {name: METHODS[name].as_fitted().background_error(files) for name in snakemake.params.methods}
+    models = {}
+    for name, (method, files) in snakemake.params.judged.items():
+        inputs = Inputs(files, parse(snakemake.params.first), grid, device())
+        models[name] = METHODS[method].as_fitted().background_error(inputs)
+    vaes = {name: VAE.load(path, device()) for name, path in snakemake.params.vaes.items()}
     gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
-    gates += background_error_gates(
-        models, VAE.load(snakemake.input.vae, device()), samples, held_out, snakemake.params.seed
-    )
+    gates += background_error_gates(models, vaes, samples, held_out, snakemake.params.seed)
     for table, path in ((errors, snakemake.output.forecast), (gates.table(), snakemake.output.gates)):
         write_table(path, table, digits=5)

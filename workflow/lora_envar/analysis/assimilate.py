@@ -1,7 +1,7 @@
 """One analysis: background and observations in, analysis and departures out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
 from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
+from .amplitudes import Amplitude, Calibration
 from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
@@ -46,12 +47,15 @@ class Analysis:
         Of a variational analysis that had data.
     ensemble : AnalysedEnsemble or None
         Of a filter.
+    amplitudes : dict or None
+        For the next cycle, by part; None where nothing is calibrated.
     """
 
     state: np.ndarray
     observations: Observations
     minimum: Minimum | None = None
     ensemble: AnalysedEnsemble | None = None
+    amplitudes: dict[str, Amplitude] | None = None
 
     def attributes(self) -> dict:
         """What the table's file says of the analysis; without data a cost function is zero at the background."""
@@ -184,7 +188,12 @@ def compare(case: Case) -> Comparison:
     return Comparison(case, state, table, observed, observe, rejection, departure, usable, operator, values, errors)
 
 
-def assimilate(case: Case, background_error: BackgroundError | None, background_weight: float) -> Analysis:
+def assimilate(
+    case: Case,
+    background_error: BackgroundError | None,
+    background_weight: float,
+    calibration: Calibration | None = None,
+) -> Analysis:
     """The variational analysis; without a background error, or without observations, it is the background.
 
     Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
@@ -195,12 +204,20 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
     background_error : BackgroundError or None
         On the error grid.
     background_weight : float
-        lambda of the cost function.
+        lambda of the cost function; 1 where variances are calibrated.
+    calibration : Calibration or None
+        By which the error model is amplified, and which learns from this analysis.
     """
     compared = compare(case)
     used = len(compared.usable)
     if not used or background_error is None:
-        return compared.conclude(compared.background)
+        without_data = calibration.without_data() if calibration else None
+        return replace(compared.conclude(compared.background), amplitudes=without_data)
+    types = compared.usable.report_type
+    errors = compared.errors
+    if calibration:
+        background_error = calibration.amplified(background_error, compared.background)
+        errors = errors * torch.as_tensor(calibration.error_factor(types), device=case.device)
     cost = CostFunction(
         background_error,
         background_weight,
@@ -208,9 +225,12 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
         regridder(case.error_grid, case.grid, device=case.device),
         compared.operator,
         compared.values,
-        compared.errors,
+        errors,
     )
     minimum = analyse(cost, case.minimiser, case.progress)
+    amplitudes = None
+    if calibration:
+        amplitudes = calibration.updated(cost, minimum, types, case.minimiser, case.progress)
     with torch.no_grad():
         analysed = cost.state(minimum.control)
     case.progress(
@@ -218,7 +238,7 @@ def assimilate(case: Case, background_error: BackgroundError | None, background_
         f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
         f"{2 * minimum.cost_end / used:.3f}"
     )
-    return compared.conclude(analysed, minimum)
+    return replace(compared.conclude(analysed, minimum), amplitudes=amplitudes)
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

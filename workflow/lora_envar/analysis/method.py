@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..background.settings import BackgroundWeight
-from ..settings import names_of, settings_from
+from ..background.settings import ADAPTIVE, AdapterSettings, BackgroundWeight
+from ..settings import names_of, needed_of, settings_from
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..background.background_error import BackgroundError
     from ..fields.grid import Grid
+    from .amplitudes import Calibration
     from .assimilate import Analysis, Case
 
 
@@ -34,9 +35,10 @@ class Inputs:
     Attributes
     ----------
     files : dict
-        Name -> path, those of `Method.fitted_files`; ``finetuned`` -> path, where the method finetunes; ``members`` and
-        ``last_year`` -> paths of member files, where it reads these itself; ``ensemble`` -> path of the backgrounds of
-        an ensemble that it cycles.
+        Name -> path, those of `Method.fitted_files` and `Method.vae_files`; ``finetuned`` -> path, where the method
+        finetunes; ``members`` and ``last_year`` -> paths of member files, where it reads these itself;
+        ``ensemble`` -> path of the backgrounds of an ensemble that it cycles; ``amplitudes`` -> path of those of the
+        cycle before, from the second cycle on.
     time : datetime
         The analysis time.
     error_grid : Grid
@@ -82,6 +84,8 @@ class Method(ABC):
         Of those that its finetuning depends on, if it finetunes; names differ from those of `Settings`.
     fitted_files : tuple of str
         What is fitted to forecast errors once and enters every analysis, results/background/{name}.safetensors.
+    vae_files : tuple of str
+        Likewise of the VAE that the experiment names, results/background/{vae}/{name}.safetensors.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters; experiments then say its size.
     cycled_ensemble : bool
@@ -89,7 +93,9 @@ class Method(ABC):
         then say its size, and its settings have `additive_error`, see `background.settings.LETKFSettings`.
     finetuned_file : str or None
         What is finetuned on the ensemble in every cycle, results/{experiment}/{time}/{name}.safetensors: ``adapters``
-        (low-rank; experiments then say their rank) or ``vae`` (all weights).
+        or ``vae`` (all weights).
+    ranked : bool
+        Whether the adapters have a rank, which experiments then say.
     assimilates : bool
         Whether observations are used at all.
     control : str or None
@@ -105,19 +111,26 @@ class Method(ABC):
     Settings: ClassVar[type] = NoSettings
     FinetuneSettings: ClassVar[type | None] = None
     fitted_files: ClassVar[tuple[str, ...]] = ()
+    vae_files: ClassVar[tuple[str, ...]] = ()
     ensemble: ClassVar[bool] = False
     cycled_ensemble: ClassVar[bool] = False
     finetuned_file: ClassVar[str | None] = None
+    ranked: ClassVar[bool] = False
     assimilates: ClassVar[bool] = True
     control: ClassVar[str | None] = None
 
     def __init__(self, settings: dict[str, Any]) -> None:
         own = names_of(self.Settings)
-        self.settings: Any = settings_from(self.Settings, {name: settings[name] for name in own})
+        self.settings: Any = settings_from(self.Settings, {name: settings[name] for name in own if name in settings})
 
     @abstractmethod
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
         """Make an analysis of a background and observations."""
+
+    @classmethod
+    def adaptive(cls, settings: dict[str, Any]) -> bool:
+        """Whether an analysis learns from those before it, by settings."""
+        return False
 
     @classmethod
     def settings_classes(cls) -> list[type]:
@@ -130,15 +143,25 @@ class Method(ABC):
         return [name for settings in cls.settings_classes() for name in names_of(settings)]
 
     @classmethod
+    def needed_settings(cls) -> list[str]:
+        """Names of those without a default."""
+        return [name for settings in cls.settings_classes() for name in needed_of(settings)]
+
+    @classmethod
     def analysis_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Of settings those that its analyses depend on, what was finetuned given."""
         return {name: value for name, value in settings.items() if name in names_of(cls.Settings)}
 
     @classmethod
     def finetune_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Of settings those that its finetuning depends on; None stands for what has no effect beside the others."""
+        """Of settings those that its finetuning depends on."""
         known = names_of(cls.FinetuneSettings) if cls.FinetuneSettings else []
         return {name: value for name, value in settings.items() if name in known}
+
+    @classmethod
+    def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings | None:
+        """What is added to the VAE to be finetuned, by `FinetuneSettings`; None finetunes all weights."""
+        return None
 
 
 class VariationalMethod(Method):
@@ -148,6 +171,11 @@ class VariationalMethod(Method):
 
     #: values of `Settings` by which the background error has the amplitude that was fitted
     fitted_settings: ClassVar[dict[str, Any]] = {"background_weight": 1.0}
+
+    @classmethod
+    def adaptive(cls, settings: dict[str, Any]) -> bool:
+        """Whether variances are found from the innovations of past cycles."""
+        return settings.get("background_weight") == ADAPTIVE
 
     @classmethod
     def as_fitted(cls) -> VariationalMethod:
@@ -162,4 +190,16 @@ class VariationalMethod(Method):
         """The minimum of the cost function."""
         from .assimilate import assimilate
 
-        return assimilate(case, self.background_error(inputs), self.settings.background_weight)
+        background_error = self.background_error(inputs)
+        if not self.adaptive(vars(self.settings)):
+            return assimilate(case, background_error, self.settings.background_weight)
+        return assimilate(case, background_error, 1.0, self._calibration(inputs))
+
+    def _calibration(self, inputs: Inputs) -> Calibration:
+        """From the amplitudes of the cycle before."""
+        from ..fields.seeds import generator
+        from .amplitudes import Calibration, read_amplitudes
+
+        draws = generator(0, "amplitudes", inputs.time.isoformat())
+        of_observations = self.settings.observation_errors == ADAPTIVE
+        return Calibration(read_amplitudes(inputs.files.get("amplitudes")), of_observations, draws)

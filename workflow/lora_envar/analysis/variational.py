@@ -8,6 +8,7 @@ share this code.
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -100,15 +101,15 @@ class CostFunction:
 
     def restricted(self, background_error: BackgroundError) -> "CostFunction":
         """The same cost with another error model."""
-        return CostFunction(
-            background_error,
-            self.background_weight,
-            self.background,
-            self.to_state_grid,
-            self.operator,
-            self.values,
-            self.errors,
-        )
+        other = copy(self)
+        other.background_error = background_error
+        return other
+
+    def observing(self, values: torch.Tensor) -> "CostFunction":
+        """The same cost of other observed values, (rows,)."""
+        other = copy(self)
+        other.values = values
+        return other
 
 
 def analyse(cost: CostFunction, settings: MinimiserSettings, progress: Callable[[str], None] = print) -> Minimum:

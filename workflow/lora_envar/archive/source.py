@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
+
+from ..settings import files_of
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of sources that have none."""
 
 
 class ArchiveSource(ABC):
@@ -21,16 +29,37 @@ class ArchiveSource(ABC):
         `archive.source` in the configuration.
     about : str
         What it is, for config/README.md, as Markdown.
-    path : str or None
-        What `archive.path` is with this source, for config/README.md; None where there is no such key.
-    brought : bool
-        Whether the path is a file or folder that a user brings, and must be given.
+    Settings : type
+        Dataclass of its keys beside those that all sources have, see `lora_envar.settings`.
+    derived : bool
+        Whether its states are made from those of another source, which its setting `of` names; the keys of that one
+        then stand beside its own.
     """
 
     name: ClassVar[str] = ""
     about: ClassVar[str] = ""
-    path: ClassVar[str | None] = None
-    brought: ClassVar[bool] = False
+    Settings: ClassVar[type] = NoSettings
+    derived: ClassVar[bool] = False
+
+    @classmethod  # noqa: B027  most sources have nothing to refuse
+    def check(cls, settings: dict[str, Any]) -> None:
+        """Refuse settings that fit the schema and yet cannot be used.
+
+        Parameters
+        ----------
+        settings : dict
+            A section `archive` whose own times have been checked.
+
+        Raises
+        ------
+        ValueError
+            Its message begins with the key.
+        """
+
+    @classmethod
+    def named_files(cls, settings: dict[str, Any]) -> dict[str, str]:
+        """Files and folders that a user brings, by the keys of the section that name them."""
+        return {key: settings[key] for key in files_of(cls.Settings) if settings.get(key)}
 
     @classmethod
     @abstractmethod
@@ -40,7 +69,7 @@ class ArchiveSource(ABC):
         Parameters
         ----------
         settings : dict
-            The configuration's section `archive`.
+            The configuration's section `archive`, without what says only which states there are.
         times : sequence of datetime
             Valid times wanted.
         destination : path

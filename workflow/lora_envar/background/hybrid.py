@@ -22,7 +22,6 @@ from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
 from .settings import COVARIANCES, HybridSettings
 
-#: covariances of the members, by their names in the configuration
 #: eigenvalues of the vertical localisation below this share of the largest are rounding
 RANK_TOLERANCE = 1e-6
 
@@ -130,6 +129,10 @@ class Hybrid(BackgroundError):
         return math.sqrt(self.alpha) * self.static.increment(static) + math.sqrt(
             1.0 - self.alpha
         ) * self.ensemble.increment(ensemble)
+
+    def parts(self) -> dict[str, slice]:
+        """The static part and the ensemble."""
+        return {"static": slice(self.static.control_size), "ensemble": slice(self.static.control_size, None)}
 
 
 def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings, grid: Grid) -> BackgroundError:

@@ -1,30 +1,23 @@
-"""Finetuning the VAE on an ensemble: low-rank adapters (LoRA) of its linear maps, or all weights.
+"""Low-rank adapters (LoRA) of the VAE's linear maps.
 
 A layer's W becomes W + (alpha / r) B A with A (r x in) random and B (out x r) zero at the start, so that an adapter
 that has not been trained adds exactly zero and the finetuned model starts at the pretrained one, bit for bit. Adapters
 sit in the attention blocks, as published, or on the latents (see `prior`), where the best A and B are known in closed
-form.
+form; the one number by which all latents may be scaled is kept as an adapter too.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from ..fields.seeds import generator
-from ..files.weights import load_weights, save_weights
 from ..networks.swin import Block
-from ..networks.training import TrainingSettings, train
-from .ensemble import perturbations
-from .prior import LowRankNormal
-from .settings import FinetuneSettings, LoraFinetuneSettings
+from .prior import LowRankNormal, ScaledNormal
+from .settings import AdapterSettings
 from .vae import VAE
 
-#: which linear layers of a block are adapted, by the configuration's name
+#: which linear layers of a block are adapted
 TARGETS = {
     "query": ("attention.query",),
     "query_key_value": ("attention.query", "attention.key", "attention.value"),
@@ -34,16 +27,8 @@ TARGETS = {
         "mlp.2",
     ),
     "latents": (),
+    "scale": (),
 }
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """Adapters: rank r, alpha, and a key of `TARGETS`."""
-
-    rank: int = 2
-    alpha: float = 2.0
-    targets: str = "query"
 
 
 class AdaptedLinear(nn.Module):
@@ -64,8 +49,14 @@ class AdaptedLinear(nn.Module):
         return self.linear(x) + self.scale * functional.linear(functional.linear(x, self.down), self.up)
 
 
-def add_adapters(vae: VAE, settings: LoraSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
-    """Put adapters on the latents or into every attention block, freeze all else; gives the adapters by name."""
+def add_adapters(vae: VAE, settings: AdapterSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
+    """Put adapters on the latents or into every attention block and freeze all else; gives the adapters by name.
+
+    Parameters
+    ----------
+    draws : torch.Generator
+        Of the adapters' A, where these are not to be loaded.
+    """
     vae.requires_grad_(False)
     for block in [module for module in vae.modules() if isinstance(module, Block)]:
         for target in TARGETS[settings.targets]:
@@ -74,12 +65,14 @@ def add_adapters(vae: VAE, settings: LoraSettings, draws: torch.Generator | None
             setattr(parent, name, AdaptedLinear(getattr(parent, name), settings.rank, settings.alpha, draws))
     if settings.targets == "latents":
         vae.prior = LowRankNormal(math.prod(vae.latent_shape), settings.rank, vae.deviation)
+    elif settings.targets == "scale":
+        vae.prior = ScaledNormal(vae.deviation)
     return adapters(vae)
 
 
 def adapters(vae: VAE) -> dict[str, nn.Parameter]:
     """The adapters' parameters by name."""
-    return {name: value for name, value in vae.named_parameters() if name.endswith((".down", ".up"))}
+    return {name: value for name, value in vae.named_parameters() if name.endswith((".down", ".up", ".scale"))}
 
 
 def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]) -> None:
@@ -96,130 +89,3 @@ def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
-
-
-def finetune(
-    vae: VAE,
-    members: torch.Tensor,
-    epochs: int,
-    batch: int,
-    learning_rate: float,
-    draws: torch.Generator,
-    progress: Callable[[str], None] = print,
-) -> list[float]:
-    """Fit the parameters that are not frozen to ensemble perturbations by the VAE's own loss.
-
-    Adapters of the latents are set to its minimum; all others are trained.
-
-    Parameters
-    ----------
-    vae : VAE
-        Changed in place.
-    members : (members, channels, lat, lon)
-        Normalised perturbations.
-    epochs : int
-        How often every member is seen.
-    batch : int
-        Members per update.
-    learning_rate : float
-    draws : torch.Generator
-    progress : callable
-        Gets lines of text.
-
-    Returns
-    -------
-    list of float
-        The loss of every update, or before and after where there are none.
-    """
-    if isinstance(vae.prior, LowRankNormal):
-        with torch.no_grad():
-            means, log_variances = zip(*map(vae.encode, members.split(batch)), strict=True)
-            mean = torch.cat(means)
-            log_variance = torch.cat(log_variances)
-            before = vae.prior.divergence(mean, log_variance).mean().item()
-            vae.prior.fit(mean, log_variance)
-            after = vae.prior.divergence(mean, log_variance).mean().item()
-        progress(f"divergence per latent {before / mean[0].numel():.4g} -> {after / mean[0].numel():.4g}")
-        return [before, after]
-    per_epoch = -(-len(members) // batch)
-    order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(epochs)])
-    batches = [part for epoch in order.split(len(members)) for part in epoch.split(batch)]
-
-    def loss(step: int) -> torch.Tensor:
-        picked = members[batches[step]]
-        noise = torch.randn(len(picked), *vae.latent_shape, generator=draws).to(members)
-        return vae.loss(picked, noise)
-
-    training = TrainingSettings(steps=epochs * per_epoch, batch=batch, learning_rate=learning_rate)
-    trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
-    return train(trainable, loss, training, progress, report_every=per_epoch)
-
-
-def finetune_cycle(
-    vae: VAE,
-    members: torch.Tensor | None,
-    settings: FinetuneSettings,
-    rank: int | None,
-    seed: int,
-    time: str,
-    before: str | Path | None,
-    output: str | Path,
-    progress: Callable[[str], None] = print,
-) -> None:
-    """One cycle's VAE: that of the cycle before, or the pretrained one, finetuned on a large enough ensemble.
-
-    Parameters
-    ----------
-    vae : VAE
-        Pretrained.
-    members : (members, 69, lat, lon) or None
-        Forecasts valid at this time, in the units of the state; None if there are none yet.
-    rank : int or None
-        Of the adapters; None finetunes all weights.
-    seed : int
-    time : str
-        From these the random numbers are drawn.
-    before : path or None
-        What this function wrote the cycle before.
-    output : path
-        For the adapters, or for the whole VAE where all weights are finetuned.
-    """
-    lora = None
-    if isinstance(settings, LoraFinetuneSettings) and rank is not None:
-        lora = LoraSettings(rank, settings.alpha, settings.targets)
-        add_adapters(vae, lora, generator(seed, "adapters"))
-        if before is not None:
-            load_adapters(vae, load_weights(before)[0])
-    else:
-        if before is not None:
-            vae = VAE.load(before, vae.deviation.device)
-        vae.requires_grad_(True)
-    count = 0 if members is None else len(members)
-    finetuned = members is not None and count >= settings.minimum_members
-    if members is not None and finetuned:
-        normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, settings.normalisation)
-        normalised *= settings.ensemble_amplitude
-        draws = generator(seed, "finetune", time)
-        vae.autocast = True
-        finetune(vae, normalised, settings.epochs, settings.batch, settings.learning_rate, draws, progress)
-        vae.autocast = False
-    else:
-        progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
-    if lora is not None:
-        save_weights(output, adapters(vae), {"lora": asdict(lora), "members": count, "finetuned": finetuned})
-    else:
-        vae.save(output, members=count, finetuned=finetuned)
-
-
-def load_finetuned(vae: VAE, path: str | Path) -> VAE:
-    """A VAE with the adapters of a file, frozen; the given one is changed.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, or the adapters do not fit.
-    """
-    tensors, metadata = load_weights(path)
-    add_adapters(vae, LoraSettings(**metadata["lora"]))
-    load_adapters(vae, tensors)
-    return vae.requires_grad_(False)

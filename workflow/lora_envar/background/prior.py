@@ -1,8 +1,9 @@
-"""The distribution of a VAE's latents: standard normal as trained, and a low-rank adapter of it, fitted to an ensemble.
+"""The distribution of a VAE's latents: standard normal as trained, scaled, or with a low-rank adapter.
 
-The adapter makes latents z = (1 + B A) v of standard normal numbers v, with A (r x n) and B (n x r). It is LoRA on the
-first linear map of the decoder, W (1 + B A) = W + (W B) A, dense over all latents and not one matrix for all places, so
-that it holds the patterns of the day where they are. B = 0 is the pretrained model.
+The last two are fitted to an ensemble. The scale is one number, z = s v: a static model of the day's amplitude, the
+control of all finer structure. The adapter makes latents z = (1 + B A) v of standard normal numbers v, with A (r x n)
+and B (n x r). It is LoRA on the first linear map of the decoder, W (1 + B A) = W + (W B) A, dense over all latents and
+not one matrix for all places, so that it holds the patterns of the day where they are. B = 0 is the pretrained model.
 
 The analysis minimises over z, with |v|^2 = |(1 + B A)^-1 z|^2: over v, the few directions in which an ensemble of a
 handful of members varies a thousand times more than the rest would leave the others unconverged.
@@ -28,6 +29,39 @@ class StandardNormal(nn.Module):
     def divergence(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """KL(N(mean, diag variance) || N(0, 1)) per sample, (batch,), of (batch, *latent shape)."""
         return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).flatten(1).sum(1)
+
+
+class ScaledNormal(nn.Module):
+    """Latents of covariance s^2.
+
+    Parameters
+    ----------
+    like : Tensor
+        Of the latents' type and device.
+    """
+
+    def __init__(self, like: torch.Tensor) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(like.new_ones(()))
+
+    def forward(self, normal: torch.Tensor) -> torch.Tensor:
+        """Latents of standard normal numbers, both (batch, *latent shape)."""
+        return self.scale * normal
+
+    def inverse(self, latent: torch.Tensor) -> torch.Tensor:
+        """Standard normal numbers of latents."""
+        return latent / self.scale
+
+    def divergence(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+        """KL(N(mean, diag variance) || N(0, s^2)) per sample, (batch,), of (batch, *latent shape)."""
+        square = self.scale**2
+        ratio = (mean**2 + log_variance.exp()) / square
+        return 0.5 * (ratio - 1 - log_variance + square.log()).flatten(1).sum(1)
+
+    def fit(self, mean: torch.Tensor, log_variance: torch.Tensor) -> None:
+        """Take the s of the smallest mean divergence over samples: s^2 is the mean of their squares."""
+        with torch.no_grad():
+            self.scale.copy_((mean.double() ** 2 + log_variance.double().exp()).mean().sqrt())
 
 
 class LowRankNormal(nn.Module):

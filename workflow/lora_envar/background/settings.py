@@ -13,11 +13,28 @@ COVARIANCES = ("genbe", "localised")
 NORMALISATIONS = ("member", "amplitude", "spread")
 
 
-@dataclass(frozen=True)
+#: in place of a number
+ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackgroundWeight:
     """Settings of all variational methods."""
 
-    background_weight: float = setting("lambda, the weight of the background term; the paper has 4", above=0)
+    background_weight: float | str = setting(
+        "lambda, the weight of the background term, the paper has 4; or `adaptive`: the variance of every part of the "
+        "background error is found from the innovations of past cycles",
+        schema={
+            "description": f"a number above 0, or {ADAPTIVE}",
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": ADAPTIVE}],
+        },
+    )
+    observation_errors: str = setting(
+        "`declared`, or `adaptive`: with an adaptive `background_weight`, their variance too is found from "
+        "innovations, one factor per type of report",
+        default="declared",
+        choices=("declared", ADAPTIVE),
+    )
 
 
 @dataclass(frozen=True)
@@ -89,23 +106,47 @@ class FinetuneSettings:
         choices=NORMALISATIONS,
     )
     ensemble_amplitude: float = setting("factor of the members' perturbations", above=0)
+    minimum_members: int = setting("smallest ensemble that is used; with fewer members the VAE stays", minimum=2)
+
+
+@dataclass(frozen=True)
+class TrainedFinetuneSettings(FinetuneSettings):
+    """Settings of finetuning by gradient descent."""
+
     carry_over: bool = setting(
         "start from the adapters (or weights) of the cycle before; `false` starts from the pretrained VAE"
     )
-    minimum_members: int = setting("smallest ensemble that is used; with fewer members the VAE stays", minimum=2)
     epochs: int = setting("of the finetuning, per cycle", minimum=1)
     batch: int = setting("members per update", minimum=1)
     learning_rate: float = setting("of the finetuning", above=0)
 
 
 @dataclass(frozen=True)
-class LoraFinetuneSettings(FinetuneSettings):
-    """Settings of the finetuning of adapters."""
+class AdapterSettings:
+    """What is added to a VAE to be finetuned.
+
+    Attributes
+    ----------
+    targets : str
+        A key of `background.lora.TARGETS`: linear maps of the attention blocks; ``latents``, a dense adapter of the
+        decoder's first linear map; or ``scale``, one number for all latents.
+    rank : int
+        Of an adapter; of no use with ``scale``.
+    alpha : float
+        Adapters of the blocks are scaled by alpha / rank.
+    """
+
+    targets: str = "query"
+    rank: int = 2
+    alpha: float = 2.0
+
+
+@dataclass(frozen=True)
+class LoraFinetuneSettings(TrainedFinetuneSettings):
+    """Settings of the finetuning of adapters in the attention blocks."""
 
     alpha: float = setting("LoRA's alpha: adapters are scaled by alpha / rank", above=0)
     targets: str = setting(
-        "what is adapted: `query` (published), `query_key_value` or `all_linear` in the attention blocks, or "
-        "`latents`: a dense adapter of the decoder's first linear map, whose minimum is known, so that `alpha`, "
-        "`epochs`, `learning_rate` and `carry_over` are of no use",
-        choices=("query", "query_key_value", "all_linear", "latents"),
+        "which linear maps of the attention blocks are adapted: `query` (published), `query_key_value` or `all_linear`",
+        choices=("query", "query_key_value", "all_linear"),
     )

@@ -31,7 +31,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..settings import settings_from
 from .background_error import BackgroundError
-from .prior import LowRankNormal, StandardNormal
+from .prior import LowRankNormal, ScaledNormal, StandardNormal
 from .spectral import GaussianBackgroundError, SpectralField, per_wave
 
 
@@ -54,7 +54,7 @@ class VAE(nn.Module):
     latents = "grid"
     truncation: int | None
     harmonics: SphericalHarmonics | None
-    prior: StandardNormal | LowRankNormal
+    prior: StandardNormal | ScaledNormal | LowRankNormal
     deviation: torch.Tensor
 
     def __init__(
@@ -279,10 +279,15 @@ class VAEBackgroundError(BackgroundError):
         """Increment of shape (69, lat, lon), of a control vector of length `control_size`."""
         return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
 
-    def penalty(self, control: torch.Tensor) -> torch.Tensor:
-        """The squared norm of the standard normal numbers that latents and residual are made of."""
-        standard = self.vae.prior.inverse(self._latent(control))
-        return standard.square().sum() + control[self._latent_size :].square().sum()
+    def standard(self, control: torch.Tensor) -> torch.Tensor:
+        """The standard normal numbers that latents and residual are made of."""
+        latents = self.vae.prior.inverse(self._latent(control)).flatten()
+        return torch.cat([latents, control[self._latent_size :]])
+
+    def parts(self) -> dict[str, slice]:
+        """Latents and residual."""
+        latents = {"latents": slice(self._latent_size)}
+        return latents | ({"residual": slice(self._latent_size, None)} if self.residual_amplitude else {})
 
     def _latent(self, control: torch.Tensor) -> torch.Tensor:
         return control[: self._latent_size].view(1, *self.vae.latent_shape)
@@ -322,6 +327,10 @@ class LinearBackgroundError(BackgroundError):
         """Increment of shape (69, lat, lon), of a control vector of the whole."""
         return self._whole._increment(lambda latent: self._vae.linear(latent)[0], control)
 
-    def penalty(self, control: torch.Tensor) -> torch.Tensor:
+    def standard(self, control: torch.Tensor) -> torch.Tensor:
         """That of the whole."""
-        return self._whole.penalty(control)
+        return self._whole.standard(control)
+
+    def parts(self) -> dict[str, slice]:
+        """Those of the whole."""
+        return self._whole.parts()

@@ -119,7 +119,7 @@ class EmulatorTraining:
     noise: float
     seed: int
     step_hours: int = 6
-    rollout_fraction: float = 0.25
+    rollout_fraction: float = 0.1
 
 
 def train_emulator(
@@ -173,18 +173,20 @@ def train_emulator(
     def loss(step: int) -> torch.Tensor:
         picks = torch.randint(int(lengths.sum()), (training.batch,), generator=draws)
         owner = torch.searchsorted(starts, picks, right=True) - 1
-        triples = torch.stack(
-            [segments[s][p - starts[s] : p - starts[s] + 3] for s, p in zip(owner, picks, strict=True)]
+        steps = 2 if step >= training.steps * (1 - settings.rollout_fraction) else 1
+        consecutive = torch.stack(
+            [segments[s][p - starts[s] : p - starts[s] + steps + 1] for s, p in zip(owner, picks, strict=True)]
         )
-        states = harmonics.synthesise(triples.to(device)).transpose(0, 1)
-        white = torch.randn(training.batch, triples.shape[2], harmonics.size, generator=draws) * harmonics.size**-0.5
+        states = harmonics.synthesise(consecutive.to(device)).transpose(0, 1)
+        white = (
+            torch.randn(training.batch, consecutive.shape[2], harmonics.size, generator=draws) * harmonics.size**-0.5
+        )
         amplitude = settings.noise * torch.rand(training.batch, 1, 1, 1, generator=draws)
         noisy = torch.rand(training.batch, 1, 1, 1, generator=draws) < 0.5
         amplitude = torch.where(noisy, amplitude, 0.0)
         advanced = states[0] + amplitude.to(device) * model.change_deviation * harmonics.synthesise(white.to(device))
-        steps = 2 if step >= training.steps * (1 - settings.rollout_fraction) else 1
         errors = []
-        for target in states[1 : steps + 1]:
+        for target in states[1:]:
             advanced = model.step(advanced)
             errors.append(((((advanced - target) / model.change_deviation) ** 2) * weights).mean() / steps)
         return sum(errors[1:], errors[0])

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..archive import SOURCES
+from ..archive import named_files
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse
 from ..forecast import MODELS
@@ -12,8 +12,8 @@ from .blocks import block_names, block_times
 #: blocks of the archive's finer period, and of the archive that forecast errors are drawn from
 FINER = "finer_"
 TRAINING = "training_"
-#: of a section `archive` what says which states there are; all else decides on their values
-EXTENT = ("start", "end", "step_hours", "block_days", "finer")
+#: of a section `archive` what says which states there are; all else decides on their values (so may the step)
+EXTENT = ("start", "end", "block_days", "finer")
 
 
 class ArchivePlan:
@@ -99,9 +99,8 @@ class ArchivePlan:
         return self.section(block).get("derive", [])
 
     def brought(self, block: str) -> list[str]:
-        """Files or folders that a block is made from, where a user brings these."""
-        section = self.section(block)
-        return [section["path"]] if SOURCES[section["source"]].brought else []
+        """Files or folders that a block is made from and a user brings."""
+        return list(named_files(self.section(block)).values())
 
     def times(self, block: str) -> list[str]:
         """Names of the times of a block's states."""

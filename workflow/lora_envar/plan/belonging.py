@@ -24,10 +24,12 @@ IDENTITY = (
     "grid",
     "archive.source",
     "archive.path",
+    "archive.of",
     "archive.finer.path",
     "training.grid",
     "training.archive.source",
     "training.archive.path",
+    "training.archive.of",
 )
 #: what changes no file that a later run could take for its own
 WITHOUT_EFFECT = ("warm_start", "cycling.keep_forecasts", "cycling.block_days", "example")

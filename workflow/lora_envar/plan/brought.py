@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..archive import SOURCES
+from ..archive import named_files as files_of_archive
 from ..files.atomic import atomic_write
 from ..forecast import named_files as files_of_model
 
@@ -39,13 +39,14 @@ def named_files(config: dict[str, Any]) -> list[tuple[str, str]]:
         for name, path in files_of_model(section.get("forecast_model", {})).items():
             add(f"{key}forecast_model.{name}", path)
         archive = section.get("archive", {})
-        if archive and SOURCES[archive["source"]].brought:
-            add(f"{key}archive.path", archive["path"])
-            add(f"{key}archive.finer.path", archive.get("finer", {}).get("path"))
+        for name, path in files_of_archive(archive).items() if archive else ():
+            add(f"{key}archive.{name}", path)
+            add(f"{key}archive.finer.{name}", archive.get("finer", {}).get(name))
     for window, entry in config.get("windows", {}).items():
         for name, path in files_of_model(entry["model"]).items():
             add(f"windows.{window}.model.{name}", path)
-    add("vae.initial_weights", config["vae"].get("initial_weights"))
+    for vae, entry in config["vaes"].items():
+        add(f"vaes.{vae}.initial_weights", entry.get("initial_weights"))
     for network, entry in config["observations"].items():
         for name in ("error_table", "orography", "stations"):
             add(f"observations.{network}.{name}", entry.get(name))

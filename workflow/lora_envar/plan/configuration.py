@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from ..analysis import METHODS
+from ..archive import SOURCES
 from ..fields.state import GROUPS
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
@@ -56,6 +57,18 @@ def with_found_settings(config: dict[str, Any]) -> None:
             config["methods"][method] = {**settings, **config["methods"][method]}
 
 
+def with_single_vae(config: dict[str, Any]) -> None:
+    """Where there is one VAE alone, put its name into experiments and searches that use it and name none, in place."""
+    if len(config["vaes"]) > 1:
+        return
+    [name] = config["vaes"]
+    entries = [(entry.get("method"), entry) for entry in config["experiments"].values()]
+    entries += (config.get("search") or {}).get("candidates", {}).items()
+    for method, entry in entries:
+        if method in METHODS and METHODS[method].vae_files:
+            entry.setdefault("vae", name)
+
+
 def _check_methods(config: dict[str, Any]) -> None:
     """Every method in use has all its settings, from `methods` or `found_settings`, and no experiment has others."""
     for name, experiment in {**config["experiments"], **candidates(config)}.items():
@@ -70,11 +83,12 @@ def _check_methods(config: dict[str, Any]) -> None:
             raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown; {method} has {', '.join(known)}")
         if method not in config["methods"]:
             raise ConfigurationError(f"methods.{method}: missing, but experiments.{name} uses this method")
-        missing = [setting for setting in known if setting not in {**config["methods"][method], **own}]
+        needed = METHODS[method].needed_settings()
+        missing = [setting for setting in needed if setting not in {**config["methods"][method], **own}]
         if missing:
             raise ConfigurationError(
                 f"methods.{method}.{missing[0]}: missing, here and in found_settings; experiments.{name} needs "
-                f"{', '.join(known)}"
+                f"{', '.join(needed)}"
             )
 
 
@@ -110,6 +124,7 @@ def check(config: dict[str, Any]) -> None:
         check_alignment(config)
     except AlignmentError as error:
         raise ConfigurationError(str(error)) from None
+    _check_sources(config)
     _within("nmc.start", nmc[0], held)
     _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
     finer = finer_period(config)
@@ -126,7 +141,8 @@ def check(config: dict[str, Any]) -> None:
         except ValueError as error:
             raise ConfigurationError(f"{key}: {error}") from None
     _check_methods(config)
-    _check_network(config)
+    for name in config["vaes"]:
+        _check_vae(name, config)
     _check_observations(config["observations"], config["grid"]["latitudes"] * config["grid"]["longitudes"])
     step = config["cycling"]["step_hours"]
     spin_up = config["verification"]["spin_up_cycles"]
@@ -145,6 +161,18 @@ def check(config: dict[str, Any]) -> None:
             )
 
 
+def _check_sources(config: dict[str, Any]) -> None:
+    """What sources of archives say of their own settings."""
+    sections = {"archive": config["archive"]}
+    if "training" in config:
+        sections["training.archive"] = config["training"]["archive"]
+    for key, section in sections.items():
+        try:
+            SOURCES[section["source"]].check(section)
+        except ValueError as error:
+            raise ConfigurationError(f"{key}.{error}") from None
+
+
 def _check_experiment(
     name: str, experiment: dict[str, Any], config: dict[str, Any], archive: Period, step: int, spin_up: int
 ) -> None:
@@ -153,11 +181,14 @@ def _check_experiment(
     if method not in METHODS:
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
     for entry, wanted in (
-        ("rank", METHODS[method].finetuned_file == "adapters"),
+        ("rank", METHODS[method].ranked),
         ("ensemble_size", METHODS[method].ensemble or METHODS[method].cycled_ensemble),
+        ("vae", bool(METHODS[method].vae_files)),
     ):
         if (entry in experiment) != wanted:
             raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
+    if "vae" in experiment and experiment["vae"] not in config["vaes"]:
+        raise ConfigurationError(f"{key}.vae: {experiment['vae']!r} is unknown; vaes has {', '.join(config['vaes'])}")
     _check_donor(key, experiment, config)
     if METHODS[method].cycled_ensemble:
         _check_cycled_ensemble(key, experiment, config)
@@ -307,20 +338,21 @@ def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -
         )
 
 
-def _check_network(config: dict[str, Any]) -> None:
-    network = config["vae"]["network"]
+def _check_vae(name: str, config: dict[str, Any]) -> None:
+    network = config["vaes"][name]["network"]
     groups = 1 if network["groups"] == "together" else len(GROUPS)
     if len(network["latent_channels"]) != groups:
         raise ConfigurationError(
-            f"vae.network.latent_channels: {len(network['latent_channels'])} given, one per group is needed: {groups}"
+            f"vaes.{name}.network.latent_channels: {len(network['latent_channels'])} given, one per group is needed: "
+            f"{groups}"
         )
     scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
     axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
-    for name, window in axes:
-        if config["error_grid"][name] % (scale * window):
+    for axis, window in axes:
+        if config["error_grid"][axis] % (scale * window):
             raise ConfigurationError(
-                f"vae.network.window: {config['error_grid'][name]} {name} of error_grid do not divide into windows of "
-                f"{window} tokens of {scale} points"
+                f"vaes.{name}.network.window: {config['error_grid'][axis]} {axis} of error_grid do not divide into "
+                f"windows of {window} tokens of {scale} points"
             )
 
 

@@ -81,8 +81,11 @@ def _networks() -> str:
 
 
 def _sources() -> str:
-    rows = [[f"`{name}`", source.about, source.path or ""] for name, source in SOURCES.items()]
-    return markdown_table(["`source`", "what it is", "`path`"], rows)
+    rows = []
+    for name, source in SOURCES.items():
+        keys = [f"`{key}`: {what}" for key, what in meanings_of(source.Settings).items()]
+        rows.append([f"`{name}`", source.about, "; ".join(keys)])
+    return markdown_table(["`source`", "what it is", "further keys"], rows)
 
 
 if __name__ == "__main__":

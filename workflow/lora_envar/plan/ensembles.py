@@ -3,10 +3,22 @@
 from datetime import timedelta
 from typing import Any
 
+from ..analysis.method import Method
 from ..fields.timeline import parse, shift, year_before
 from .experiments import Experiment, Experiments
 
 TRAINING_SET = "results/background/nmc_training_set.nc"
+
+
+def background_file(name: str, vae: str | None = None) -> str:
+    """What is fitted to forecast errors once, of a VAE where one is named."""
+    return "/".join(filter(None, ["results/background", vae, f"{name}.safetensors"]))
+
+
+def fitted_files(method: type[Method], vae: str | None) -> dict[str, str]:
+    """By name, the files of this kind that a method's analyses are made with."""
+    files = {name: background_file(name) for name in method.fitted_files}
+    return files | {name: background_file(name, vae) for name in method.vae_files}
 
 
 class EnsemblePlan:
@@ -72,7 +84,10 @@ class EnsemblePlan:
 
     def finetune_inputs(self, experiment: Experiment, time: str) -> dict[str, Any]:
         """What a cycle's VAE is finetuned on, and what it starts from."""
-        inputs: dict[str, Any] = {"before": self._finetuned_before(experiment, time)}
+        inputs: dict[str, Any] = {
+            "vae": background_file("vae", experiment.vae),
+            "before": self._finetuned_before(experiment, time),
+        }
         if experiment.member_source == "nmc":
             return inputs | {"samples": TRAINING_SET, "last_year": []}
         donor, valid = self.valid(experiment, time)
@@ -82,7 +97,7 @@ class EnsemblePlan:
         }
 
     def _finetuned_before(self, experiment: Experiment, time: str) -> list[str]:
-        if not experiment.finetune_settings["carry_over"]:
+        if not experiment.finetune_settings.get("carry_over"):
             return []
         before = shift(time, -self._step)
         return [] if parse(before) < experiment.first else [self.finetuned_file(experiment, before)]
@@ -95,7 +110,7 @@ class EnsemblePlan:
     def analysis_inputs(self, experiment: Experiment, time: str) -> dict[str, Any]:
         """What the method's background error is made of: what was fitted, finetuned, or the members themselves."""
         method = experiment.method
-        files: dict[str, Any] = {name: f"results/background/{name}.safetensors" for name in method.fitted_files}
+        files: dict[str, Any] = fitted_files(method, experiment.vae)
         if method.finetuned_file:
             files["finetuned"] = self.finetuned_file(experiment, time)
         elif method.ensemble:

@@ -85,9 +85,26 @@ class Experiment:
         return self.settings.get("member_source", "own")
 
     @property
+    def vae(self) -> str | None:
+        """The VAE that it uses, a name of the section `vaes`."""
+        return self.entry.get("vae")
+
+    @property
     def analysis_settings(self) -> dict[str, Any]:
         """The settings that its analyses depend on."""
         return self.method.analysis_settings(self.settings)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether an analysis learns from those before it, by a file `amplitudes.csv` in every cycle."""
+        return self.method.adaptive(self.settings)
+
+    @property
+    def kind(self) -> str:
+        """By what an analysis writes for the next one, see `Plan.analysed_pattern`."""
+        if self.method.cycled_ensemble:
+            return "cycled_ensemble"
+        return "adaptive" if self.adaptive else "plain"
 
     @property
     def finetune_settings(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from .ensembles import EnsemblePlan
 from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
 from .training_set import TrainingSetPlan
+from .vaes import VAEPlan
 from .verification import VerificationPlan
 from .windows import WindowPlan
 
@@ -30,6 +31,8 @@ class Plan:
     Attributes
     ----------
     experiments : Experiments
+    vaes : dict
+        By name, a `VAEPlan` each.
     archive : ArchivePlan
     training_set : TrainingSetPlan
     windows : WindowPlan
@@ -48,6 +51,7 @@ class Plan:
     def __init__(self, config: dict[str, Any]) -> None:
         self._config = config
         self.experiments = Experiments(config)
+        self.vaes = {name: VAEPlan(entry) for name, entry in config["vaes"].items()}
         self.archive = ArchivePlan(config)
         self.training_set = TrainingSetPlan(config, self.archive)
         self.windows = WindowPlan(config, self.archive, self.training_set)
@@ -81,11 +85,12 @@ class Plan:
             ]
         )
 
-    def analysed_pattern(self, cycled: bool) -> str:
-        """A pattern for experiments whose method cycles an ensemble of its own, or for all others."""
-        return any_of(
-            [name for name, experiment in self.experiments.items() if experiment.method.cycled_ensemble == cycled]
-        )
+    def analysed_pattern(self, kind: str) -> str:
+        """A pattern for experiments by what an analysis writes for the next.
+
+        ``cycled_ensemble``: analyses of all members; ``adaptive``: amplitudes; ``plain``: nothing.
+        """
+        return any_of([name for name, experiment in self.experiments.items() if experiment.kind == kind])
 
     @property
     def first_ensemble_pattern(self) -> str:
@@ -192,9 +197,18 @@ class Plan:
         return {
             "observations": self.observations.table(experiment, time),
             **self.ensembles.analysis_inputs(experiment, time),
+            **self._amplitudes_before(experiment, time),
             **self.windows.inputs(experiment),
             **self.observations.departure_inputs(experiment),
         }
+
+    @staticmethod
+    def _amplitudes_before(experiment: Experiment, time: str) -> dict[str, str]:
+        """What an adaptive experiment has learned up to the cycle before, from the second cycle on."""
+        if not experiment.adaptive or time == experiment.cycles[0]:
+            return {}
+        before = experiment.cycles[experiment.cycles.index(time) - 1]
+        return {"amplitudes": f"results/{experiment.name}/{before}/amplitudes.csv"}
 
     def submission(self, name: str, time: str) -> str:
         """The submission to a cluster that a step of a cycle belongs to."""
@@ -233,6 +247,7 @@ class Plan:
                     * experiment.ensemble_size
                     * experiment.method.cycled_ensemble,
                     "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
+                    "vae": experiment.vae,
                 }
                 for experiment in compared
             },

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .belonging import refuse_another
-from .configuration import ConfigurationError, check, with_found_settings
+from .configuration import ConfigurationError, check, with_found_settings, with_single_vae
 from .plan import Plan
 from .replicates import expand
 from .schema import check_schema, check_settings
@@ -22,6 +22,7 @@ def prepare(config: dict[str, Any]) -> Plan:
     try:
         check_schema(config)
         with_found_settings(config)
+        with_single_vae(config)
         expand(config)
         check(config)
         check_settings(config)

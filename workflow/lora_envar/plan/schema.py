@@ -17,7 +17,7 @@ from ..analysis.method import Method
 from ..archive import SOURCES
 from ..forecast import MODELS
 from ..observations import NETWORKS
-from ..settings import schema_of
+from ..settings import names_of, needed_of, schema_of
 from .configuration import ConfigurationError
 from .search import candidates
 
@@ -33,6 +33,8 @@ RENAMED = {
     "methods.*.members": "methods.*.member_source",
     "search.candidates.*.ensemble": "search.candidates.*.ensemble_size",
     "search.candidates.*.members": "search.candidates.*.member_source",
+    "vae": "vaes.{name}",
+    "example.vae_training": "example.vaes.{name}",
 }
 
 
@@ -41,11 +43,8 @@ def complete_schema() -> dict[str, Any]:
     """The schema with the methods, forecast models and archive sources that there are."""
     schema: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
     schema["$defs"]["model"] = _model_schema()
-    archive = schema["$defs"]["archive"]
-    archive["properties"]["source"] = {"enum": list(SOURCES)}
-    brought = [name for name, source in SOURCES.items() if source.brought]
-    archive["if"] = {"properties": {"source": {"enum": brought}}}
-    archive["then"] = {"required": ["path"]}
+    schema["$defs"]["underlying_source"] = {"enum": _underlying()}
+    _add_sources(schema["$defs"]["archive"])
     schema["properties"]["methods"] = {
         "type": "object",
         "additionalProperties": False,
@@ -53,6 +52,37 @@ def complete_schema() -> dict[str, Any]:
     }
     schema["properties"]["observations"]["additionalProperties"] = _network_schema()
     return schema
+
+
+def _underlying() -> list[str]:
+    """Names of the sources that others may be made from."""
+    return [name for name, source in SOURCES.items() if not source.derived]
+
+
+def _add_sources(archive: dict[str, Any]) -> None:
+    """To the schema of the section `archive`: each source has its settings, those of what it is made of, no others."""
+    shared = list(archive["properties"])
+    archive["properties"]["source"] = {"enum": list(SOURCES)}
+    archive["allOf"] = []
+    for name, source in SOURCES.items():
+        for key, rules in schema_of(source.Settings)["properties"].items():
+            archive["properties"].setdefault(key, rules)
+        needed = {"required": needed_of(source.Settings)}
+        archive["allOf"].append(_where({"source": name}, needed))
+        chains = [{"source": name}]
+        if source.derived:
+            chains = [{"source": name, "of": beneath} for beneath in _underlying()]
+        for chain in chains:
+            settings = [SOURCES[layer].Settings for layer in chain.values()]
+            keys = [key for kind in settings for key in names_of(kind)]
+            rules = {"required": needed_of(settings[-1]), "propertyNames": {"enum": [*shared, *keys]}}
+            archive["allOf"].append(_where(chain, rules))
+
+
+def _where(values: dict[str, str], rules: dict[str, Any]) -> dict[str, Any]:
+    """Rules of mappings in which some keys have these values."""
+    chosen = {key: {"const": value} for key, value in values.items()}
+    return {"if": {"properties": chosen, "required": list(values)}, "then": rules}
 
 
 def _network_schema() -> dict[str, Any]:

@@ -14,7 +14,7 @@ def candidates(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     common = {key: section[key] for key in ("observations", "seed", "period")}
     experiments = {}
     for method, search in section["candidates"].items():
-        fixed = {key: search[key] for key in ("rank", "ensemble_size") if key in search}
+        fixed = {key: search[key] for key in ("rank", "ensemble_size", "vae") if key in search}
         values = {key: entry for key, entry in search.items() if key not in fixed}
         for number, combination in enumerate(product(*values.values())):
             settings = dict(zip(values, combination, strict=True))

@@ -20,7 +20,7 @@ def state_bytes(grid: dict[str, Any]) -> int:
     return len(CHANNELS) * grid["latitudes"] * grid["longitudes"] * FLOAT
 
 
-def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: int) -> pd.DataFrame:
+def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: dict[str, int]) -> pd.DataFrame:
     """What is downloaded, what is written and what of it is kept, by item.
 
     Parameters
@@ -30,9 +30,10 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: int)
     counts : dict
         training_times, archive_times, samples, model_errors, reports (PrepBUFR files to download), reanalysis_members
         (states on the error grid), and experiments: by name, cycles, forecasts (states), members (states on the error
-        grid), ensemble (states of an ensemble that is cycled) and vaes (cycles that write all weights of the VAE).
-    vae_bytes : int
-        Of the weights of the VAE.
+        grid), ensemble (states of an ensemble that is cycled), vaes (cycles that write all weights of the VAE) and vae
+        (its name).
+    vae_bytes : dict
+        Of the weights of every VAE, by its name.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: int)
         add(f"{name}: medium-range forecasts", experiment["forecasts"], state, kept)
         add(f"{name}: members", experiment["members"], small, kept)
         add(f"{name}: cycled ensemble", experiment["ensemble"], state, kept)
-        add(f"{name}: weights of the VAE", experiment["vaes"], vae_bytes, kept)
+        add(f"{name}: weights of the VAE", experiment["vaes"], vae_bytes.get(experiment["vae"], 0), kept)
     table = pd.DataFrame(rows, columns=["item", "count", "download", "write", "keep"])
     return table[table["count"] > 0].reset_index(drop=True)
 

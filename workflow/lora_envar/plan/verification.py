@@ -10,7 +10,7 @@ from ..analysis.method import VariationalMethod
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse
 from .archive import ArchivePlan
-from .ensembles import EnsemblePlan
+from .ensembles import EnsemblePlan, background_file, fitted_files
 from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
 
@@ -34,6 +34,7 @@ class VerificationPlan:
     ) -> None:
         self._verification = config["verification"]
         self._search = config.get("search")
+        self._vaes = list(config["vaes"])
         self._step = config["cycling"]["step_hours"]
         self._experiments = experiments
         self._archive = archive
@@ -122,16 +123,28 @@ class VerificationPlan:
         return self._archive.files(first, self._archive.end(self.first_cycle))
 
     @property
-    def judged_methods(self) -> list[str]:
-        """Names of the methods whose background error is static, and judged before it is cycled."""
-        return [
-            name for name, method in METHODS.items() if issubclass(method, VariationalMethod) and not method.ensemble
-        ]
+    def judged(self) -> dict[str, tuple[str, dict[str, str]]]:
+        """Static background errors, judged before they are cycled: by name, the method and its files.
 
-    def judged_files(self) -> dict[str, str]:
+        A method with a VAE is judged with each, and named with it where there are several.
+        """
+        judged = {}
+        for name, method in METHODS.items():
+            if not issubclass(method, VariationalMethod) or method.ensemble:
+                continue
+            for vae in self._vaes if method.vae_files else [None]:
+                label = name if vae is None or len(self._vaes) == 1 else f"{name} ({vae})"
+                judged[label] = (name, fitted_files(method, vae))
+        return judged
+
+    def judged_files(self) -> list[str]:
         """What their background errors are made of."""
-        names = dict.fromkeys(file for method in self.judged_methods for file in METHODS[method].fitted_files)
-        return {name: f"results/background/{name}.safetensors" for name in names}
+        return sorted({path for _, files in self.judged.values() for path in files.values()})
+
+    @property
+    def judged_vaes(self) -> dict[str, str]:
+        """The VAEs, and the file of each."""
+        return {vae: background_file("vae", vae) for vae in self._vaes}
 
     @property
     def shown(self) -> Experiment:
@@ -139,7 +152,7 @@ class VerificationPlan:
         return max(
             self._experiments.compared,
             key=lambda experiment: (
-                experiment.method.finetuned_file == "adapters",
+                experiment.method.ranked,
                 experiment.method.assimilates,
             ),
         )
@@ -181,6 +194,19 @@ class VerificationPlan:
     def scored_table_files(self) -> list[str]:
         """All of `scored_tables`."""
         return [path for paths in self.scored_tables().values() for path in paths]
+
+    def amplitudes(self) -> dict[str, list[str]]:
+        """What the experiments that calibrate themselves have found, a file a cycle."""
+        return {
+            experiment.name: [f"results/{experiment.name}/{time}/amplitudes.csv" for time in experiment.cycles]
+            for experiment in self._experiments.compared
+            if experiment.adaptive
+        }
+
+    @property
+    def amplitude_figures(self) -> list[str]:
+        """The figure of their course; none where no experiment calibrates itself."""
+        return ["results/figures/amplitudes.png"] if self.amplitudes() else []
 
     @property
     def diagnosed(self) -> list[Experiment]:

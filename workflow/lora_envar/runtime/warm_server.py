@@ -34,7 +34,7 @@ MODULES = (
     "snakemake.iocontainers",
     "lora_envar.analysis.assimilate",
     "lora_envar.background.hybrid",
-    "lora_envar.background.lora",
+    "lora_envar.background.finetuning",
     "lora_envar.background.pretraining",
     "lora_envar.forecast.emulator",
     "lora_envar.files.state_file",

@@ -186,3 +186,26 @@ def error_curves(path: str | Path, scores: pd.DataFrame, first: dict[str, str]) 
         "Global RMSE: lines analyses, dots backgrounds; scored to the right of the dotted line", fontsize=11
     )
     _save(figure, path)
+
+
+def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
+    """Variances of the parts of background errors over time, a panel an experiment, of `amplitudes.course`."""
+    experiments = list(table.experiment.unique())
+    rows = -(-len(experiments) // 3)
+    columns = min(3, len(experiments))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(5 * columns, 3.2 * rows), layout="constrained", sharey=True, squeeze=False
+    )
+    for axis, experiment in zip(axes.flat, experiments, strict=False):
+        own = table[table.experiment == experiment]
+        for colour, (part, course) in zip(PALETTE, own.groupby("part", sort=False), strict=False):
+            times = pd.to_datetime(course.valid_time, format="%Y-%m-%dT%H")
+            axis.plot(times, course.variance, color=colour, label=part, linewidth=1.3)
+        axis.axhline(1.0, color="grey", linewidth=0.7, linestyle=":")
+        axis.set(yscale="log", ylabel="variance over what was fitted")
+        axis.set_title(experiment, fontsize=10)
+        axis.tick_params(labelsize=7, axis="x", rotation=25)
+        axis.legend(fontsize=8)
+    for axis in axes.flat[len(experiments) :]:
+        axis.set_axis_off()
+    _save(figure, path)

@@ -178,30 +178,25 @@ def forecast_gates(
 
 
 def background_error_gates(
-    models: dict[str, BackgroundError], vae: VAE, samples: TrainingSet, held_out: list[int], seed: int
+    models: dict[str, BackgroundError], vaes: dict[str, VAE], samples: TrainingSet, held_out: list[int], seed: int
 ) -> Gates:
-    """The VAE explains held-out errors, and samples of each error model resemble them.
+    """Every VAE explains held-out errors, and samples of each error model resemble them.
 
     Parameters
     ----------
     models : dict
         By the name of the method that uses them.
+    vaes : dict
+        By the name that they have in the configuration.
     """
     gates = Gates()
-    read = normalised(samples, vae.deviation)
-    errors = read(held_out)
-    with torch.no_grad():
-        mean, log_variance = vae.encode(errors.to(vae.deviation.device))
-        rest = errors - vae.decode(mean).cpu()
-        zero = vae.decode(torch.zeros_like(mean[:1])).cpu()
+    for name, vae in vaes.items():
+        _vae_gates(gates, "VAE" if len(vaes) == 1 else f"VAE ({name})", vae, samples, held_out)
     grid = samples.grid
-    explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors**2).mean()).item()
-    gates.add("VAE", "explained variance", "held-out errors, from the latent mean", explained, low=0.7)
-    gates.add("VAE", "centred", "rms of D(0) / sd of errors", grid.mean(zero**2).mean().sqrt().item(), high=0.5)
-    moment = (mean**2 + log_variance.exp()).mean().item()
-    gates.add("VAE", "white latents", "second moment of encoded samples", moment, 0.9, 1.1)
-    harmonics = SphericalHarmonics(grid, vae.truncation or finest_truncation(grid))
-    deviation = vae.deviation.cpu()
+    deviation = torch.from_numpy(samples.deviation).view(-1, 1, 1)
+    errors = normalised(samples, deviation)(held_out)
+    truncation = next((vae.truncation for vae in vaes.values() if vae.truncation), finest_truncation(grid))
+    harmonics = SphericalHarmonics(grid, truncation)
     for name, model in models.items():
         drawn = sampling.draw(model, len(held_out), seed).cpu() / deviation
         ratio = sampling.deviation_ratio(drawn, errors, grid)
@@ -247,6 +242,21 @@ def consistency(observation_files: list[str], filtered: bool = False) -> float:
     if filtered:
         return float(np.mean([attribute(path, "consistency") for path in with_data]))
     return float(np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in with_data]))
+
+
+def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out: list[int]) -> None:
+    """It explains held-out errors, gives none for no latents, and its latents are white."""
+    errors = normalised(samples, vae.deviation)(held_out)
+    with torch.no_grad():
+        mean, log_variance = vae.encode(errors.to(vae.deviation.device))
+        rest = errors - vae.decode(mean).cpu()
+        zero = vae.decode(torch.zeros_like(mean[:1])).cpu()
+    grid = samples.grid
+    explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors**2).mean()).item()
+    gates.add(part, "explained variance", "held-out errors, from the latent mean", explained, low=0.7)
+    gates.add(part, "centred", "rms of D(0) / sd of errors", grid.mean(zero**2).mean().sqrt().item(), high=0.5)
+    moment = (mean**2 + log_variance.exp()).mean().item()
+    gates.add(part, "white latents", "second moment of encoded samples", moment, 0.9, 1.1)
 
 
 def cycling_gates(

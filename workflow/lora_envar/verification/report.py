@@ -114,7 +114,7 @@ def write_report(
     paths: ReportFiles,
     config: dict[str, Any],
     tables: Tables,
-    maps: str | Path,
+    figures: Sequence[str | Path],
     shown_cycle: tuple[str, str],
     run_costs: pd.DataFrame,
 ) -> None:
@@ -122,8 +122,8 @@ def write_report(
 
     Parameters
     ----------
-    maps : path
-        A figure of the shown cycle.
+    figures : sequence of paths
+        Maps of the shown cycle, and the course of amplitudes, where experiments calibrate themselves.
     shown_cycle : (str, str)
         Its experiment and time.
     run_costs : DataFrame
@@ -146,7 +146,8 @@ def write_report(
         leads=sorted(tables.forecast.lead_hours.unique()),
         gates=gates,
         summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
-        maps=_embedded(maps),
+        maps=_embedded(figures[0]),
+        amplitudes=[_embedded(path) for path in figures[1:]],
         curves=_embedded(paths.curves),
         sections=(shown(*tables.fits) if tables.fits else []) + costs.shown(run_costs),
         shown_experiment=shown_cycle[0],

@@ -20,6 +20,7 @@ STAGES = {
     "finetune_lora": "finetuning",
     "finetune_all": "finetuning",
     "assimilate": "analysis",
+    "assimilate_adaptive": "analysis",
     "ensemble_forecast": "forecast",
     "background_forecast": "forecast",
     "assimilate_ensemble": "analysis",

@@ -1,10 +1,15 @@
-"""LoRA-EnVar: the VAE's low-rank adapters are finetuned on the ensemble of the day."""
+"""Methods that finetune a VAE on the ensemble of the day: LoRA-EnVar as published, and what it is compared with."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...background.settings import FinetuneSettings, LoraFinetuneSettings
+from ...background.settings import (
+    AdapterSettings,
+    FinetuneSettings,
+    LoraFinetuneSettings,
+    TrainedFinetuneSettings,
+)
 from ..method import Inputs
 from .vae_var import VAEMethod
 
@@ -12,37 +17,64 @@ if TYPE_CHECKING:
     from ...background.vae import VAE
 
 
-#: adapters of the latents have a closed form: nothing is scaled, trained or carried over
-UNUSED_ON_LATENTS = ("alpha", "epochs", "learning_rate", "carry_over")
+class AdaptedVAE(VAEMethod):
+    """What all methods with adapters of a VAE share."""
 
-
-class LoRAEnVar(VAEMethod):
-    """LoRA-EnVar, see `background.lora`."""
-
-    name = "lora_envar"
-    FinetuneSettings = LoraFinetuneSettings
     ensemble = True
     finetuned_file = "adapters"
 
-    @classmethod
-    def finetune_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """As of `Method`; where latents are adapted, some have no effect."""
-        own = super().finetune_settings(settings)
-        unused = UNUSED_ON_LATENTS if own.get("targets") == "latents" else ()
-        return {name: None if name in unused else value for name, value in own.items()}
-
     def vae(self, inputs: Inputs) -> VAE:
         """The pretrained one with the adapters of this cycle."""
-        from ...background.lora import load_finetuned
+        from ...background.finetuning import load_finetuned
 
         return load_finetuned(super().vae(inputs), inputs.files["finetuned"])
+
+
+class LoRAEnVar(AdaptedVAE):
+    """LoRA-EnVar as published: adapters in the attention blocks, trained by Adam, see `background.lora`."""
+
+    name = "lora_envar"
+    FinetuneSettings = LoraFinetuneSettings
+    ranked = True
+
+    @classmethod
+    def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings:
+        """Of the configured linear maps."""
+        assert rank is not None, "the configuration is checked"
+        return AdapterSettings(settings.targets, rank, settings.alpha)
+
+
+class LatentLoRA(AdaptedVAE):
+    """A dense low-rank adapter of the latents, fitted in closed form, see `background.prior`."""
+
+    name = "latent_lora"
+    FinetuneSettings = FinetuneSettings
+    ranked = True
+
+    @classmethod
+    def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings:
+        """Of the latents."""
+        assert rank is not None, "the configuration is checked"
+        return AdapterSettings("latents", rank)
+
+
+class ScaledStatic(AdaptedVAE):
+    """The static model times one number a cycle, fitted to the members by the loss of the others: their control."""
+
+    name = "scaled_static"
+    FinetuneSettings = FinetuneSettings
+
+    @classmethod
+    def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings:
+        """One number for all latents."""
+        return AdapterSettings("scale")
 
 
 class FullFinetuning(VAEMethod):
     """The baseline that finetunes all weights of the VAE in place of adapters."""
 
     name = "full_finetuning"
-    FinetuneSettings = FinetuneSettings
+    FinetuneSettings = TrainedFinetuneSettings
     ensemble = True
     finetuned_file = "vae"
 

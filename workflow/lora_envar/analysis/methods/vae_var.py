@@ -16,7 +16,7 @@ class VAEMethod(VariationalMethod):
     """What all methods with a VAE share, see `background.vae`."""
 
     Settings: ClassVar[type] = VAESettings
-    fitted_files = ("vae", "residual")
+    vae_files = ("vae", "residual")
     fitted_settings: ClassVar[dict[str, Any]] = {"background_weight": 1.0, "residual_amplitude": 1.0}
 
     def vae(self, inputs: Inputs) -> VAE:

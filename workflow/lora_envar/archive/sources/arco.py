@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ...fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ...settings import setting
 from ..sizes import ERA5_POINTS, FLOAT
 from ..source import ArchiveSource
 
@@ -16,12 +18,19 @@ FULL_LEVELS = 37
 FULL_STORE = "full_37"
 
 
+@dataclass(frozen=True)
+class ArcoSettings:
+    """Settings of `arco`."""
+
+    path: str | None = setting("another Zarr store", default=None, schema={"type": "string"})
+
+
 class Arco(ArchiveSource):
     """Only the chunks of the wanted times and variables are read."""
 
     name = "arco"
     about = "ARCO-ERA5, Zarr in the cloud"
-    path = "another Zarr store"
+    Settings = ArcoSettings
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ...fields.state import CHANNELS
+from ...settings import setting
 from ..sizes import ERA5_POINTS, GRIB_VALUE
 from ..source import ArchiveSource
+
+
+@dataclass(frozen=True)
+class ClimateDataStoreSettings:
+    """Settings of `cds`."""
+
+    url: str | None = setting(
+        "its address, where it is not in `~/.cdsapirc` or `CDSAPI_URL`; the key is read from there or `CDSAPI_KEY`",
+        default=None,
+        schema={"type": "string"},
+    )
 
 
 class ClimateDataStore(ArchiveSource):
@@ -16,6 +29,7 @@ class ClimateDataStore(ArchiveSource):
 
     name = "cds"
     about = "Climate Data Store"
+    Settings = ClimateDataStoreSettings
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ...settings import setting
 from ..source import ArchiveSource
+
+
+@dataclass(frozen=True)
+class FilesSettings:
+    """Settings of `files`."""
+
+    path: str = setting(
+        "the folder. What a file in it is, its content says, whatever its name; archives (zip, tar, gzip) must be "
+        "unpacked, and what else lies there is left out and named in the log",
+        file=True,
+    )
+    member: int | None = setting(
+        "which member of an ensemble to take; without it several members are refused",
+        default=None,
+        schema={"type": "integer"},
+        minimum=0,
+    )
+    interpolate_levels: bool = setting(
+        "whether pressure levels that lack may be interpolated between those around them", default=False
+    )
 
 
 class Files(ArchiveSource):
@@ -15,8 +37,7 @@ class Files(ArchiveSource):
 
     name = "files"
     about = "a folder of GRIB and netCDF"
-    path = "the folder"
-    brought = True
+    Settings = FilesSettings
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:

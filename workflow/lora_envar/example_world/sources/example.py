@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ...archive.source import ArchiveSource
+from ...settings import setting
+
+
+@dataclass(frozen=True)
+class ExampleSettings:
+    """Settings of `example`."""
+
+    path: str = setting("the packed file", file=True)
 
 
 class Example(ArchiveSource):
@@ -14,8 +23,7 @@ class Example(ArchiveSource):
 
     name = "example"
     about = "shipped"
-    path = "the packed file"
-    brought = True
+    Settings = ExampleSettings
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:

@@ -1,0 +1,182 @@
+"""Finetuning the VAE on the ensemble of a cycle: adapters of it, or all its weights."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from ..fields.seeds import generator
+from ..files.weights import load_weights, save_weights
+from ..networks.training import TrainingSettings, train
+from .ensemble import perturbations
+from .lora import adapters, add_adapters, load_adapters
+from .prior import StandardNormal
+from .settings import AdapterSettings, FinetuneSettings, TrainedFinetuneSettings
+from .vae import VAE
+
+#: members encoded at once
+ENCODED_AT_ONCE = 4
+
+
+def fit_prior(vae: VAE, members: torch.Tensor, progress: Callable[[str], None] = print) -> tuple[float, float]:
+    """Set the adapter of a VAE's latents to the minimum of the VAE's loss over members, which is known.
+
+    Parameters
+    ----------
+    vae : VAE
+        Changed in place.
+    members : (members, channels, lat, lon)
+        Normalised perturbations.
+    progress : callable
+        Gets a line of text.
+
+    Returns
+    -------
+    tuple of float
+        The mean divergence of the members before and after.
+    """
+    prior = vae.prior
+    assert not isinstance(prior, StandardNormal), "it has nothing to fit"
+    with torch.no_grad():
+        means, log_variances = zip(*map(vae.encode, members.split(ENCODED_AT_ONCE)), strict=True)
+        mean = torch.cat(means)
+        log_variance = torch.cat(log_variances)
+        before = prior.divergence(mean, log_variance).mean().item()
+        prior.fit(mean, log_variance)
+        after = prior.divergence(mean, log_variance).mean().item()
+    progress(f"divergence per latent {before / mean[0].numel():.4g} -> {after / mean[0].numel():.4g}")
+    return before, after
+
+
+def finetune(
+    vae: VAE,
+    members: torch.Tensor,
+    settings: TrainedFinetuneSettings,
+    draws: torch.Generator,
+    progress: Callable[[str], None] = print,
+) -> list[float]:
+    """Train the parameters that are not frozen on ensemble perturbations, by the VAE's own loss.
+
+    Parameters
+    ----------
+    vae : VAE
+        Changed in place.
+    members : (members, channels, lat, lon)
+        Normalised perturbations.
+    settings : TrainedFinetuneSettings
+    draws : torch.Generator
+    progress : callable
+        Gets lines of text.
+
+    Returns
+    -------
+    list of float
+        The loss of every update.
+    """
+    per_epoch = -(-len(members) // settings.batch)
+    order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(settings.epochs)])
+    batches = [part for epoch in order.split(len(members)) for part in epoch.split(settings.batch)]
+
+    def loss(step: int) -> torch.Tensor:
+        picked = members[batches[step]]
+        noise = torch.randn(len(picked), *vae.latent_shape, generator=draws).to(members)
+        return vae.loss(picked, noise)
+
+    training = TrainingSettings(settings.epochs * per_epoch, settings.batch, settings.learning_rate)
+    trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    vae.autocast = True
+    losses = train(trainable, loss, training, progress, report_every=per_epoch)
+    vae.autocast = False
+    return losses
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A cycle's VAE.
+
+    Attributes
+    ----------
+    vae : VAE
+    adapters : AdapterSettings or None
+        What was added to it; None where all weights were finetuned.
+    members : int
+        Size of the ensemble.
+    finetuned : bool
+        False where the ensemble was too small: then the VAE is that of the cycle before, or the pretrained one.
+    """
+
+    vae: VAE
+    adapters: AdapterSettings | None
+    members: int
+    finetuned: bool
+
+    def save(self, path: str | Path) -> None:
+        """Write the adapters, or the whole VAE where there are none."""
+        if self.adapters is None:
+            self.vae.save(path, members=self.members, finetuned=self.finetuned)
+            return
+        about = {"adapters": asdict(self.adapters), "members": self.members, "finetuned": self.finetuned}
+        save_weights(path, adapters(self.vae), about)
+
+
+def finetune_cycle(
+    vae: VAE,
+    members: torch.Tensor | None,
+    settings: FinetuneSettings,
+    added: AdapterSettings | None,
+    draws: tuple[int, str],
+    before: str | Path | None = None,
+    progress: Callable[[str], None] = print,
+) -> Finetuned:
+    """One cycle's VAE: that of the cycle before, or the pretrained one, finetuned on a large enough ensemble.
+
+    Parameters
+    ----------
+    vae : VAE
+        Pretrained; it may be changed.
+    members : (members, 69, lat, lon) or None
+        Forecasts valid at this time, in the units of the state; None if there are none yet.
+    settings : FinetuneSettings
+    added : AdapterSettings or None
+        What is added to the VAE and finetuned; None finetunes all weights.
+    draws : tuple of int and str
+        Seed and time, from which the random numbers are drawn.
+    before : path or None
+        What `Finetuned.save` wrote the cycle before, to start from.
+    """
+    seed, time = draws
+    if added is not None:
+        add_adapters(vae, added, generator(seed, "adapters"))
+        if before is not None:
+            load_adapters(vae, load_weights(before)[0])
+    else:
+        if before is not None:
+            vae = VAE.load(before, vae.deviation.device)
+        vae.requires_grad_(True)
+    count = 0 if members is None else len(members)
+    enough = members is not None and count >= settings.minimum_members
+    if members is None or not enough:
+        progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
+        return Finetuned(vae, added, count, False)
+    normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, settings.normalisation)
+    normalised *= settings.ensemble_amplitude
+    if isinstance(settings, TrainedFinetuneSettings):
+        finetune(vae, normalised, settings, generator(seed, "finetune", time), progress)
+    else:
+        fit_prior(vae, normalised, progress)
+    return Finetuned(vae, added, count, True)
+
+
+def load_finetuned(vae: VAE, path: str | Path) -> VAE:
+    """A VAE with the adapters of a file, frozen; the given one is changed.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or the adapters do not fit.
+    """
+    tensors, metadata = load_weights(path)
+    add_adapters(vae, AdapterSettings(**metadata["adapters"]))
+    load_adapters(vae, tensors)
+    return vae.requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Sources of archives that are forecasts."""
