@@ -18,7 +18,7 @@ from lora_envar.background.training_set import write_samples
 from lora_envar.example_world.packed import write_coefficients
 from lora_envar.fields.grid import Grid
 from lora_envar.files.netcdf import provenance
-from lora_envar.files.state_file import StateFile, write_forecast, write_states
+from lora_envar.files.state_file import StateFile, read_ensemble, write_ensemble, write_forecast, write_states
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
 from test_reports import fitted
 
@@ -39,6 +39,7 @@ WRITERS = {
     "states": lambda path, about=None: write_states(path, STATES, LATER, GRID, about),
     "members": lambda path, about=None: write_states(path, STATES, LATER, GRID, about, start=TIME),
     "forecast": lambda path, about=None: write_forecast(path, STATES, TIME, [6, 12], GRID, about),
+    "ensemble": lambda path, about=None: write_ensemble(path, STATES, TIME, GRID, about),
     "climatology": lambda path, about=None: write_states(
         path, STATES[:1], [TIME], GRID, about, {"anomaly_standard_deviation": np.ones(69)}
     ),
@@ -124,6 +125,26 @@ def test_forecasts_are_read_by_weatherbench_and_by_us(tmp_path):
         np.testing.assert_array_equal(file.read(time), state)
     with pytest.raises(ValueError, match="has no state valid at 2009-01-01T00"):
         file.read(TIME)
+
+
+def test_ensembles_are_read_as_they_were_written(tmp_path):
+    path = tmp_path / "ensemble.nc"
+    WRITERS["ensemble"](path)
+    members, grid = read_ensemble(path, TIME)
+    assert grid == GRID
+    np.testing.assert_array_equal(members, STATES)
+    with xr.open_dataset(path) as dataset:
+        assert dataset.temperature.dims == ("member", "level", "latitude", "longitude")
+        assert dataset.temperature.time == np.datetime64("2009-01-01T00")
+        np.testing.assert_array_equal(dataset["2m_temperature"].sel(member=1), STATES[1, 2])
+    with pytest.raises(ValueError, match="is valid at 2009-01-01T00, 2009-01-01T06 was expected"):
+        read_ensemble(path, LATER[0])
+    WRITERS["states"](tmp_path / "states.nc")
+    with pytest.raises(ValueError, match="not a whole ensemble of this workflow"):
+        read_ensemble(tmp_path / "states.nc", LATER[0])
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError, match="not a whole ensemble of this workflow"):
+        read_ensemble(path, TIME)
 
 
 def test_forecasts_of_several_starts_are_read_by_valid_time(tmp_path):

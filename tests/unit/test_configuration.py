@@ -22,6 +22,14 @@ from lora_envar.plan.schema import check_schema, check_settings, complete_schema
 from lora_envar.settings import schema_of
 from snakemake.utils import update_config
 
+LETKF = {
+    "horizontal_localisation": 600.0,
+    "vertical_localisation": 1.0,
+    "relaxation": 0.5,
+    "additive_error": 1.0,
+    "inflation": 1.0,
+}
+
 
 def change(config, path, value):
     changed = copy.deepcopy(config)
@@ -39,6 +47,18 @@ def test_shipped_configurations_pass(name):
     check_schema(config)
     with_found_settings(config)
     check(config)
+
+
+def test_the_overlay_of_the_letkf_passes(config):
+    update_config(config, yaml.safe_load((ROOT / "config" / "letkf.yaml").read_text()))
+    check_schema(config)
+    check_settings(config)
+    check(config)
+    assert {name for name, entry in config["experiments"].items() if entry["method"] == "letkf"} == {
+        "letkf",
+        "letkf_20",
+        "letkf_125",
+    }
 
 
 @pytest.mark.parametrize(
@@ -209,6 +229,64 @@ def test_a_finer_period_holds_its_experiments(config, path, value, message):
     else:
         with pytest.raises(ConfigurationError, match=message):
             check(changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, None),
+        (
+            {"ensemble_size": {"lags": 4, "last_year": 4}},
+            r"letkf\.ensemble_size: lags and last_year are of time-lagged",
+        ),
+        ({"background": "single_step"}, r"letkf\.background: single_step is not possible with method letkf"),
+        ({"window": "six_hours"}, r"letkf\.window: not possible with method letkf"),
+        ({"rank": 4}, r"letkf\.rank: of no use with method letkf"),
+        ({"settings": {"relaxation": 0.5, "alpha": 0.5}}, r"letkf\.settings: alpha unknown; letkf has horizontal"),
+        ({"donor": "lora_envar"}, r"letkf\.donor: of no use"),
+    ],
+)
+def test_what_a_cycled_ensemble_cannot_have_is_refused(config, changes, message):
+    config["methods"]["letkf"] = LETKF
+    config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 20}
+    config["experiments"]["letkf"] |= changes
+    check_schema(config)
+    if message is None:
+        check(config)
+        del config["experiments"]["letkf"]["ensemble_size"]
+        message = r"letkf\.ensemble_size: missing with method letkf"
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
+def test_a_cycled_ensemble_is_no_donor_of_members(config):
+    config["methods"]["letkf"] = LETKF
+    config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 4}
+    shuffled = {"settings": {"member_source": "other_days"}, "donor": "letkf"}
+    config["experiments"]["shuffled"] = {**config["experiments"]["latent_lora"], **shuffled}
+    with pytest.raises(ConfigurationError, match="'letkf' has no ensemble of its own"):
+        check(config)
+
+
+def test_a_forecast_model_s_errors_are_of_the_length_of_a_cycle(config):
+    config["methods"]["letkf"] = LETKF
+    config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 20}
+    config["training"] = {key: copy.deepcopy(config[key]) for key in ("grid", "archive", "forecast_model")}
+    config["training"]["archive"] |= {"step_hours": 12, "end": "2009-05-20T18"}
+    config["nmc"] |= {"every_hours": 12}
+    with pytest.raises(ConfigurationError, match=r"training\.archive\.step_hours of 12 h does not divide"):
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("relaxation", 1.5), ("additive_error", -0.1), ("inflation", 0.9), ("vertical_localisation", 0)]
+)
+def test_settings_of_the_letkf_have_bounds(config, name, value):
+    config["methods"]["letkf"] = {**LETKF, name: value}
+    with pytest.raises(ConfigurationError, match=rf"methods\.letkf\.{name}: {value} is "):
+        check_schema(config)
+    config["methods"]["letkf"] = {**LETKF, "horizontal_localisation": None, "vertical_localisation": None}
+    check_schema(config)
 
 
 def test_segments_of_the_example_differ_in_their_day_of_the_year(config):

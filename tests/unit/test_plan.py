@@ -2,6 +2,7 @@
 
 import copy
 import re
+from itertools import pairwise
 
 import pytest
 from lora_envar.fields.timeline import name, parse, shift, times
@@ -10,6 +11,13 @@ from lora_envar.plan.experiments import PlanError
 from lora_envar.plan.plan import Plan, any_of
 
 FIRST, LAST = "20090426T00", "20090505T18"
+LETKF = {
+    "horizontal_localisation": 600.0,
+    "vertical_localisation": 1.0,
+    "relaxation": 0.5,
+    "additive_error": 1.0,
+    "inflation": 1.0,
+}
 
 
 @pytest.fixture
@@ -22,6 +30,14 @@ def changed(config, **entries):
     config = copy.deepcopy(config)
     for experiment, entry in entries.items():
         config["experiments"][experiment] = {**config["experiments"]["latent_lora"], **entry}
+    return config
+
+
+def with_letkf(config):
+    """A configuration with an experiment `letkf` beside the others, as that of 3D-Var."""
+    config = copy.deepcopy(config)
+    config["methods"]["letkf"] = LETKF
+    config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 20}
     return config
 
 
@@ -46,11 +62,12 @@ def test_a_block_s_file_holds_its_times(plan):
 
 def test_every_background_has_one_rule_that_makes_it(config):
     single_step = {"background": "single_step"}
-    plan = Plan(changed(config, latent_lora_twice={}, single=single_step))
+    plan = Plan(with_letkf(changed(config, latent_lora_twice={}, single=single_step)))
     makers = (
         re.compile(f"({plan.first_guess_pattern})/background.nc"),
         re.compile(f"({plan.later_cycles_pattern(with_ensemble=True)})/[^/]+/background.nc"),
         re.compile(f"({plan.later_cycles_pattern(with_ensemble=False)})/[^/]+/background.nc"),
+        re.compile(f"({plan.later_cycles_pattern(cycled=True)})/[^/]+/background.nc"),
     )
     for experiment in plan.experiments.values():
         for time in experiment.cycles:
@@ -58,6 +75,7 @@ def test_every_background_has_one_rule_that_makes_it(config):
             assert sum(made_by) == 1, (experiment.name, time)
             assert made_by[0] == (time in experiment.first_guesses)
             assert made_by[1] <= experiment.method.ensemble
+            assert made_by[3] <= experiment.method.cycled_ensemble
 
 
 @pytest.mark.parametrize("time", [FIRST, "20090425T18", "20090426T03", "20090506T00"])
@@ -139,8 +157,8 @@ def test_an_adaptive_experiment_learns_from_the_cycle_before(config):
     assert before == f"results/calibrated/{shift(LAST, -6)}/amplitudes.csv"
     assert "amplitudes" not in plan.analysis_inputs("calibrated", FIRST), "nothing is known yet"
     assert "amplitudes" not in plan.analysis_inputs("latent_lora", LAST)
-    assert re.fullmatch(plan.analyses_pattern(adaptive=True), "calibrated")
-    assert not re.fullmatch(plan.analyses_pattern(adaptive=False), "calibrated")
+    assert re.fullmatch(plan.analysed_pattern("adaptive"), "calibrated")
+    assert not re.fullmatch(plan.analysed_pattern("plain"), "calibrated")
 
 
 def test_cycles_of_some_days_are_one_submission(config):
@@ -217,8 +235,65 @@ def test_nothing_is_counted_twice(plan):
         "cycles": 40,
         "forecasts": 12,
         "members": 39 * 8,
+        "ensemble": 0,
         "vaes": 0,
         "vae": "spectral",
     }
+    assert counts["model_errors"] == 0
     assert counts["training_times"] == 0
     assert counts["archive_times"] == len(times(parse("2009-02-10T06"), parse("2009-05-21T00"), 6))
+
+
+def test_a_cycled_ensemble_goes_from_cycle_to_cycle(config):
+    plan = Plan(with_letkf(config))
+    assert set(plan.analysis_inputs("letkf", LAST)) == {"observations", "ensemble"}
+    assert plan.analysis_inputs("letkf", LAST)["ensemble"] == f"results/letkf/{LAST}/background_ensemble.nc"
+    before = shift(LAST, -6)
+    assert plan.background_inputs("letkf", LAST) == {
+        "analysis": f"results/letkf/{before}/analysis_ensemble.nc",
+        "before": [],
+    }
+    assert re.fullmatch(plan.first_ensemble_pattern, f"letkf/{FIRST}")
+    assert not re.fullmatch(plan.first_ensemble_pattern, f"letkf/{LAST}")
+    assert plan.submission("letkf", FIRST) == f"letkf_{FIRST}"
+    for kind in ("plain", "cycled_ensemble"):
+        matched = [name for name in plan.experiments if re.fullmatch(plan.analysed_pattern(kind), name)]
+        assert ("letkf" in matched) == (kind == "cycled_ensemble") and matched
+
+
+def test_a_model_of_two_frames_needs_the_ensemble_of_the_frame_before(config):
+    plan = Plan(with_letkf(config))
+    plan.archive.frame_hours = 6
+    assert plan.background_inputs("letkf", LAST)["before"] == [
+        f"results/letkf/{shift(LAST, -12)}/analysis_ensemble.nc",
+    ]
+
+
+def test_a_cycled_ensemble_is_no_time_lagged_one(config):
+    """It has no members of other cycles, is not diagnosed as if it had, and its size is counted by itself."""
+    config["verification"]["ensembles"] = True
+    plan = Plan(with_letkf(config))
+    experiment = plan.experiments["letkf"]
+    assert (experiment.lags, experiment.last_year, experiment.ensemble_size) == (0, 0, 20)
+    assert "letkf" not in [other.name for other in plan.verification.diagnosed]
+    assert "letkf" not in plan.verification.judged
+    assert plan.ensembles.own_files(experiment, LAST) == []
+    counts = plan.counts()
+    wanted = {"cycles": 40, "forecasts": 12, "members": 0, "ensemble": 2 * 20 * 40, "vaes": 0, "vae": None}
+    assert counts["experiments"]["letkf"] == wanted
+    assert counts["model_errors"] == len(plan.training_set.model_error_times())
+
+
+@pytest.mark.parametrize(("every_hours", "count"), [(6, 236), (24, 59), (1, 300)])
+def test_errors_of_the_forecast_model_are_sampled_over_all_of_the_training_period(config, every_hours, count):
+    config["nmc"]["every_hours"] = every_hours
+    plan = Plan(config)
+    sampled = plan.training_set.model_error_times()
+    assert len(sampled) == len(set(sampled)) == count
+    assert sampled == sorted(sampled)
+    gaps = {parse(after) - parse(time) for time, after in pairwise(sampled)}
+    assert max(gaps) <= 2 * min(gaps)
+    assert sampled[0] == "20090210T06" and parse(sampled[-1]) > parse("2009-04-08")
+    held = {time for path in plan.training_set.model_error_files() for time in plan.archive.times(path[-11:-3])}
+    assert not {name(parse(time)) for time in sampled if parse(time).hour % 6 == 0} - held
+    assert shift(sampled[-1], 6 - parse(sampled[-1]).hour % 6) in held

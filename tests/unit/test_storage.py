@@ -25,9 +25,12 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "training_times": 54056,
         "archive_times": 300,
         "samples": 13512,
+        "model_errors": 300,
         "reports": 124,
         "reanalysis_members": 0,
-        "experiments": {"lora_envar": {"cycles": 124, "forecasts": 88, "members": 984, "vaes": 0, "vae": "grid"}},
+        "experiments": {
+            "lora_envar": {"cycles": 124, "forecasts": 88, "members": 984, "ensemble": 0, "vaes": 0, "vae": "grid"}
+        },
     }
     table = requirements(config, counts, {"grid": 1000}).set_index("item")
     assert table.loc["states of the training archive", "keep"] == 54056 * 69 * 128 * 256 * 4
@@ -45,12 +48,25 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         {**config, "cycling": {**config["cycling"], "keep_forecasts": True}}, counts, {"grid": 1000}
     )
     assert everything.keep.sum() - table.keep.sum() == table.loc[passing[1:], "write"].sum()
-    counts["experiments"]["full_finetuning"] = {"cycles": 124, "forecasts": 0, "members": 0, "vaes": 124, "vae": "grid"}
+    counts["experiments"]["full_finetuning"] = {
+        "cycles": 124,
+        "forecasts": 0,
+        "members": 0,
+        "ensemble": 0,
+        "vaes": 124,
+        "vae": "grid",
+    }
     of_all_weights = (
         requirements(config, counts, {"grid": 1000}).set_index("item").loc["full_finetuning: weights of the VAE"]
     )
     assert list(of_all_weights) == [124, 0, 124_000, 0]
     del counts["experiments"]["full_finetuning"]
+    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "vaes": 0, "vae": None}
+    counts["experiments"]["letkf"] = cycled
+    of_members = requirements(config, counts, {"grid": 1000}).set_index("item").loc["letkf: cycled ensemble"]
+    assert list(of_members) == [9920, 0, 9920 * 286_554_240, 0]
+    assert table.loc["errors of the forecast model", "keep"] == 300 * 69 * 128 * 256 * 4
+    del counts["experiments"]["letkf"]
     at_full_scale = requirements(
         {**config, "training": {**config["training"], "grid": config["grid"]}}, counts, {"grid": 1000}
     )

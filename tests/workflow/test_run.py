@@ -19,9 +19,11 @@ import torch
 import yaml
 from conftest import ROOT, fengwu_files
 from lora_envar.analysis.amplitudes import read_amplitudes
+from lora_envar.background.cycled_ensemble import additive_errors
+from lora_envar.background.training_set import TrainingSet
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.timeline import from_hours, parse
-from lora_envar.files.state_file import Archive, read_per_channel, read_state
+from lora_envar.files.state_file import Archive, read_ensemble, read_per_channel, read_state
 from lora_envar.files.weights import load_weights
 from lora_envar.forecast import forecast, load_model
 from lora_envar.observations.catalogue import names_of
@@ -41,6 +43,7 @@ EXPERIMENTS = (
     "full_finetuning",
     "adaptive",
     "single_step",
+    "letkf",
 )
 
 
@@ -161,6 +164,41 @@ def test_ensembles_are_judged_where_they_are_whole(finished):
     assert not (results / "nmc_members" / "ensemble.csv").exists(), "its members are no forecasts of its own"
 
 
+def test_a_cycled_ensemble_goes_on_from_its_analyses(finished):
+    """Backgrounds and analyses are the means of members; members are forecasts of those before, and model errors."""
+    folder = finished.folder / "results" / "letkf"
+    times = ["20090226T00", "20090226T06"]
+    ensembles = {}
+    for valid in times:
+        for kind in ("background", "analysis"):
+            members, grid = read_ensemble(folder / valid / f"{kind}_ensemble.nc", parse(valid))
+            mean = read_state(folder / valid / f"{kind}.nc", grid)
+            assert members.shape == (6, 69, 16, 32)
+            rounding = 10 * np.finfo("f4").eps * np.abs(members).max((0, 2, 3))
+            assert (np.abs(members.mean(0) - mean).max((1, 2)) <= rounding).all()
+            ensembles[valid, kind] = members
+        spread = [ensembles[valid, kind].std(0).mean((1, 2)) for kind in ("background", "analysis")]
+        assert (spread[1] < spread[0]).all()
+    model = load_model("emulator", finished.folder / "model.safetensors", "cpu")
+    forecasts = forecast(model, torch.from_numpy(ensembles[times[0], "analysis"]), 6)[-1]
+    errors = TrainingSet(finished.folder / "results" / "background" / "model_errors.nc")
+    expected = (forecasts + additive_errors(errors, 6, 1.0, 1, times[1])).numpy()
+    rounding = 10 * np.finfo("f4").eps * np.abs(expected).max((0, 2, 3))
+    assert (np.abs(ensembles[times[1], "background"] - expected).max((0, 2, 3)) <= rounding).all()
+
+
+def test_model_errors_are_forecasts_less_the_archive(finished):
+    errors = TrainingSet(finished.folder / "results" / "background" / "model_errors.nc")
+    archive = Archive(sorted((finished.folder / "results" / "archive" / "states").glob("*.nc")))
+    model = load_model("emulator", finished.folder / "model.safetensors", "cpu")
+    start = from_hours(errors.hours[3])
+    step = forecast(model, torch.from_numpy(archive.read(start))[None], 6)[-1][0].numpy()
+    expected = step - archive.read(from_hours(errors.hours[3] + 6))
+    assert len(errors) == len(set(errors.hours)) > 10
+    rounding = 10 * np.finfo("f4").eps * np.abs(step).max((1, 2))
+    assert (np.abs(errors.read([3])[0] - expected).max((1, 2)) <= rounding).all()
+
+
 def test_files_say_what_they_are(finished):
     with netCDF4.Dataset(finished.folder / "results" / "3dvar" / "20090226T00" / "analysis.nc") as dataset:
         assert dataset.Conventions.startswith("CF-1")
@@ -252,7 +290,7 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     """Analyses, departures, adapters and scores stay, of a period in two blocks; nothing is to be done again."""
     run = Run(tmp_path)
     config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
-    names = ("3dvar", "latent_lora", "single_step")
+    names = ("3dvar", "latent_lora", "single_step", "letkf")
     config["cycling"]["keep_forecasts"] = False
     config["experiments"] = {name: config["experiments"][name] for name in names}
     config["verification"]["references"] = ["3dvar"]
@@ -266,7 +304,7 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     done = run.snakemake(*command)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     before, after = digests(finished.folder), digests(tmp_path)
-    passing = ("background.nc", "members.nc", "forecast.nc")
+    passing = ("background.nc", "members.nc", "forecast.nc", "background_ensemble.nc", "analysis_ensemble.nc")
     for name in names:
         expected = {path for path in before if path.startswith(f"results/{name}/") and not path.endswith(passing)}
         assert {path for path in after if path.startswith(f"results/{name}/")} == expected

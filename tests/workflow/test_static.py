@@ -25,6 +25,8 @@ GPU_RULES = {
     "fit_residual",
     "first_guess",
     "ensemble_forecast",
+    "model_errors",
+    "cycled_ensemble_forecast",
     "finetune_lora",
     "assimilate",
     "forecast_error",

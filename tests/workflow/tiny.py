@@ -104,6 +104,9 @@ def tiny_configuration(folder) -> dict:
         "adaptive": {**short, "method": "vae_var", "vae": "spectral", "settings": {"background_weight": "adaptive"}},
         "single_step": {**lora, "background": "single_step"},
     }
+    config["methods"]["letkf"] = {"horizontal_localisation": 2000, "vertical_localisation": 1.0, "relaxation": 0.5}
+    config["methods"]["letkf"] |= {"additive_error": 1.0, "inflation": 1.0}
+    config["experiments"]["letkf"] = {**short, "method": "letkf", "ensemble_size": 6}
     # one set of values for all, so that methods differ by what they are
     for method in ("vae_var", "latent_lora", "scaled_static"):
         config["methods"][method] |= {"background_weight": 2.0, "residual_amplitude": 2.0}

@@ -183,7 +183,7 @@ rule assimilate:
     benchmark:
         "benchmarks/assimilate/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment=plan.analyses_pattern(adaptive=False),
+        experiment=plan.analysed_pattern("plain"),
     group:
         lambda wildcards: plan.submission(wildcards.experiment, wildcards.time)
     conda:
@@ -202,6 +202,7 @@ rule assimilate:
         window=lambda wildcards: plan.window_of(wildcards.experiment),
         checks=lambda wildcards: plan.departure_checks(wildcards.experiment),
         error_grid=config["error_grid"],
+        truncation=config["grid"]["truncation"],
         brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
     script:
         "../scripts/assimilate.py"
@@ -219,4 +220,4 @@ use rule assimilate as assimilate_adaptive with:
     benchmark:
         "benchmarks/assimilate_adaptive/{experiment}/{time}.tsv"
     wildcard_constraints:
-        experiment=plan.analyses_pattern(adaptive=True),
+        experiment=plan.analysed_pattern("adaptive"),

@@ -12,7 +12,7 @@ with step(snakemake) as clock:
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.timeline import hours_since_1970, parse
         from lora_envar.files.provenance import described
-        from lora_envar.files.state_file import StateFile, read_per_channel, write_states
+        from lora_envar.files.state_file import StateFile, read_per_channel, write_ensemble, write_states
         from lora_envar.forecast import load_model
         from lora_envar.observations.quality import DepartureChecks
         from lora_envar.observations.table import read_observations, write_observations
@@ -36,13 +36,13 @@ with step(snakemake) as clock:
     observations = read_observations(snakemake.input.observations).at(window.hours if window else [start])
     minimiser = MinimiserSettings(**snakemake.params.minimiser)
     method = METHODS[snakemake.params.method](snakemake.params.settings)
-    result = method.analyse(
-        Case(background.read(time), background.grid, error_grid, observations, minimiser, window, checks, device()),
-        Inputs(files, time, error_grid, device()),
-    )
+    case = Case(background.read(time), background.grid, error_grid, observations, minimiser, window, checks, device())
+    result = method.analyse(case, Inputs(files, time, error_grid, device(), snakemake.params.truncation))
     about = described(snakemake)
     title = {"title": f"Analysis of {time:%Y-%m-%dT%H} UTC"}
     write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)
+    if result.ensemble:
+        write_ensemble(snakemake.output.ensemble, result.ensemble.members, time, background.grid, about)
     if result.amplitudes is not None:
         write_amplitudes(snakemake.output.amplitudes, result.amplitudes)
     write_observations(snakemake.output.observations, result.observations, about | result.attributes())

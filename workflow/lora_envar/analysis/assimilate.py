@@ -1,7 +1,7 @@
 """One analysis: background and observations in, analysis and departures out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,28 +18,50 @@ from .variational import CostFunction, MinimiserSettings, Minimum, analyse
 
 
 @dataclass(frozen=True)
+class AnalysedEnsemble:
+    """An ensemble of analyses.
+
+    Attributes
+    ----------
+    members : (members, 69, lat, lon)
+        Their mean is the analysed state.
+    consistency : float
+        Mean square departure from the background, in errors of observations, over what spread and errors let expect: 1
+        is right, and more is too little spread; not a number without data.
+    """
+
+    members: np.ndarray
+    consistency: float
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """What an analysis gives.
+    """The result of an analysis.
 
     Attributes
     ----------
     state : (69, lat, lon)
     observations : Observations
-        With departures.
+        With departures, and why data were not used.
     minimum : Minimum or None
-        None without an error model, or without data.
+        Of a variational analysis that had data.
+    ensemble : AnalysedEnsemble or None
+        Of a filter.
     amplitudes : dict or None
         For the next cycle, by part; None where nothing is calibrated.
     """
 
     state: np.ndarray
     observations: Observations
-    minimum: Minimum | None
+    minimum: Minimum | None = None
+    ensemble: AnalysedEnsemble | None = None
     amplitudes: dict[str, Amplitude] | None = None
 
     def attributes(self) -> dict:
-        """What the table's file says of the minimisation; without data the cost function is zero at the background."""
+        """What the table's file says of the analysis; without data a cost function is zero at the background."""
         used = int((self.observations.rejection == REASONS["used"]).sum())
+        if self.ensemble:
+            return {"used": used, "consistency": self.ensemble.consistency, "evaluations": 0}
         if self.minimum:
             return {
                 "used": used,
@@ -84,6 +106,88 @@ class Case:
     progress: Callable[[str], None] = print
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The observations of a case beside its background: what they depart by, and which can be used.
+
+    Attributes
+    ----------
+    case : Case
+    background : (69, lat, lon)
+        On the case's device.
+    table : Observations
+        Those of the case; the columns are filled in by `conclude`.
+    compared : (rows,) of bool
+        Whether H is defined and no check before that of departures has rejected the row; withheld ones are among these.
+    observe : function
+        H of the rows that are compared.
+    rejection : (rows,)
+        After all checks.
+    departure : (rows,)
+        O - B; not a number where rows are not compared.
+    usable : Observations
+        The rows that are used.
+    operator : function
+        H of these.
+    values, errors : (used rows,)
+        Of these; errors with those of the forecast model of a window.
+    """
+
+    case: Case
+    background: torch.Tensor
+    table: Observations
+    compared: np.ndarray
+    observe: ObservationOperator | WindowOperator
+    rejection: np.ndarray
+    departure: np.ndarray
+    usable: Observations
+    operator: ObservationOperator | WindowOperator
+    values: torch.Tensor
+    errors: torch.Tensor
+
+    def conclude(
+        self, state: torch.Tensor, minimum: Minimum | None = None, ensemble: AnalysedEnsemble | None = None
+    ) -> Analysis:
+        """The analysis with its table, of a state of shape (69, lat, lon).
+
+        Departures are given of all data that are compared.
+        """
+        with torch.no_grad():
+            table = self.table.with_columns(
+                rejection=self.rejection,
+                observation_minus_background=self.departure,
+                observation_minus_analysis=_departure(self.table, self.compared, self.observe, state),
+            )
+        return Analysis(state.cpu().numpy(), table, minimum, ensemble)
+
+
+def compare(case: Case) -> Comparison:
+    """Place the observations of a case in its background, check them, and choose those that are used."""
+    device = case.device
+    state = torch.as_tensor(case.background, device=device)
+    table = _within_levels(case, state)
+    observed = _is_observed(table)
+    observe = _operator(case, table.select(observed))
+    rejection = table.rejection
+    with torch.no_grad():
+        departure = _departure(table, observed, observe, state)
+        if case.checks:
+            deviation = np.full(len(table), np.nan)
+            deviation[observed] = _background_deviation(case, case.checks, observe, state)
+            rejection = check_departures(table, departure, deviation, case.checks)
+    used = rejection == REASONS["used"]
+    usable = table.select(used)
+    operator = observe if (used == observed).all() else _operator(case, usable)
+    values = torch.as_tensor(usable.value, device=device)
+    errors = torch.as_tensor(usable.error, device=device)
+    if isinstance(operator, WindowOperator):
+        with torch.no_grad():
+            errors = torch.hypot(errors, operator.forecast_error(state))
+    if not len(usable):
+        case.progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
+    return Comparison(case, state, table, observed, observe, rejection, departure, usable, operator, values, errors)
+
+
 def assimilate(
     case: Case,
     background_error: BackgroundError | None,
@@ -104,64 +208,37 @@ def assimilate(
     calibration : Calibration or None
         By which the error model is amplified, and which learns from this analysis.
     """
-    grid = case.grid
-    device = case.device
-    progress = case.progress
-    state = torch.as_tensor(case.background, device=device)
-    table = _within_levels(case, state)
-    observed = _is_observed(table)
-    observe = _operator(case, table.select(observed))
-    rejection = table.rejection
-    with torch.no_grad():
-        departure = _departure(table, observed, observe, state)
-        if case.checks:
-            deviation = np.full(len(table), np.nan)
-            deviation[observed] = _background_deviation(case, case.checks, observe, state)
-            rejection = check_departures(table, departure, deviation, case.checks)
-    used = rejection == REASONS["used"]
-    usable = table.select(used)
-    operator = observe if (used == observed).all() else _operator(case, usable)
-    values = torch.as_tensor(usable.value, device=device)
-    errors = torch.as_tensor(usable.error, device=device)
+    compared = compare(case)
+    used = len(compared.usable)
+    if not used or background_error is None:
+        without_data = calibration.without_data() if calibration else None
+        return replace(compared.conclude(compared.background), amplitudes=without_data)
+    types = compared.usable.report_type
+    errors = compared.errors
+    if calibration:
+        background_error = calibration.amplified(background_error, compared.background)
+        errors = errors * torch.as_tensor(calibration.error_factor(types), device=case.device)
+    cost = CostFunction(
+        background_error,
+        background_weight,
+        compared.background,
+        regridder(case.error_grid, case.grid, device=case.device),
+        compared.operator,
+        compared.values,
+        errors,
+    )
+    minimum = analyse(cost, case.minimiser, case.progress)
     amplitudes = None
-    if calibration and background_error is not None:
-        errors = errors * torch.as_tensor(calibration.error_factor(usable.report_type), device=device)
-        background_error = calibration.amplified(background_error, state)
-        amplitudes = calibration.without_data()
-    if isinstance(operator, WindowOperator):
-        with torch.no_grad():
-            errors = torch.hypot(errors, operator.forecast_error(state))
-    minimum = None
-    analysed = state
-    if not len(usable):
-        progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
-    elif background_error is not None:
-        cost = CostFunction(
-            background_error,
-            background_weight,
-            state,
-            regridder(case.error_grid, grid, device=device),
-            operator,
-            values,
-            errors,
-        )
-        minimum = analyse(cost, case.minimiser, progress)
-        with torch.no_grad():
-            analysed = cost.state(minimum.control)
-        if calibration:
-            amplitudes = calibration.updated(cost, minimum, usable.report_type, case.minimiser, progress)
-        progress(
-            f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
-            f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
-            f"{2 * minimum.cost_end / len(usable):.3f}"
-        )
+    if calibration:
+        amplitudes = calibration.updated(cost, minimum, types, case.minimiser, case.progress)
     with torch.no_grad():
-        table = table.with_columns(
-            rejection=rejection,
-            observation_minus_background=departure,
-            observation_minus_analysis=_departure(table, observed, observe, analysed),
-        )
-    return Analysis(analysed.cpu().numpy(), table, minimum, amplitudes)
+        analysed = cost.state(minimum.control)
+    case.progress(
+        f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
+        f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
+        f"{2 * minimum.cost_end / used:.3f}"
+    )
+    return replace(compared.conclude(analysed, minimum), amplitudes=amplitudes)
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

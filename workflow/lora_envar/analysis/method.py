@@ -37,18 +37,22 @@ class Inputs:
     files : dict
         Name -> path, those of `Method.fitted_files` and `Method.vae_files`; ``finetuned`` -> path, where the method
         finetunes; ``members`` and ``last_year`` -> paths of member files, where it reads these itself;
-        ``amplitudes`` -> path of those of the cycle before, from the second cycle on.
+        ``ensemble`` -> path of the backgrounds of an ensemble that it cycles; ``amplitudes`` -> path of those of the
+        cycle before, from the second cycle on.
     time : datetime
         The analysis time.
     error_grid : Grid
         Of background errors.
     device : str
+    truncation : int or None
+        Of the states on their grid; None keeps all.
     """
 
     files: dict[str, Any]
     time: datetime
     error_grid: Grid
     device: str = "cpu"
+    truncation: int | None = None
 
     def members(self) -> torch.Tensor | None:
         """The ensemble of the day, (members, 69, lat, lon) on the error grid; None while there is none."""
@@ -56,6 +60,15 @@ class Inputs:
 
         paths = self.files.get("members", [])
         return read_members(paths, self.time, self.files.get("last_year", []), self.device)
+
+    def cycled_ensemble(self) -> torch.Tensor:
+        """The backgrounds of the ensemble that the method cycles, (members, 69, lat, lon) on the grid of states."""
+        import torch
+
+        from ..files.state_file import read_ensemble
+
+        members, _ = read_ensemble(self.files["ensemble"], self.time)
+        return torch.from_numpy(members).to(self.device)
 
 
 class Method(ABC):
@@ -75,6 +88,9 @@ class Method(ABC):
         Likewise of the VAE that the experiment names, results/background/{vae}/{name}.safetensors.
     ensemble : bool
         Whether the system's own time-lagged ensemble enters; experiments then say its size.
+    cycled_ensemble : bool
+        Whether it analyses an ensemble of its own, every member of which is forecast to the next cycle; experiments
+        then say its size, and its settings have `additive_error`, see `background.settings.LETKFSettings`.
     finetuned_file : str or None
         What is finetuned on the ensemble in every cycle, results/{experiment}/{time}/{name}.safetensors: ``adapters``
         or ``vae`` (all weights).
@@ -97,6 +113,7 @@ class Method(ABC):
     fitted_files: ClassVar[tuple[str, ...]] = ()
     vae_files: ClassVar[tuple[str, ...]] = ()
     ensemble: ClassVar[bool] = False
+    cycled_ensemble: ClassVar[bool] = False
     finetuned_file: ClassVar[str | None] = None
     ranked: ClassVar[bool] = False
     assimilates: ClassVar[bool] = True

@@ -17,15 +17,13 @@ import torch
 from ..fields.constants import EARTH_RADIUS
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
-from ..fields.state import CHANNELS, LEVELS
+from ..fields.state import LEVEL_OF_CHANNEL, LEVELS
 from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
 from .settings import COVARIANCES, HybridSettings
 
 #: eigenvalues of the vertical localisation below this share of the largest are rounding
 RANK_TOLERANCE = 1e-6
-#: level of every channel; the surface counts as the lowest
-_LEVEL = [LEVELS.index(channel.level or LEVELS[-1]) for channel in CHANNELS]
 
 
 def horizontal_localisation(length: float, degree: torch.Tensor) -> torch.Tensor:
@@ -106,7 +104,7 @@ class LocalisedEnsemble(BackgroundError):
             weights = weights.unsqueeze(-1)
         else:
             weights = self._harmonics.synthesise(self._horizontal * weights)
-        increment = (weights[:, _LEVEL] * self.perturbations).sum(0)
+        increment = (weights[:, list(LEVEL_OF_CHANNEL)] * self.perturbations).sum(0)
         return increment if self._projection is None else self._projection.project(increment)
 
 

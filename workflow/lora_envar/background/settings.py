@@ -57,6 +57,32 @@ class HybridSettings(BackgroundWeight):
 
 
 @dataclass(frozen=True)
+class LETKFSettings:
+    """Settings of `letkf`."""
+
+    horizontal_localisation: float | None = setting(
+        "length L in km of the Gaussian that the taper resembles, as of `hybrid`; the Gaspari-Cohn taper of the "
+        "observations' precision ends at 3.65 L; `null` does not localise",
+        above=0,
+    )
+    vertical_localisation: float | None = setting(
+        "the same in ln p; `null` does not localise, and is faster: one analysis a column in place of one a level",
+        above=0,
+    )
+    relaxation: float = setting(
+        "relaxation of the analyses' spread to that of the backgrounds: 1 restores it, 0 leaves the filter's",
+        minimum=0,
+        maximum=1,
+    )
+    additive_error: float = setting(
+        "standard deviation of what is added to each member's forecast, over that of the forecast model's errors in "
+        "the time between analyses",
+        minimum=0,
+    )
+    inflation: float = setting("factor of the backgrounds' perturbations; 1 does not inflate", minimum=1)
+
+
+@dataclass(frozen=True)
 class VAESettings(BackgroundWeight):
     """Settings of the analyses of all methods with a VAE."""
 

@@ -1,4 +1,4 @@
-"""NMC samples in one netCDF file, read by sample, so that sets larger than memory can be trained on."""
+"""Samples of forecast errors in one netCDF file, read by sample, so that sets larger than memory can be trained on."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +21,7 @@ def write_samples(
     blocks: Iterable[tuple[Sequence[int], np.ndarray]],
     grid: Grid,
     attributes: dict[str, Any] | None = None,
+    meaning: str = "difference of two forecasts valid at the same time",
 ) -> None:
     """Write blocks of samples, and the standard deviation per channel over time and area.
 
@@ -30,6 +31,8 @@ def write_samples(
         Start times in hours since 1970 and samples of shape (time, 69, lat, lon), in the units of the state.
     attributes : dict, optional
         Global attributes beside those of `provenance`.
+    meaning : str
+        What a sample is.
 
     Raises
     ------
@@ -47,7 +50,9 @@ def write_samples(
         write_channel_names(dataset)
         start = dataset.createVariable("start", "i8", ("sample",))
         start.setncatts({"units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"})
-        start.setncatts({"standard_name": "forecast_reference_time", "long_name": "start of the longer forecast"})
+        start.setncatts(
+            {"standard_name": "forecast_reference_time", "long_name": "start of the forecast, of two the longer"}
+        )
         error = dataset.createVariable(
             "error",
             "f4",
@@ -57,7 +62,7 @@ def write_samples(
             complevel=1,
             shuffle=True,
         )
-        error.long_name = "difference of two forecasts valid at the same time, in the units of the channel's variable"
+        error.long_name = f"{meaning}, in the units of the channel's variable"
         error.coordinates = f"start {CHANNEL_NAMES}"
         for hours, samples in blocks:
             if not np.isfinite(samples).all():

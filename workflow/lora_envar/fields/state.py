@@ -61,6 +61,8 @@ CHANNELS = tuple(Channel(name) for name in SURFACE) + tuple(
     Channel(name, level) for name in UPPER_AIR for level in LEVELS
 )
 NAMES = tuple(channel.name for channel in CHANNELS)
+#: index of the level of every channel; the surface counts as the lowest
+LEVEL_OF_CHANNEL = tuple(LEVELS.index(channel.level or LEVELS[-1]) for channel in CHANNELS)
 _INDEX = {name: index for index, name in enumerate(NAMES)}
 
 

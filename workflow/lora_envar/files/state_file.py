@@ -138,6 +138,70 @@ def _checked(path: str | Path, states: np.ndarray, leading: tuple[int, ...], gri
     return states
 
 
+def write_ensemble(
+    path: str | Path,
+    members: np.ndarray,
+    time: datetime,
+    grid: Grid,
+    attributes: dict[str, Any] | None = None,
+) -> None:
+    """Write the states of an ensemble, (members, 69, lat, lon), all valid at one time.
+
+    Parameters
+    ----------
+    attributes : dict, optional
+        As of `write_states`.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or a channel holds values that are not finite.
+    """
+    members = _checked(path, members, (len(members),), grid)
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        _begin(dataset, grid, f"Ensemble of states valid at {time:%Y-%m-%dT%H} UTC", attributes)
+        numbers = {"units": "1", "standard_name": "realization", "long_name": "member of the ensemble"}
+        coordinate(dataset, "member", range(len(members)), "i4", **numbers)
+        auxiliary_coordinate(dataset, "time", (), hours_since_1970(time), **_TIME)
+        _fields(dataset, members, ("member",), grid, ["time"], compressed=False)
+
+
+def read_ensemble(path: str | Path, time: datetime) -> tuple[np.ndarray, Grid]:
+    """States of a file of `write_ensemble`, float32 of shape (members, 69, lat, lon), and their grid.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, is not valid at the time, or holds values that are not finite.
+    """
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            dataset.set_auto_mask(False)
+            grid = Grid(*json.loads(dataset.grid))
+            count = len(dataset.dimensions["member"])
+            valid = from_hours(dataset["time"][...])
+            members = _read_fields(dataset, path, slice(0, count))
+    except (OSError, AttributeError, IndexError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{path}: not a whole ensemble of this workflow ({error}); remake it") from error
+    if valid != time:
+        raise ValueError(f"{path}: is valid at {valid:%Y-%m-%dT%H}, {time:%Y-%m-%dT%H} was expected")
+    return members, grid
+
+
+def _read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.ndarray:
+    """States at an index of the dimensions before the level, float32 of shape (..., 69, lat, lon), checked."""
+    parts = []
+    for short, (long, *_) in VARIABLES.items():
+        try:
+            field = dataset[long][index]
+        except (IndexError, RuntimeError, OSError) as error:
+            raise ValueError(f"{path}: variable {long} cannot be read ({error}); remake it") from error
+        if not np.isfinite(field).all():
+            raise ValueError(f"{path}: variable {long} holds values that are not finite; remake it")
+        parts.append(field[..., None, :, :] if short in SURFACE else field)
+    return np.concatenate(parts, axis=-3).astype(np.float32, copy=False)
+
+
 def _hours(difference: timedelta) -> int:
     return int(difference.total_seconds()) // 3600
 
@@ -244,18 +308,9 @@ class StateFile:
                 f"{self.times[-1]:%Y-%m-%dT%H}"
             )
         index = 0 if time is None else self.times.index(time)
-        parts = []
         with nullcontext(self._opened) if self._opened else netCDF4.Dataset(self.path) as dataset:
             dataset.set_auto_mask(False)
-            for short, (long, *_) in VARIABLES.items():
-                try:
-                    field = dataset[long][np.unravel_index(index, self._shape)]
-                except (IndexError, RuntimeError, OSError) as error:
-                    raise ValueError(f"{self.path}: variable {long} cannot be read ({error}); remake it") from error
-                if not np.isfinite(field).all():
-                    raise ValueError(f"{self.path}: variable {long} holds values that are not finite; remake it")
-                parts.append(field[None] if short in SURFACE else field)
-        return np.concatenate(parts).astype(np.float32, copy=False)
+            return _read_fields(dataset, self.path, np.unravel_index(index, self._shape))
 
 
 def read_per_channel(path: str | Path, name: str) -> np.ndarray:

@@ -139,3 +139,43 @@ def forecast(
             previous = states
             states = following
     return trajectory
+
+
+def forecast_members(
+    model: ForecastModel,
+    states: torch.Tensor,
+    lead_hours: int,
+    previous: torch.Tensor | None,
+    valid: datetime,
+    device: torch.device | str = "cpu",
+    batch: int = 8,
+) -> torch.Tensor:
+    """The forecasts of all members of an ensemble at one lead, (members, 69, lat, lon), on the processor's memory.
+
+    Parameters
+    ----------
+    states : (members, 69, lat, lon)
+        All valid at one time.
+    previous : (members, 69, lat, lon), optional
+        The states one step before, as of `forecast`.
+    valid : datetime
+        Of the states.
+    device : str or torch.device
+        Where the model is.
+    batch : int
+        Most members at once.
+
+    Raises
+    ------
+    ValueError, FloatingPointError
+        As of `forecast`.
+    """
+    import torch
+
+    ends = []
+    for first in range(0, len(states), batch):
+        some = slice(first, first + batch)
+        before = None if previous is None else previous[some].to(device)
+        present = states[some].to(device)
+        ends.append(forecast(model, present, lead_hours, before, [valid] * len(present))[-1].cpu())
+    return torch.cat(ends)

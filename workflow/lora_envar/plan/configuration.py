@@ -15,7 +15,7 @@ from ..files.provenance import group
 from ..forecast import check_model
 from ..observations import NETWORKS
 from ..verification import ROLLOUT_HOURS
-from .alignment import AlignmentError, check_alignment
+from .alignment import AlignmentError, check_alignment, step_of
 from .experiments import ensemble_sizes
 from .search import PREFIX, candidates
 
@@ -182,7 +182,7 @@ def _check_experiment(
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
     for entry, wanted in (
         ("rank", METHODS[method].ranked),
-        ("ensemble_size", METHODS[method].ensemble),
+        ("ensemble_size", METHODS[method].ensemble or METHODS[method].cycled_ensemble),
         ("vae", bool(METHODS[method].vae_files)),
     ):
         if (entry in experiment) != wanted:
@@ -190,6 +190,8 @@ def _check_experiment(
     if "vae" in experiment and experiment["vae"] not in config["vaes"]:
         raise ConfigurationError(f"{key}.vae: {experiment['vae']!r} is unknown; vaes has {', '.join(config['vaes'])}")
     _check_donor(key, experiment, config)
+    if METHODS[method].cycled_ensemble:
+        _check_cycled_ensemble(key, experiment, config)
     if experiment["observations"] not in config["observations"]:
         raise ConfigurationError(
             f"{key}.observations: {experiment['observations']!r} is not among the observations: "
@@ -214,6 +216,40 @@ def _check_experiment(
         raise ConfigurationError(
             f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
         )
+
+
+def _check_cycled_ensemble(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
+    """An ensemble that is cycled has one size, cycles, and errors of the forecast model of a cycle's length."""
+    method = experiment["method"]
+    if isinstance(experiment["ensemble_size"], dict):
+        raise ConfigurationError(
+            f"{key}.ensemble_size: lags and last_year are of time-lagged ensembles; {method} cycles one of its own, "
+            "give a number of members"
+        )
+    if experiment.get("background") == "single_step":
+        raise ConfigurationError(
+            f"{key}.background: single_step is not possible with method {method}, whose ensemble is cycled"
+        )
+    if "window" in experiment:
+        raise ConfigurationError(
+            f"{key}.window: not possible with method {method}, which takes all observations at the analysis time"
+        )
+    step = config["cycling"]["step_hours"]
+    if step > 2 * config["nmc"]["tau_hours"]:
+        raise ConfigurationError(
+            f"cycling.step_hours: {step} h are more than 2 nmc.tau_hours; {method} ({key}) samples errors of the "
+            "forecast model in that time, and the archive need not reach so far beyond nmc.end"
+        )
+    if "training" in config:
+        for name, hours in (
+            ("archive.step_hours", config["training"]["archive"]["step_hours"]),
+            ("forecast_model: its step", step_of(config["training"]["forecast_model"])),
+        ):
+            if hours and step % hours:
+                raise ConfigurationError(
+                    f"training.{name} of {hours} h does not divide cycling.step_hours, {step} h, after which {method} "
+                    f"({key}) samples errors of the forecast model"
+                )
 
 
 def _held_by(key: str, first: datetime, last: datetime, config: dict[str, Any], archive: Period) -> tuple[Period, int]:
@@ -289,7 +325,8 @@ def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -
     if not wanted:
         return
     donor = config["experiments"].get(experiment["donor"], {})
-    if "ensemble_size" not in donor or "donor" in donor:
+    lagged = donor.get("method") in METHODS and METHODS[donor["method"]].ensemble
+    if not lagged or "ensemble_size" not in donor or "donor" in donor:
         raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
     first, last = map(parse, donor["period"])
     count = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1

@@ -22,7 +22,7 @@ def fitted_files(method: type[Method], vae: str | None) -> dict[str, str]:
 
 
 class EnsemblePlan:
-    """Time-lagged ensembles of experiments, and what is finetuned on them.
+    """Ensembles of experiments, time-lagged or cycled, and what is finetuned on them.
 
     Parameters
     ----------
@@ -116,4 +116,6 @@ class EnsemblePlan:
         elif method.ensemble:
             files["members"] = self.own_files(experiment, time)
             files["last_year"] = self.last_year_files(experiment, time)
+        elif method.cycled_ensemble:
+            files["ensemble"] = f"results/{experiment.name}/{time}/background_ensemble.nc"
         return files

@@ -67,7 +67,7 @@ class Experiment:
     @property
     def lags(self) -> int:
         """Size of its time-lagged ensemble."""
-        return ensemble_sizes(self.entry)[0]
+        return ensemble_sizes(self.entry)[0] if self.method.ensemble else 0
 
     @property
     def last_year(self) -> int:
@@ -76,8 +76,8 @@ class Experiment:
 
     @property
     def ensemble_size(self) -> int:
-        """Number of all its members."""
-        return self.lags + self.last_year
+        """Number of all its members, be they time-lagged or cycled."""
+        return sum(ensemble_sizes(self.entry))
 
     @property
     def member_source(self) -> str:
@@ -98,6 +98,13 @@ class Experiment:
     def adaptive(self) -> bool:
         """Whether an analysis learns from those before it, by a file `amplitudes.csv` in every cycle."""
         return self.method.adaptive(self.settings)
+
+    @property
+    def kind(self) -> str:
+        """By what an analysis writes for the next one, see `Plan.analysed_pattern`."""
+        if self.method.cycled_ensemble:
+            return "cycled_ensemble"
+        return "adaptive" if self.adaptive else "plain"
 
     @property
     def finetune_settings(self) -> dict[str, Any]:

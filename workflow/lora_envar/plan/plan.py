@@ -85,22 +85,33 @@ class Plan:
             ]
         )
 
-    def later_cycles_pattern(self, with_ensemble: bool) -> str:
-        """A pattern for experiments, with an ensemble or without, whose backgrounds come from the analysis before.
+    def analysed_pattern(self, kind: str) -> str:
+        """A pattern for experiments by what an analysis writes for the next.
 
-        It does not match in the path of a first background.
+        ``cycled_ensemble``: analyses of all members; ``adaptive``: amplitudes; ``plain``: nothing.
         """
-        cycled = [
+        return any_of([name for name, experiment in self.experiments.items() if experiment.kind == kind])
+
+    @property
+    def first_ensemble_pattern(self) -> str:
+        """A pattern for {experiment}/{time} of the first ensembles of these."""
+        own = [experiment for experiment in self.experiments.values() if experiment.method.cycled_ensemble]
+        return any_of([f"{experiment.name}/{experiment.cycles[0]}" for experiment in own])
+
+    def later_cycles_pattern(self, with_ensemble: bool = False, cycled: bool = False) -> str:
+        """A pattern for experiments whose backgrounds come from the analysis before.
+
+        Of those with a time-lagged ensemble or without, or of those that cycle an ensemble of their own. It does not
+        match in the path of a first background.
+        """
+        kind = (with_ensemble, cycled)
+        later = [
             experiment
             for experiment in self.experiments.values()
-            if experiment.method.ensemble == with_ensemble and not experiment.single_step
+            if (experiment.method.ensemble, experiment.method.cycled_ensemble) == kind and not experiment.single_step
         ]
-        first = any_of([f"{experiment.name}/{experiment.cycles[0]}" for experiment in cycled])
-        return f"(?!({first})/)({any_of([experiment.name for experiment in cycled])})"
-
-    def analyses_pattern(self, adaptive: bool) -> str:
-        """A pattern for experiments, those that calibrate themselves or the others."""
-        return any_of([experiment.name for experiment in self.experiments.values() if experiment.adaptive == adaptive])
+        first = any_of([f"{experiment.name}/{experiment.cycles[0]}" for experiment in later])
+        return f"(?!({first})/)({any_of([experiment.name for experiment in later])})"
 
     # steps of a cycle
 
@@ -115,6 +126,8 @@ class Plan:
     def background_inputs(self, name: str, time: str) -> dict[str, Any]:
         """The analysis before a cycle, from which its background starts, and one frame before that, if it is needed.
 
+        Of an ensemble that is cycled, those of all members.
+
         Raises
         ------
         PlanError
@@ -122,17 +135,18 @@ class Plan:
         """
         experiment = self.experiments[name]
         start = experiment.before(time)
+        file = "analysis_ensemble" if experiment.method.cycled_ensemble else "analysis"
         return {
-            "analysis": f"results/{name}/{start}/analysis.nc",
-            "before": self._frame_before(experiment, start),
+            "analysis": f"results/{name}/{start}/{file}.nc",
+            "before": self._frame_before(experiment, start, file),
         }
 
-    def _frame_before(self, experiment: Experiment, start: str) -> list[str]:
+    def _frame_before(self, experiment: Experiment, start: str, file: str = "analysis") -> list[str]:
         """The analysis one frame before a start of forecasts, for models of two frames, where there is one."""
         if not self.archive.frame_hours:
             return []
         before = shift(start, -self.archive.frame_hours)
-        return [f"results/{experiment.name}/{before}/analysis.nc"] if before in experiment.cycles else []
+        return [f"results/{experiment.name}/{before}/{file}.nc"] if before in experiment.cycles else []
 
     def background_start(self, name: str, time: str) -> str:
         """When the forecast that is the background of a cycle starts."""
@@ -218,6 +232,8 @@ class Plan:
             "training_times": sum(len(self.archive.times(block)) for block in training),
             "archive_times": sum(len(self.archive.times(block)) for block in blocks - training),
             "samples": sum(len(self.training_set.starts(block)) for block in self.training_set.blocks),
+            "model_errors": len(self.training_set.model_error_times())
+            * any(experiment.method.cycled_ensemble for experiment in compared),
             "reports": 4 * sum(network in downloaded for network, _ in days),
             "reanalysis_members": len(self._reanalysis_members()) * self.ensembles.reanalysis_leads(),
             "experiments": {
@@ -225,6 +241,11 @@ class Plan:
                     "cycles": len(experiment.cycles),
                     "forecasts": leads * len(self.verification.forecast_starts(experiment)),
                     "members": 0 if experiment.single_step else (len(experiment.cycles) - 1) * experiment.lags,
+                    # of each member, a background and an analysis
+                    "ensemble": 2
+                    * len(experiment.cycles)
+                    * experiment.ensemble_size
+                    * experiment.method.cycled_ensemble,
                     "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
                     "vae": experiment.vae,
                 }

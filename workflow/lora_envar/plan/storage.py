@@ -28,9 +28,10 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: dict
     config : dict
         The configuration.
     counts : dict
-        training_times, archive_times, samples, reports (PrepBUFR files to download), reanalysis_members (states on the
-        error grid), and experiments: by name, cycles, forecasts (states), members (states on the error grid), vaes
-        (cycles that write all weights of the VAE) and vae (its name).
+        training_times, archive_times, samples, model_errors, reports (PrepBUFR files to download), reanalysis_members
+        (states on the error grid), and experiments: by name, cycles, forecasts (states), members (states on the error
+        grid), ensemble (states of an ensemble that is cycled), vaes (cycles that write all weights of the VAE) and vae
+        (its name).
     vae_bytes : dict
         Of the weights of every VAE, by its name.
 
@@ -58,6 +59,7 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: dict
     small = state_bytes(config["error_grid"])
     kept = config["cycling"]["keep_forecasts"]
     add("samples of forecast errors", counts["samples"], small)
+    add("errors of the forecast model", counts["model_errors"], small)
     add("files of reports", counts["reports"], GDAS_FILE, False, GDAS_FILE)
     add("members from the reanalysis", counts["reanalysis_members"], small, kept)
     for name, experiment in counts["experiments"].items():
@@ -65,6 +67,7 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: dict
         add(f"{name}: backgrounds", experiment["cycles"], state, kept)
         add(f"{name}: medium-range forecasts", experiment["forecasts"], state, kept)
         add(f"{name}: members", experiment["members"], small, kept)
+        add(f"{name}: cycled ensemble", experiment["ensemble"], state, kept)
         add(f"{name}: weights of the VAE", experiment["vaes"], vae_bytes.get(experiment["vae"], 0), kept)
     table = pd.DataFrame(rows, columns=["item", "count", "download", "write", "keep"])
     return table[table["count"] > 0].reset_index(drop=True)

@@ -9,6 +9,9 @@ from ..forecast import model_files
 from .archive import ArchivePlan
 from .blocks import block_names, block_times
 
+#: most forecasts by which the errors of the forecast model between analyses are sampled
+MODEL_ERRORS = 300
+
 
 class TrainingSetPlan:
     """Forecast errors by the NMC method, and the climatology of the same period.
@@ -22,6 +25,7 @@ class TrainingSetPlan:
 
     def __init__(self, config: dict[str, Any], archive: ArchivePlan) -> None:
         self._nmc = config["nmc"]
+        self._cycle = timedelta(hours=config["cycling"]["step_hours"])
         self._archive = archive
         self.start = parse(self._nmc["start"])
         self.end = parse(self._nmc["end"])
@@ -46,6 +50,17 @@ class TrainingSetPlan:
         starts = self._starts(block)
         before = timedelta(hours=self._archive.training_frame_hours)
         return self._archive.training_files(starts[0] - before, starts[-1] + timedelta(hours=self._nmc["tau_hours"]))
+
+    def model_error_times(self) -> list[str]:
+        """Names of the start times of the forecasts whose errors are sampled: at most `MODEL_ERRORS`, evenly spread."""
+        starts = [time for block in self.blocks for time in self.starts(block)]
+        count = min(MODEL_ERRORS, len(starts))
+        return [starts[index * len(starts) // count] for index in range(count)]
+
+    def model_error_files(self) -> list[str]:
+        """Files of the states that these start from and are compared with."""
+        before = timedelta(hours=self._archive.training_frame_hours)
+        return self._archive.training_files(self.start - before, self.end + self._cycle)
 
     def climatology_files(self) -> list[str]:
         """Files of the states that the climatology is the mean of."""

@@ -221,20 +221,26 @@ def background_error_gates(
     return gates
 
 
-def consistency(observation_files: list[str]) -> float:
+def consistency(observation_files: list[str], filtered: bool = False) -> float:
     """Mean of 2 J / p at the minima of analyses, over those that used data; not a number if none did.
+
+    Of a filter, which minimises nothing, of squared departures over what spread and errors let expect.
 
     Parameters
     ----------
     observation_files : list of paths
         Tables of the analyses of one experiment.
+    filtered : bool
+        Whether they are a filter's.
     """
     with_data = [path for path in observation_files if attribute(path, "used") > 0]
     if len(with_data) < len(observation_files):
         count = len(observation_files) - len(with_data)
-        print(f"warning: {count} of {len(observation_files)} analyses used no data, and say nothing of 2 J / p")
+        print(f"warning: {count} of {len(observation_files)} analyses used no data, and say nothing of consistency")
     if not with_data:
         return float("nan")
+    if filtered:
+        return float(np.mean([attribute(path, "consistency") for path in with_data]))
     return float(np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in with_data]))
 
 
@@ -283,7 +289,11 @@ def cycling_gates(
             half = len(series) // 2
             drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
             gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
-        gates.add(name, "consistency", "2 J / p at the minimum, p the number of data", consistency(files), 0.5, 2.0)
+        filtered = METHODS[methods[name]].cycled_ensemble
+        quantity = "2 J / p at the minimum, p the number of data"
+        if filtered:
+            quantity = "squared departures / what spread and errors let expect"
+        gates.add(name, "consistency", quantity, consistency(files, filtered), 0.5, 2.0)
     for name, method in methods.items():
         wanted = METHODS[method].control
         controls = [other for other, kind in methods.items() if kind == wanted]

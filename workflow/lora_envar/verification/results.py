@@ -23,6 +23,8 @@ STAGES = {
     "assimilate_adaptive": "analysis",
     "ensemble_forecast": "forecast",
     "background_forecast": "forecast",
+    "assimilate_ensemble": "analysis",
+    "cycled_ensemble_forecast": "forecast",
 }
 
 
