@@ -1,12 +1,17 @@
-"""Gates of a forecast model of two frames: it gets the two that it needs, never one of them twice."""
+"""Gates of a forecast model of two frames, never the same one twice; and of what error models have learned."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 import torch
+from lora_envar.background.training_set import TrainingSet, write_samples
 from lora_envar.fields.grid import Grid
+from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.seeds import generator
 from lora_envar.forecast.model import ForecastModel
-from lora_envar.verification.gates import forecast_errors, forecast_gates
+from lora_envar.verification.gates import Gates, forecast_errors, forecast_gates, judge_by_place
+from lora_envar.verification.learned import Comparison, control, describe
 
 START = datetime(2009, 3, 1, tzinfo=UTC)
 
@@ -45,3 +50,42 @@ def test_a_model_of_two_frames_is_judged_with_both():
     gates = forecast_gates(model, archive, errors.assign(model=1.0), np.ones(69, dtype=np.float32), seed=1).table()
     kept = gates[gates.quantity.str.contains("shift of the global mean")]
     np.testing.assert_allclose(kept.value, 0.0, atol=1e-2)
+
+
+def by_place(pattern):
+    """Gates of what samples have learned by place of errors with a pattern, and of what they know of themselves."""
+    grid = Grid("gaussian", 16, 32)
+    harmonics = SphericalHarmonics(grid, 5, torch.float64)
+    white = torch.randn(2, 100, 69, harmonics.size, dtype=torch.float64, generator=generator(1, "errors"))
+    samples, errors = harmonics.synthesise(white * (harmonics.degree > 0))
+    found = describe(samples, grid), describe(pattern(torch.as_tensor(grid.latitude)[:, None]) * errors, grid)
+    gates = Gates()
+    judge_by_place(gates, Comparison("homogeneous", "nmc", *found))
+    judge_by_place(gates, Comparison("perfect", "nmc", found[1], found[1]))
+    return gates.table().set_index(["part", "gate"])
+
+
+def test_a_homogeneous_error_model_fails_where_errors_have_a_pattern():
+    table = by_place(lambda latitude: 0.3 + torch.sin(torch.deg2rad(latitude)) ** 2)
+    assert table.loc["perfect"].passed.all()
+    homogeneous = table.loc["homogeneous"]
+    assert not homogeneous.loc["map of standard deviation"].passed.any()
+    assert not homogeneous.loc["standard deviation by latitude"].passed.any()
+    assert homogeneous.loc["balance"].passed.all(), "neither has any"
+
+
+def test_a_homogeneous_error_model_has_the_deviation_of_homogeneous_errors():
+    assert by_place(torch.ones_like).loc[("homogeneous", "standard deviation by latitude")].passed.all()
+
+
+def test_judged_models_are_compared_with_what_was_held_out(tmp_path):
+    """The control is of errors before the held-out ones, as many, spread evenly."""
+    grid = Grid("gaussian", 16, 32)
+    errors = np.random.default_rng(1).normal(size=(20, 69, *grid.shape)).astype(np.float32)
+    write_samples(tmp_path / "errors.nc", [(range(20), errors)], grid)
+    held_out = [15, 16, 17, 18, 19]
+    found = control(TrainingSet(tmp_path / "errors.nc"), held_out)
+    assert (found.model, found.against) == ("training errors", "nmc")
+    training = describe(torch.from_numpy(errors[[0, 3, 6, 9, 12]]), grid)
+    assert found.samples.values == pytest.approx(training.values, nan_ok=True)
+    assert found.errors.values == pytest.approx(describe(torch.from_numpy(errors[15:]), grid).values, nan_ok=True)

@@ -203,6 +203,31 @@ def test_a_method_is_judged_with_every_vae(config):
     )
 
 
+def test_background_errors_are_compared_with_scored_backgrounds_of_the_experiments_that_use_them(config):
+    """Replicates count as one; where backgrounds are not kept there are none, nor an archive to be waited for."""
+    config["vaes"]["grid"] = {**config["vaes"]["spectral"], "latents": "grid"}
+    static = config["experiments"]["vae_var"]
+    config["experiments"] |= {"other": {**static, "vae": "grid"}, "again": static, "again_seed_2": static}
+    plan = Plan(config)
+    cycled = plan.verification.cycled_backgrounds()
+    assert {name: list(found) for name, found in cycled.items()} == {
+        "3dvar": ["3dvar"],
+        "3dvar_spectral": ["3dvar_spectral"],
+        "vae_var (spectral)": ["vae_var", "again"],
+        "vae_var (grid)": ["other"],
+    }
+    scored = plan.experiments["3dvar"].cycles[8:]
+    assert cycled["3dvar"]["3dvar"] == {f"results/3dvar/{time}/background.nc": time for time in scored}
+    assert len(cycled["vae_var (spectral)"]["again"]) == 2 * 32
+    files = plan.verification.cycled_files()
+    assert len(files["backgrounds"]) == 6 * 32
+    assert files["archive"] == sorted({plan.archive.file(time) for time in scored})
+    config["cycling"]["keep_forecasts"] = False
+    plan = Plan(config)
+    assert not any(plan.verification.cycled_backgrounds().values())
+    assert plan.verification.cycled_files() == {"backgrounds": [], "archive": []}
+
+
 def test_observations_of_a_window_lie_at_its_slots(config):
     config["windows"] = {"six_hours": {"slots": 3, "slot_hours": 2, "model": {}, "checkpoint": True}}
     plan = Plan(changed(config, windowed={"window": "six_hours", "period": ["2009-04-30T18", "2009-05-01T00"]}))

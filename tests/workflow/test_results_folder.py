@@ -13,7 +13,7 @@ from conftest import ROOT
 SCORES = {"score", "collect_scores", "compare", "cycling_gates", "write_report", "write_results"}
 FITS = {"fit_to_observations", "collect_fits"}
 #: an analysis of a method without an ensemble, and what comes of it
-PLAIN = {"assimilate", "background_forecast", "medium_range_forecast"} | SCORES
+PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES
 #: one of a method with an ensemble
 ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast", "ensemble_diagnostics"} | SCORES
 CYCLES = PLAIN | ENSEMBLE | {"finetune_lora", "finetune_all", "draw_maps"}
@@ -48,7 +48,7 @@ TABLE = {
     "observations.reports.quality.withheld": (0.2, PLAIN | FITS | {"select_observations"}),
     "observations.reports.background_check": (4.0, PLAIN | FITS),
     "cycling.first_guess_hours": (24, CYCLES | FITS | {"first_guess"}),
-    "cycling.keep_forecasts": (False, {"write_report"}),
+    "cycling.keep_forecasts": (False, {"learned_errors", "write_report"}),
     "cycling.block_days": (2, {"write_report"}),
     "warm_start": (False, {"write_report"}),
     "minimiser.iterations": (9, CYCLES | FITS),
@@ -64,7 +64,10 @@ TABLE = {
     "verification.references": (["3dvar"], {"compare", "write_report", "write_results"}),
     "verification.title": ("Another", {"write_report", "write_results"}),
     "verification.forecast.lead_hours": ([6], SCORES | {"medium_range_forecast"}),
-    "verification.bootstrap.seed": (2, {"compare", "write_report", "write_results"}),
+    "verification.bootstrap.seed": (
+        2,
+        {"compare", "model_gates", "learned_errors", "write_report", "write_results"},
+    ),
 }
 
 

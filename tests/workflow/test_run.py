@@ -79,6 +79,30 @@ def test_the_results_are_there_and_whole(finished):
     assert "http" not in html, "the page is self-contained"
 
 
+def test_what_background_errors_have_learned_is_told_of_each(finished):
+    """Of held-out errors, and of the errors of the cycles that use them, which are backgrounds less the archive."""
+    results = finished.folder / "results"
+    table = pd.read_csv(results / "learned_errors.csv")
+    compared = {model: list(part.against.unique()) for model, part in table.groupby("model", sort=False)}
+    assert compared == {
+        "training errors": ["nmc"],
+        "3dvar": ["nmc", "3dvar", "reports"],
+        "3dvar_spectral": ["nmc", "3dvar_spectral"],
+        "vae_var (spectral)": ["nmc", "vae_var", "adaptive"],
+        "vae_var (grid)": ["nmc"],
+    }
+    archive = Archive(sorted((results / "archive" / "states").glob("*.nc")))
+    times = ("20090226T00", "20090226T06")
+    errors = [read_state(results / "reports" / time / "background.nc") - archive.read(parse(time)) for time in times]
+    variance = archive.grid.mean(np.var(np.array(errors, dtype=np.float64)[:, 11], axis=0, ddof=1))
+    row = table[(table.against == "reports") & (table.quantity == "standard_deviation") & (table.channel == "z500")]
+    assert row.of_errors.item() == pytest.approx(variance**0.5, rel=1e-4)
+    gates = pd.read_csv(results / "model_gates.csv")
+    assert set(compared) <= set(gates[gates.gate == "map of standard deviation"].part)
+    assert (results / "figures" / "learned_errors.png").stat().st_size > 50000
+    assert "What the background errors have learned" in (results / "report.html").read_text()
+
+
 def test_no_two_methods_give_the_same_analysis(finished):
     """Names that silently ran another method are what the published code got wrong."""
 

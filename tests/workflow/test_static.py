@@ -32,6 +32,7 @@ GPU_RULES = {
     "forecast_error",
     "medium_range_forecast",
     "model_gates",
+    "learned_errors",
     "train_emulator",
     "example_nmc",
     "train_vae",

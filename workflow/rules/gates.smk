@@ -34,6 +34,43 @@ rule model_gates:
         "../scripts/model_gates.py"
 
 
+rule learned_errors:
+    """What static background errors have learned of where errors are large: of held-out ones, and of those in cycles."""
+    input:
+        plan.verification.judged_files(),
+        **plan.verification.cycled_files(),
+        samples="results/background/nmc_training_set.nc",
+        coastline="resources/coastline.csv",
+    output:
+        table="results/learned_errors.csv",
+        figure=report(
+            "results/figures/learned_errors.png",
+            caption="../report/learned_errors.rst",
+            category="Figures",
+        ),
+    log:
+        "logs/learned_errors.log",
+        timings="logs/learned_errors.timings.tsv",
+    benchmark:
+        "benchmarks/learned_errors.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        **A100,
+        mem_mb=16000,
+        runtime=120,
+    params:
+        held_out=config["nmc"]["held_out"],
+        error_grid=config["error_grid"],
+        judged=plan.verification.judged,
+        cycled=plan.verification.cycled_backgrounds(),
+        first=plan.verification.first_cycle_name,
+        seed=config["verification"]["bootstrap"]["seed"],
+    script:
+        "../scripts/learned_errors.py"
+
+
 rule cycling_gates:
     """Whether the cycled experiments pass their gates."""
     input:

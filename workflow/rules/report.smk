@@ -63,7 +63,9 @@ rule write_report:
         model_gates="results/model_gates.csv",
         cycling_gates="results/cycling_gates.csv",
         forecast="results/forecast_model.csv",
+        learned="results/learned_errors.csv",
         maps="results/figures/maps.png",
+        learned_figure="results/figures/learned_errors.png",
         fits=plan.verification.fits,
         amplitudes=plan.verification.amplitude_figures,
     output:

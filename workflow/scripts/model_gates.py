@@ -5,8 +5,6 @@ from lora_envar.runtime.step import device, step
 with step(snakemake) as clock:
     with clock.imports():
         import torch
-        from lora_envar.analysis import METHODS
-        from lora_envar.analysis.method import Inputs
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.background.vae import VAE
         from lora_envar.fields.grid import Grid
@@ -15,7 +13,7 @@ with step(snakemake) as clock:
         from lora_envar.files.state_file import Archive, StateFile, read_per_channel
         from lora_envar.files.tables import write_table
         from lora_envar.forecast import load_model
-        from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates
+        from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates, judged_models
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
@@ -26,10 +24,7 @@ with step(snakemake) as clock:
     grid = Grid.from_settings(snakemake.params.error_grid)
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)
-    models = {}
-    for name, (method, files) in snakemake.params.judged.items():
-        inputs = Inputs(files, parse(snakemake.params.first), grid, device())
-        models[name] = METHODS[method].as_fitted().background_error(inputs)
+    models = judged_models(snakemake.params.judged, parse(snakemake.params.first), grid, device())
     vaes = {name: VAE.load(path, device()) for name, path in snakemake.params.vaes.items()}
     gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
     gates += background_error_gates(models, vaes, samples, held_out, snakemake.params.seed)

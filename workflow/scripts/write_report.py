@@ -11,7 +11,7 @@ with step(snakemake) as clock:
         snakemake.output,
         snakemake.params.config,
         Tables.read(snakemake.input, snakemake.params.first_scored),
-        [snakemake.input.maps, *snakemake.input.amplitudes],
+        [snakemake.input.maps, snakemake.input.learned_figure, *snakemake.input.amplitudes],
         (snakemake.params.experiment, snakemake.params.time),
         read_costs(snakemake.params.benchmarks, snakemake.params.logs),
     )

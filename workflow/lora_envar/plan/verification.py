@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis import METHODS
-from ..analysis.method import VariationalMethod
+from ..analysis.method import Method, VariationalMethod
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse
+from ..files.provenance import group
 from .archive import ArchivePlan
 from .ensembles import EnsemblePlan, background_file, fitted_files
 from .experiments import Experiment, Experiments
@@ -36,6 +37,7 @@ class VerificationPlan:
         self._search = config.get("search")
         self._vaes = list(config["vaes"])
         self._step = config["cycling"]["step_hours"]
+        self._keeps_backgrounds = config["cycling"]["keep_forecasts"]
         self._experiments = experiments
         self._archive = archive
         self._observations = observations
@@ -128,14 +130,49 @@ class VerificationPlan:
 
         A method with a VAE is judged with each, and named with it where there are several.
         """
-        judged = {}
+        return {label: (method.name, fitted_files(method, vae)) for label, (method, vae) in self._static.items()}
+
+    @cached_property
+    def _static(self) -> dict[str, tuple[type[Method], str | None]]:
+        """Method and VAE of those that are judged."""
+        static: dict[str, tuple[type[Method], str | None]] = {}
         for name, method in METHODS.items():
             if not issubclass(method, VariationalMethod) or method.ensemble:
                 continue
             for vae in self._vaes if method.vae_files else [None]:
-                label = name if vae is None or len(self._vaes) == 1 else f"{name} ({vae})"
-                judged[label] = (name, fitted_files(method, vae))
-        return judged
+                static[name if vae is None or len(self._vaes) == 1 else f"{name} ({vae})"] = (method, vae)
+        return static
+
+    def cycled_backgrounds(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Of each judged background error, scored backgrounds of the experiments that use it, where these are kept.
+
+        By its name and the experiment's, that of all replicates: path -> analysis time, of two or more.
+        """
+        first = self.first_scored_cycles()
+        cycled: dict[str, dict[str, dict[str, str]]] = {}
+        for label, (method, vae) in self._static.items():
+            cycled[label] = {}
+            for experiment in self._experiments.compared if self._keeps_backgrounds else []:
+                if experiment.method is not method or vae not in (None, experiment.vae):
+                    continue
+                scored = [time for time in experiment.cycles if time >= first[experiment.name]]
+                if len(scored) > 1:
+                    files = {f"results/{experiment.name}/{time}/background.nc": time for time in scored}
+                    cycled[label].setdefault(group(experiment.name), {}).update(files)
+        return cycled
+
+    def cycled_files(self) -> dict[str, list[str]]:
+        """All of these, and the archive that they are compared with."""
+        backgrounds = {
+            path: time
+            for each in self.cycled_backgrounds().values()
+            for files in each.values()
+            for path, time in files.items()
+        }
+        return {
+            "backgrounds": sorted(backgrounds),
+            "archive": sorted({self._archive.file(time) for time in backgrounds.values()}),
+        }
 
     def judged_files(self) -> list[str]:
         """What their background errors are made of."""

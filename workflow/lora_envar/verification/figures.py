@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
@@ -23,6 +23,7 @@ from ..files.atomic import atomic_write
 from ..observations.catalogue import CODES, TYPES, at_surface, names_of
 from ..observations.table import REASONS, Observations
 from .gates import GATED
+from .learned import BANDS, LOOKED_AT, NMC, SMOOTHED_TO, Comparison
 from .observation_fit import nearest_level
 
 #: colours that stay apart for the colour-blind (Okabe and Ito)
@@ -88,16 +89,22 @@ def maps(
     _save(figure, path)
 
 
+def _world_map(axis: Axes, grid: Grid, field: np.ndarray, norm: Normalize | None, coastline: pd.DataFrame) -> QuadMesh:
+    """Draw a field, (lat, lon), with coastlines."""
+    order = np.argsort((grid.longitude + 180) % 360)
+    longitude = (grid.longitude[order] + 180) % 360 - 180
+    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], norm=norm, cmap="viridis")
+    _world(axis, coastline)
+    return image
+
+
 def state_map(
     path: str | Path, title: str, grid: Grid, field: np.ndarray, channel: Channel, coastline: pd.DataFrame
 ) -> None:
     """One channel of a state, (lat, lon), as a map."""
     figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
-    order = np.argsort((grid.longitude + 180) % 360)
-    longitude = (grid.longitude[order] + 180) % 360 - 180
-    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], cmap="viridis")
+    image = _world_map(axis, grid, field, None, coastline)
     figure.colorbar(image, ax=axis, shrink=0.8, label=channel.units)
-    _world(axis, coastline)
     axis.set_title(title, fontsize=10)
     _save(figure, path)
 
@@ -209,3 +216,69 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
     for axis in axes.flat[len(experiments) :]:
         axis.set_axis_off()
     _save(figure, path)
+
+
+def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: pd.DataFrame) -> None:
+    """Standard deviation of samples and errors by latitude, a row a background error, and as maps of z500 and t850.
+
+    Parameters
+    ----------
+    comparisons : list of Comparison
+        In the order of their background errors, each with the held-out errors first.
+    coastline : DataFrame
+        line, longitude, latitude.
+    """
+    models: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        models.setdefault(comparison.model, []).append(comparison)
+    mapped = ("z500", "t850")
+    depth = 2 if any(len(own) > 1 for own in models.values()) else 1  # rows of maps of a channel
+    heights = [2.4 * len(models), 2.2 * depth * len(mapped)]
+    figure = plt.figure(figsize=(16, sum(heights)), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
+    panels = upper.subplots(len(models), len(LOOKED_AT), sharex=True, sharey=True, squeeze=False)
+    for row, own in zip(panels, models.values(), strict=True):
+        _profiles(row, own)
+    for axis in panels[-1]:
+        axis.set_xlabel("latitude", fontsize=8)
+        axis.set_ylim(bottom=0.0)
+    axes = lower.subplots(depth * len(mapped), 1 + len(models), sharex=True, sharey=True, squeeze=False)
+    first = next(iter(models.values()))[0]
+    for place, name in enumerate(mapped):
+        rows = axes[depth * place : depth * (place + 1)]
+        shown = {(0, 0): ("held-out errors", first.errors)}
+        for column, (model, own) in enumerate(models.items(), start=1):
+            shown[0, column] = (model, own[0].samples)
+            if len(own) > 1:
+                shown[1, column] = (f"errors in cycles of {own[1].against}", own[1].errors)
+        index = LOOKED_AT.index(name)
+        limit = max(each.deviation_map[index].max().item() for _, each in shown.values())
+        for cell, axis in np.ndenumerate(rows):
+            if cell not in shown:
+                axis.set_axis_off()
+                continue
+            title, found = shown[cell]
+            image = _world_map(axis, found.grid, found.deviation_map[index].numpy(), Normalize(0.0, limit), coastline)
+            axis.set_title(f"{name}: {title}", fontsize=9)
+        label = "standard deviation over the global one"
+        lower.colorbar(image, ax=rows.ravel().tolist(), shrink=0.9, label=f"{label},\nsmoothed to T{SMOOTHED_TO}")
+    _save(figure, path)
+
+
+def _profiles(row: np.ndarray, own: list[Comparison]) -> None:
+    """Standard deviation by latitude of the samples of a background error and of what they are compared with."""
+    middle = [(south + north) / 2 for south, north in BANDS.values()]
+    lines = {own[0].model: (PALETTE[1], own[0].samples)}
+    for colour, comparison in zip(cycle((PALETTE[0], *PALETTE[2:])), own, strict=False):
+        name = "held-out errors" if comparison.against == NMC else f"errors in cycles of {comparison.against}"
+        lines[name] = (colour, comparison.errors)
+    for axis, channel in zip(row, LOOKED_AT, strict=True):
+        for label, (colour, found) in lines.items():
+            values = [found.values["relative_deviation", channel, band] for band in BANDS]
+            axis.plot(middle, values, ".-", color=colour, label=label)
+        axis.axhline(1.0, color="grey", linewidth=0.7, linestyle=":")
+        axis.set(xlim=(-90, 90), xticks=range(-90, 91, 30))
+        axis.set_title(channel, fontsize=9)
+        axis.tick_params(labelsize=7)
+    row[0].set_ylabel(f"{own[0].model}:\nstandard deviation\nover the global one", fontsize=8)
+    row[0].legend(fontsize=7, loc="lower left")

@@ -5,18 +5,20 @@ A gate that is not passed does not stop the workflow; the report shows it as it 
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
 
 from ..analysis import METHODS
+from ..analysis.method import Inputs, VariationalMethod
 from ..background import sampling
 from ..background.background_error import BackgroundError
 from ..background.pretraining import normalised
 from ..background.training_set import TrainingSet
 from ..background.vae import VAE
+from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.seeds import generator
 from ..fields.state import CHANNELS, HEADLINE, channel_index
@@ -25,11 +27,13 @@ from ..files.state_file import Archive
 from ..forecast import forecast, frames
 from ..forecast.model import ForecastModel
 from ..observations.table import attribute
-from . import ROLLOUT_HOURS
+from . import ROLLOUT_HOURS, learned
 from .score import after_spin_up, channel_of
 
 #: channels that are looked at
 GATED = ("z500", "t850", "u500", "q700", "t2m")
+#: those whose errors' place is looked at
+PLACED = ("z500", "t850", "u500", "q700")
 #: leads at which the forecast model is judged, in hours
 LEADS = (6, 24, 48, 120)
 
@@ -177,10 +181,33 @@ def forecast_gates(
     return gates
 
 
+def judged_models(
+    judged: dict[str, tuple[str, dict[str, str]]], time: datetime, grid: Grid, device: str
+) -> dict[str, BackgroundError]:
+    """The static background errors as they were fitted, by name.
+
+    Parameters
+    ----------
+    judged : dict
+        Name -> method and its files, as `plan.verification.VerificationPlan.judged`.
+    time : datetime
+        An analysis time.
+    grid : Grid
+        Of the errors.
+    """
+    models = {}
+    for name, (method, files) in judged.items():
+        fitted = cast(type[VariationalMethod], METHODS[method]).as_fitted()
+        models[name] = fitted.background_error(Inputs(files, time, grid, device))
+    return models
+
+
 def background_error_gates(
     models: dict[str, BackgroundError], vaes: dict[str, VAE], samples: TrainingSet, held_out: list[int], seed: int
 ) -> Gates:
-    """Every VAE explains held-out errors, and samples of each error model resemble them.
+    """Every VAE explains held-out errors, and samples of each error model resemble them, by place too.
+
+    What is judged by place, see `learned`, is also judged of the errors that models were fitted to.
 
     Parameters
     ----------
@@ -194,11 +221,15 @@ def background_error_gates(
         _vae_gates(gates, "VAE" if len(vaes) == 1 else f"VAE ({name})", vae, samples, held_out)
     grid = samples.grid
     deviation = torch.from_numpy(samples.deviation).view(-1, 1, 1)
+    control = learned.control(samples, held_out)
+    judge_by_place(gates, control)
     errors = normalised(samples, deviation)(held_out)
     truncation = next((vae.truncation for vae in vaes.values() if vae.truncation), finest_truncation(grid))
     harmonics = SphericalHarmonics(grid, truncation)
     for name, model in models.items():
-        drawn = sampling.draw(model, len(held_out), seed).cpu() / deviation
+        drawn = sampling.draw(model, len(held_out), seed).cpu()
+        by_place = learned.Comparison(name, learned.NMC, learned.describe(drawn, grid), control.errors)
+        drawn /= deviation
         ratio = sampling.deviation_ratio(drawn, errors, grid)
         for channel in GATED:
             value = ratio[channel_index(channel)].item()
@@ -218,7 +249,27 @@ def background_error_gates(
         for first, second in sampling.PAIRS:
             pair = [sampling.correlation(fields, first, second, grid) for fields in (drawn, errors)]
             gates.add(name, "correlations", f"{first} with {second}, samples less errors", pair[0] - pair[1], -0.1, 0.1)
+        judge_by_place(gates, by_place)
     return gates
+
+
+def judge_by_place(gates: Gates, comparison: learned.Comparison) -> None:
+    """Samples have the errors' map of standard deviation, the one in the tropics and at the poles, and the balance."""
+    correlation = comparison.map_correlation()
+    samples = comparison.samples.values
+    errors = comparison.errors.values
+    for channel in PLACED:
+        quantity = f"{channel}, correlation of samples' with errors'"
+        gates.add(comparison.model, "map of standard deviation", quantity, correlation[channel], 0.8)
+    for channel in PLACED:
+        for band in ("90S-60S", "10S-10N", "60N-90N"):
+            ratio = samples["relative_deviation", channel, band] / errors["relative_deviation", channel, band]
+            quantity = f"{channel}, {band}, samples / errors"
+            gates.add(comparison.model, "standard deviation by latitude", quantity, ratio, 0.75, 1.25)
+    for band in ("90S-60S", "60S-30S", "30N-60N", "60N-90N"):
+        difference = samples["balance", "z500", band] - errors["balance", "z500", band]
+        quantity = f"z500 with balanced wind's, {band}, samples less errors"
+        gates.add(comparison.model, "balance", quantity, difference, -0.15, 0.15)
 
 
 def consistency(observation_files: list[str], filtered: bool = False) -> float:

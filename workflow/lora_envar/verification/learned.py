@@ -143,7 +143,7 @@ def balance(states: torch.Tensor, harmonics: SphericalHarmonics) -> torch.Tensor
     states : (samples, 69, lat, lon)
         Errors, in the units of the state; see `fields.harmonics.LinearBalance`.
     """
-    u, v, z = (states[:, channel_index(name)].to(harmonics.dtype) for name in ("u500", "v500", "z500"))
+    z, u, v = states[:, [channel_index(name) for name in ("z500", "u500", "v500")]].to(harmonics.dtype).unbind(1)
     psi, _ = VectorHarmonics(harmonics).analyse(u, v)
     balanced = harmonics.synthesise(LinearBalance(harmonics)(psi))
     first = z - z.mean(0)
@@ -209,7 +209,7 @@ def describe(states: torch.Tensor, grid: Grid) -> ErrorStatistics:
     fields = states[:, [channel_index(name) for name in LOOKED_AT]].double()
     harmonics = SphericalHarmonics(grid, finest_truncation(grid), torch.float64)
     zonal, meridional = correlation_lengths(fields, harmonics)
-    skewness, kurtosis = (region_means(moment, grid, REGIONS) for moment in pointwise_moments(fields))
+    skewness, kurtosis = pointwise_moments(fields)
     values = {("count", "", ""): float(len(states))}
     for quantity, regions, found in (
         ("standard_deviation", ["global"], grid.mean(fields.var(0)).sqrt()[None]),
@@ -218,8 +218,8 @@ def describe(states: torch.Tensor, grid: Grid) -> ErrorStatistics:
         ("zonal_length_km", REGIONS, zonal),
         ("meridional_length_km", REGIONS, meridional),
         ("anisotropy", REGIONS, zonal / meridional),
-        ("skewness", REGIONS, skewness),
-        ("excess_kurtosis", REGIONS, kurtosis),
+        ("skewness", REGIONS, region_means(skewness, grid, REGIONS)),
+        ("excess_kurtosis", REGIONS, region_means(kurtosis, grid, REGIONS)),
     ):
         for region, row in zip(regions, found.tolist(), strict=True):
             values |= {(quantity, name, region): value for name, value in zip(LOOKED_AT, row, strict=True)}

@@ -16,7 +16,7 @@ from ..fields.timeline import parse
 from ..files.atomic import atomic_write
 from ..files.provenance import group
 from ..files.tables import read_table
-from . import ABOUT_SIGNIFICANCE, SIGNIFICANCE, costs
+from . import ABOUT_SIGNIFICANCE, SIGNIFICANCE, costs, learned
 from .figures import error_curves
 from .means import forecast_errors, mean_errors, units_of
 from .observation_fit import shown
@@ -33,6 +33,7 @@ class TableFiles(Protocol):
     model_gates: str
     cycling_gates: str
     forecast: str
+    learned: str
     fits: Sequence[str]
 
 
@@ -52,6 +53,7 @@ class Tables:
     model_gates: pd.DataFrame
     cycling_gates: pd.DataFrame
     forecast: pd.DataFrame
+    learned: pd.DataFrame
     first: dict[str, str]
     fits: tuple[pd.DataFrame, ...] = ()
 
@@ -70,7 +72,7 @@ class Tables:
         ValueError
             If a file is missing or not whole.
         """
-        names = ("scores", "comparison", "model_gates", "cycling_gates", "forecast")
+        names = ("scores", "comparison", "model_gates", "cycling_gates", "forecast", "learned")
         tables = {name: read_table(getattr(paths, name)) for name in names}
         for name in ("scores", "comparison"):
             tables[name]["level"] = tables[name]["level"].astype("Int64")
@@ -123,7 +125,8 @@ def write_report(
     Parameters
     ----------
     figures : sequence of paths
-        Maps of the shown cycle, and the course of amplitudes, where experiments calibrate themselves.
+        Maps of the shown cycle, what background errors have learned, and the course of amplitudes, where experiments
+        calibrate themselves.
     shown_cycle : (str, str)
         Its experiment and time.
     run_costs : DataFrame
@@ -147,7 +150,8 @@ def write_report(
         gates=gates,
         summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
         maps=_embedded(figures[0]),
-        amplitudes=[_embedded(path) for path in figures[1:]],
+        learned={"about": learned.ABOUT, "table": learned.shown(tables.learned), "figure": _embedded(figures[1])},
+        amplitudes=[_embedded(path) for path in figures[2:]],
         curves=_embedded(paths.curves),
         sections=(shown(*tables.fits) if tables.fits else []) + costs.shown(run_costs),
         shown_experiment=shown_cycle[0],
