@@ -83,13 +83,13 @@ def test_what_background_errors_have_learned_is_told_of_each(finished):
     """Of held-out errors, and of the errors of the cycles that use them, which are backgrounds less the archive."""
     results = finished.folder / "results"
     table = pd.read_csv(results / "learned_errors.csv")
-    compared = {model: list(part.against.unique()) for model, part in table.groupby("model", sort=False)}
+    compared = {model: set(part.against) for model, part in table.groupby("model")}
     assert compared == {
-        "training errors": ["nmc"],
-        "3dvar": ["nmc", "3dvar", "reports"],
-        "3dvar_spectral": ["nmc", "3dvar_spectral"],
-        "vae_var (spectral)": ["nmc", "vae_var", "adaptive"],
-        "vae_var (grid)": ["nmc"],
+        "training errors": {"nmc"},
+        "3dvar": {"nmc", "3dvar", "reports"},
+        "3dvar_spectral": {"nmc", "3dvar_spectral"},
+        "vae_var (spectral)": {"nmc", "vae_var", "adaptive"},
+        "vae_var (grid)": {"nmc"},
     }
     archive = Archive(sorted((results / "archive" / "states").glob("*.nc")))
     times = ("20090226T00", "20090226T06")

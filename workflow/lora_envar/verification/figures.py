@@ -162,7 +162,8 @@ def deviation_profile(path: str | Path, title: str, deviation: np.ndarray) -> No
 
 def _world(axis: Axes, coastline: pd.DataFrame) -> None:
     """Draw coastlines, and set the limits to the whole world."""
-    lines = [line[["longitude", "latitude"]].to_numpy() for _, line in coastline.groupby("line")]
+    ends = np.flatnonzero(np.diff(coastline["line"])) + 1
+    lines = np.split(coastline[["longitude", "latitude"]].to_numpy(), ends)
     axis.add_collection(LineCollection(lines, colors="black", linewidths=0.4), autolim=False)
     axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
     axis.tick_params(labelsize=7)
@@ -250,7 +251,7 @@ def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: p
         for column, (model, own) in enumerate(models.items(), start=1):
             shown[0, column] = (model, own[0].samples)
             if len(own) > 1:
-                shown[1, column] = (f"errors in cycles of {own[1].against}", own[1].errors)
+                shown[1, column] = (f"cycles of {own[1].against}", own[1].errors)
         index = LOOKED_AT.index(name)
         limit = max(each.deviation_map[index].max().item() for _, each in shown.values())
         for cell, axis in np.ndenumerate(rows):
@@ -270,7 +271,7 @@ def _profiles(row: np.ndarray, own: list[Comparison]) -> None:
     middle = [(south + north) / 2 for south, north in BANDS.values()]
     lines = {own[0].model: (PALETTE[1], own[0].samples)}
     for colour, comparison in zip(cycle((PALETTE[0], *PALETTE[2:])), own, strict=False):
-        name = "held-out errors" if comparison.against == NMC else f"errors in cycles of {comparison.against}"
+        name = "held-out errors" if comparison.against == NMC else f"cycles of {comparison.against}"
         lines[name] = (colour, comparison.errors)
     for axis, channel in zip(row, LOOKED_AT, strict=True):
         for label, (colour, found) in lines.items():
@@ -281,4 +282,4 @@ def _profiles(row: np.ndarray, own: list[Comparison]) -> None:
         axis.set_title(channel, fontsize=9)
         axis.tick_params(labelsize=7)
     row[0].set_ylabel(f"{own[0].model}:\nstandard deviation\nover the global one", fontsize=8)
-    row[0].legend(fontsize=7, loc="lower left")
+    row[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
