@@ -16,11 +16,18 @@ FITS = {"fit_to_observations", "collect_fits"}
 PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES
 #: one of a method with an ensemble
 ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast", "ensemble_diagnostics"} | SCORES
-CYCLES = PLAIN | ENSEMBLE | {"finetune_lora", "finetune_all", "draw_maps"}
+#: one of a method that calibrates itself, and one of a filter with an ensemble of its own
+ADAPTIVE = {"assimilate_adaptive", "draw_amplitudes"}
+FILTER = {"assimilate_ensemble", "cycled_ensemble_forecast"}
+CYCLES = PLAIN | ENSEMBLE | ADAPTIVE | FILTER | {"finetune_lora", "finetune_all", "draw_maps"}
 VAE = {"pretrain_vae", "fit_residual", "model_gates"}
-TRAINING_SET = {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe"} | VAE | CYCLES | FITS
+#: what comes of a VAE: all but the filter
+LEARNED = VAE | CYCLES - FILTER
+TRAINING_SET = (
+    {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES | FITS
+)
 REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
-FORECASTS = {"first_guess", "reanalysis_forecast"} | TRAINING_SET
+FORECASTS = {"first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
 ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observations"} | REPORTS | FORECASTS
 
 #: changed key -> its new value, and the rules that must run again
@@ -32,14 +39,14 @@ TABLE = {
         {"download_era5", "prepare_archive", "simulate_observations", "model_gates", "finetune_lora", "draw_maps"}
         | ENSEMBLE,
     ),
-    "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations"}),
+    "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations", "model_errors"}),
     "nmc.tau_hours": (12, TRAINING_SET),
-    "nmc.held_out": (0.4, VAE | CYCLES),
-    "vaes.spectral.sigma": (0.4, VAE | CYCLES),
-    "vaes.spectral.training.seed": (2, VAE | CYCLES),
-    "vaes.spectral.network.core_depth": (2, VAE | CYCLES),
-    "vaes.spectral.residual_draws": (24, CYCLES | {"fit_residual", "model_gates"}),
-    "error_grid.truncation": (9, TRAINING_SET | {"reanalysis_forecast"}),
+    "nmc.held_out": (0.4, LEARNED),
+    "vaes.spectral.sigma": (0.4, LEARNED),
+    "vaes.spectral.training.seed": (2, LEARNED),
+    "vaes.spectral.network.core_depth": (2, LEARNED),
+    "vaes.spectral.residual_draws": (24, LEARNED - {"pretrain_vae"}),
+    "error_grid.truncation": (9, TRAINING_SET | {"reanalysis_forecast", "model_errors"}),
     "observations.sparse.columns": (101, CYCLES | {"simulate_observations"}),
     "observations.sparse.seed": (3, CYCLES | {"simulate_observations"}),
     "observations.sparse.error_fraction": (0.2, CYCLES | {"simulate_observations"}),
@@ -47,13 +54,13 @@ TABLE = {
     "observations.reports.reported_errors": (False, PLAIN | FITS | REPORTS - {"simulate_reports"}),
     "observations.reports.quality.withheld": (0.2, PLAIN | FITS | {"select_observations"}),
     "observations.reports.background_check": (4.0, PLAIN | FITS),
-    "cycling.first_guess_hours": (24, CYCLES | FITS | {"first_guess"}),
+    "cycling.first_guess_hours": (24, CYCLES | FITS | {"first_guess", "first_ensemble"}),
     "cycling.keep_forecasts": (False, {"learned_errors", "write_report"}),
     "cycling.block_days": (2, {"write_report"}),
     "warm_start": (False, {"write_report"}),
     "minimiser.iterations": (9, CYCLES | FITS),
     "methods.3dvar.background_weight": (9.0, PLAIN | FITS),
-    "methods.vae_var.residual_amplitude": (1.0, PLAIN),
+    "methods.vae_var.residual_amplitude": (1.0, PLAIN | ADAPTIVE),
     "methods.hybrid.alpha": (0.5, ENSEMBLE - {"ensemble_diagnostics"}),  # too few cycles to judge its members
     "methods.latent_lora.background_weight": (9.0, ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "methods.latent_lora.normalisation": ("spread", ENSEMBLE | {"finetune_lora", "draw_maps"}),
