@@ -16,7 +16,13 @@ from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
 from lora_envar.observations import NETWORKS
 from lora_envar.plan.alignment import step_of
-from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings, with_single_vae
+from lora_envar.plan.configuration import (
+    ConfigurationError,
+    check,
+    with_found_settings,
+    with_single_vae,
+    without_dropped,
+)
 from lora_envar.plan.documentation import filled
 from lora_envar.plan.schema import check_schema, check_settings, complete_schema
 from lora_envar.settings import schema_of
@@ -361,7 +367,18 @@ def test_a_vae_is_one_of_the_configured(config, experiment, vae, message):
         check(config)
 
 
+def test_an_experiment_that_is_null_is_dropped(config):
+    config["experiments"] |= {"vae_var_grid": None, "not_there": None}
+    check_schema(config)
+    without_dropped(config)
+    assert {"vae_var_grid", "not_there"}.isdisjoint(config["experiments"])
+    check(config)
+
+
 def test_a_single_vae_need_not_be_named(config):
+    for name in ("vae_var_grid", "lora_envar"):
+        del config["experiments"][name]
+    del config["vaes"]["grid"]
     for section in (config["experiments"]["vae_var"], config["search"]["candidates"]["latent_lora"]):
         del section["vae"]
     with_single_vae(config)

@@ -133,13 +133,14 @@ def test_an_analysis_gets_what_its_method_declares(plan):
     fitted = {
         "no_assimilation": set(),
         "3dvar": {"genbe"},
-        "3dvar_spectral": {"gaussian"},
         "hybrid": {"genbe", "members", "last_year"},
         "vae_var": {"vae", "residual"},
         "latent_lora": {"vae", "residual", "finetuned"},
+        "lora_envar": {"vae", "residual", "finetuned"},
     }
     for experiment, files in fitted.items():
-        assert set(plan.analysis_inputs(experiment, LAST)) == {"observations", *files}
+        own = {"amplitudes"} if plan.experiments[experiment].adaptive else set()
+        assert set(plan.analysis_inputs(experiment, LAST)) == {"observations", *files, *own}
 
 
 def test_finetuning_starts_from_the_cycle_before_only_where_that_is_asked_for(config):
@@ -156,7 +157,9 @@ def test_an_adaptive_experiment_learns_from_the_cycle_before(config):
     before = plan.analysis_inputs("calibrated", LAST)["amplitudes"]
     assert before == f"results/calibrated/{shift(LAST, -6)}/amplitudes.csv"
     assert "amplitudes" not in plan.analysis_inputs("calibrated", FIRST), "nothing is known yet"
-    assert "amplitudes" not in plan.analysis_inputs("latent_lora", LAST)
+    fixed = Plan(changed(config, fixed={"settings": {"background_weight": 2.0}}))
+    assert "amplitudes" not in fixed.analysis_inputs("fixed", LAST)
+    assert re.fullmatch(fixed.analysed_pattern("plain"), "fixed")
     assert re.fullmatch(plan.analysed_pattern("adaptive"), "calibrated")
     assert not re.fullmatch(plan.analysed_pattern("plain"), "calibrated")
 
@@ -190,17 +193,19 @@ def test_forecasts_end_while_there_is_a_truth(plan):
 
 def test_the_report_shows_the_richest_method(plan):
     assert plan.verification.shown.name == "latent_lora"
-    assert list(plan.verification.judged) == ["3dvar", "3dvar_spectral", "vae_var"]
 
 
 def test_a_method_is_judged_with_every_vae(config):
-    config["vaes"]["grid"] = {**config["vaes"]["spectral"], "latents": "grid"}
     judged = Plan(config).verification.judged
     assert list(judged) == ["3dvar", "3dvar_spectral", "vae_var (spectral)", "vae_var (grid)"]
     assert judged["vae_var (grid)"] == (
         "vae_var",
         {name: f"results/background/grid/{name}.safetensors" for name in ("vae", "residual")},
     )
+    for experiment in ("vae_var_grid", "lora_envar"):
+        del config["experiments"][experiment]
+    del config["vaes"]["grid"]
+    assert list(Plan(config).verification.judged) == ["3dvar", "3dvar_spectral", "vae_var"]
 
 
 def test_background_errors_are_compared_with_scored_backgrounds_of_the_experiments_that_use_them(config):

@@ -125,7 +125,7 @@ def test_dry_run_of_the_example_has_forty_cycles_for_each_of_four_experiments(ru
     done = run.snakemake("-n", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
-    assert jobs["assimilate"] >= 4 * 40
+    assert (jobs["assimilate"], jobs["assimilate_adaptive"]) == (40, 6 * 40)
     assert jobs["finetune_lora"] >= 40
 
 
@@ -134,7 +134,7 @@ def test_dry_run_of_the_twin_makes_the_archive_of_the_model_s_file_too(run):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]
     jobs = counts(output)
-    assert (jobs["download_era5"], jobs["assimilate"]) == (2, 6 * 40)
+    assert (jobs["download_era5"], jobs["assimilate_adaptive"]) == (2, 6 * 40)
     block = re.search(r"^ *rule download_era5:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
     assert "input: resources/example/archive.nc, resources/example/emulator.safetensors" in block
 
@@ -143,7 +143,7 @@ def test_the_example_s_world_can_be_remade(run):
     done = run.snakemake("-n", "remake_example", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
-    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (7, 2, 1)
+    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (7, 2, 2)
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def tiny_configuration(folder) -> dict:
         "lora_envar": {**lora, "method": "lora_envar", "vae": "grid"},
         "scaled_static": {**short, "method": "scaled_static", "vae": "spectral", "ensemble_size": 2},
         "full_finetuning": {**short, "method": "full_finetuning", "vae": "spectral", "ensemble_size": 2},
+        "3dvar_spectral": {**short, "method": "3dvar_spectral"},
         "hybrid": {**short, "method": "hybrid", "ensemble_size": 2},
         "adaptive": {**short, "method": "vae_var", "vae": "spectral", "settings": {"background_weight": "adaptive"}},
         "single_step": {**lora, "background": "single_step"},
@@ -108,6 +109,10 @@ def tiny_configuration(folder) -> dict:
     config["methods"]["letkf"] |= {"additive_error": 1.0, "inflation": 1.0}
     config["experiments"]["letkf"] = {**short, "method": "letkf", "ensemble_size": 6}
     # one set of values for all, so that methods differ by what they are
+    del config["experiments"]["vae_var_grid"]
+    for settings in config["methods"].values():
+        if settings.get("background_weight") == "adaptive":
+            settings["background_weight"] = 2.0
     for method in ("vae_var", "latent_lora", "scaled_static"):
         config["methods"][method] |= {"background_weight": 2.0, "residual_amplitude": 2.0}
     for method in ("latent_lora", "scaled_static", "full_finetuning", "hybrid"):

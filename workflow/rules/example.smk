@@ -131,7 +131,7 @@ if WORLD:
             runtime=240,
         params:
             tau_hours=config["nmc"]["tau_hours"],
-            every_hours=WORLD["nmc_every_hours"],
+            every_hours=WORLD["nmc"]["every_hours"],
         script:
             "../scripts/example_nmc.py"
 
@@ -140,7 +140,7 @@ if WORLD:
         input:
             expand(
                 f"{REMADE}/nmc_{{segment}}.nc",
-                segment=WORLD["emulators"]["emulator"]["segments"],
+                segment=WORLD["nmc"]["segments"],
             ),
         output:
             f"{REMADE}/vae_{{vae}}.safetensors",

@@ -27,6 +27,13 @@ class ConfigurationError(ValueError):
     """The configuration asks for something impossible."""
 
 
+def without_dropped(config: dict[str, Any]) -> None:
+    """Leave out the experiments that are null, in place: a file on top of another drops them by that."""
+    experiments = config.get("experiments")
+    if isinstance(experiments, dict):
+        config["experiments"] = {name: entry for name, entry in experiments.items() if entry is not None}
+
+
 def with_found_settings(config: dict[str, Any]) -> None:
     """Put the values of the file `found_settings` into the section `methods`, in place, where it has none itself.
 

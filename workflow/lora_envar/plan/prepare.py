@@ -3,7 +3,7 @@
 from typing import Any
 
 from .belonging import refuse_another
-from .configuration import ConfigurationError, check, with_found_settings, with_single_vae
+from .configuration import ConfigurationError, check, with_found_settings, with_single_vae, without_dropped
 from .plan import Plan
 from .replicates import expand
 from .schema import check_schema, check_settings
@@ -20,6 +20,7 @@ def prepare(config: dict[str, Any]) -> Plan:
         If the results in this folder are of another experiment.
     """
     try:
+        without_dropped(config)
         check_schema(config)
         with_found_settings(config)
         with_single_vae(config)
