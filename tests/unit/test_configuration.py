@@ -372,12 +372,13 @@ def test_an_experiment_that_is_null_is_dropped(config):
     check_schema(config)
     without_dropped(config)
     assert {"vae_var_grid", "not_there"}.isdisjoint(config["experiments"])
+    assert "vae_var_grid" not in config["verification"]["references"]
     check(config)
 
 
 def test_a_single_vae_need_not_be_named(config):
-    for name in ("vae_var_grid", "lora_envar"):
-        del config["experiments"][name]
+    config["experiments"] |= {"vae_var_grid": None, "lora_envar": None}
+    without_dropped(config)
     del config["vaes"]["grid"]
     for section in (config["experiments"]["vae_var"], config["search"]["candidates"]["latent_lora"]):
         del section["vae"]

@@ -28,10 +28,15 @@ class ConfigurationError(ValueError):
 
 
 def without_dropped(config: dict[str, Any]) -> None:
-    """Leave out the experiments that are null, in place: a file on top of another drops them by that."""
+    """Leave out the experiments that are null, in place, as references too: a file on top of another drops them so."""
     experiments = config.get("experiments")
-    if isinstance(experiments, dict):
-        config["experiments"] = {name: entry for name, entry in experiments.items() if entry is not None}
+    if not isinstance(experiments, dict):
+        return
+    dropped = [name for name, entry in experiments.items() if entry is None]
+    config["experiments"] = {name: entry for name, entry in experiments.items() if name not in dropped}
+    verification = config.get("verification")
+    if dropped and isinstance(verification, dict) and isinstance(verification.get("references"), list):
+        verification["references"] = [name for name in verification["references"] if name not in dropped]
 
 
 def with_found_settings(config: dict[str, Any]) -> None:
