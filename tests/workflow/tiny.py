@@ -114,7 +114,7 @@ def tiny_configuration(folder) -> dict:
     for settings in config["methods"].values():
         if settings.get("background_weight") == "adaptive":
             settings["background_weight"] = 2.0
-    for method in ("vae_var", "latent_lora", "scaled_static"):
+    for method in ("vae_var", "latent_lora", "scaled_static", "full_finetuning"):
         config["methods"][method] |= {"background_weight": 2.0, "residual_amplitude": 2.0}
     for method in ("latent_lora", "scaled_static", "full_finetuning", "hybrid"):
         config["methods"][method]["minimum_members"] = 2
