@@ -16,7 +16,7 @@ sys.path.insert(0, str((Path(workflow.basedir) / "workflow").resolve()))
 
 from lora_envar.plan.belonging import OtherExperimentError, record
 from lora_envar.plan.brought import digests, missing_files, missing_lines
-from lora_envar.plan.configuration import ConfigurationError
+from lora_envar.plan.completion import ConfigurationError
 from lora_envar.plan.plan import any_of
 from lora_envar.plan.prepare import prepare
 from lora_envar.runtime.patches import apply_patches

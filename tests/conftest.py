@@ -9,9 +9,17 @@ import yaml
 from lora_envar.background.vae import FORMS
 from lora_envar.fields.grid import Grid
 from lora_envar.networks.swin import NetworkSettings
-from lora_envar.plan.configuration import with_found_settings
+from lora_envar.plan.completion import with_found_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+#: settings of the filter, for configurations that have none
+LETKF = {
+    "horizontal_localisation": 600.0,
+    "vertical_localisation": 1.0,
+    "relaxation": 0.5,
+    "additive_error": 1.0,
+    "inflation": 1.0,
+}
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 

@@ -1,15 +1,16 @@
 """The ensemble that a filter cycles: where it begins, what is added to its forecasts, and how it is forecast."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 import torch
-from lora_envar.background.cycled_ensemble import additive_errors, first_members, forecast_errors
+from lora_envar.background.cycled_ensemble import additive_errors, first_members
 from lora_envar.background.training_set import TrainingSet, write_samples
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.seeds import generator
 from lora_envar.forecast.model import ForecastModel
+from lora_envar.forecast.perturbed import forecast_errors
 from lora_envar.forecast.stepping import forecast_members
 
 GRID = Grid("gaussian", 4, 8)
@@ -62,17 +63,25 @@ def test_what_is_added_depends_on_seed_and_time_and_scales_with_the_share(sample
     assert not additive_errors(samples, 5, 0.0, 1, "20090101T00").any()
 
 
+class Later(ForecastModel):
+    """The present plus the length of a step."""
+
+    step_hours = 6
+
+    def step(self, states, previous=None, valid=None):
+        return states + self.step_hours
+
+
 def test_errors_are_forecasts_less_what_came():
     """A forecast of x + lead of a truth that is 10 x the hour: hour 10 h + 6 less 10 (h + 6), whatever the batches."""
-    states = torch.ones(69, *GRID.shape)
 
-    def at(hours):
-        return torch.stack([10.0 * hour * states for hour in hours])
+    def truth(time):
+        hours = (time - TIME) / timedelta(hours=1)
+        return np.full((69, *GRID.shape), 10.0 * hours, dtype=np.float32)
 
+    starts = [TIME + timedelta(hours=hours) for hours in (0, 12, 24)]
     for batch in (2, 8):
-        found = forecast_errors(
-            lambda hours, lead: at(hours) + lead, at, [0, 12, 24], 6, lambda field: 2 * field, batch, lambda _: None
-        )
+        found = forecast_errors(Later(), truth, starts, 6, batch=batch, regrid=lambda field: 2 * field)
         assert torch.equal(found, torch.full((3, 69, *GRID.shape), 2 * (6.0 - 60.0)))
 
 

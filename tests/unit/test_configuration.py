@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import LETKF, ROOT
 from lora_envar.analysis import METHODS
 from lora_envar.archive import SOURCES
 from lora_envar.background.ensemble import NORMALISATIONS
@@ -16,25 +16,12 @@ from lora_envar.fields.grid import Grid
 from lora_envar.forecast import MODELS
 from lora_envar.observations import NETWORKS
 from lora_envar.plan.alignment import step_of
-from lora_envar.plan.configuration import (
-    ConfigurationError,
-    check,
-    with_found_settings,
-    with_single_vae,
-    without_dropped,
-)
+from lora_envar.plan.completion import ConfigurationError, with_found_settings, with_single_vae, without_dropped
+from lora_envar.plan.configuration import check
 from lora_envar.plan.documentation import filled
 from lora_envar.plan.schema import check_schema, check_settings, complete_schema
 from lora_envar.settings import schema_of
 from snakemake.utils import update_config
-
-LETKF = {
-    "horizontal_localisation": 600.0,
-    "vertical_localisation": 1.0,
-    "relaxation": 0.5,
-    "additive_error": 1.0,
-    "inflation": 1.0,
-}
 
 
 def change(config, path, value):

@@ -7,7 +7,9 @@ from lora_envar.background.ensemble import read_members
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import parse, year_before
 from lora_envar.files.state_file import write_states
-from lora_envar.plan.configuration import ConfigurationError, check, ensemble_sizes
+from lora_envar.plan.completion import ConfigurationError
+from lora_envar.plan.configuration import check
+from lora_envar.plan.experiments import ensemble_sizes
 
 GRID = Grid("gaussian", 8, 16)
 

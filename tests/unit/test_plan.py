@@ -5,19 +5,13 @@ import re
 from itertools import pairwise
 
 import pytest
+from conftest import LETKF
 from lora_envar.fields.timeline import name, parse, shift, times
 from lora_envar.plan.blocks import block_names, block_times
 from lora_envar.plan.experiments import PlanError
 from lora_envar.plan.plan import Plan, any_of
 
 FIRST, LAST = "20090426T00", "20090505T18"
-LETKF = {
-    "horizontal_localisation": 600.0,
-    "vertical_localisation": 1.0,
-    "relaxation": 0.5,
-    "additive_error": 1.0,
-    "inflation": 1.0,
-}
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 from lora_envar.fields.state import HEADLINE
-from lora_envar.plan.configuration import ConfigurationError, check, with_found_settings
+from lora_envar.plan.completion import ConfigurationError, with_found_settings
+from lora_envar.plan.configuration import check
 from lora_envar.plan.search import candidates
 from lora_envar.verification.ranking import best, rank
 from lora_envar.verification.score import COLUMNS

@@ -16,7 +16,8 @@ from lora_envar.forecast import forecast, load_model
 from lora_envar.forecast.model import ForecastModel
 from lora_envar.forecast.perturbed import perturbation, sampled_errors, trajectory
 from lora_envar.plan.brought import missing_files, missing_lines
-from lora_envar.plan.configuration import ConfigurationError, check
+from lora_envar.plan.completion import ConfigurationError
+from lora_envar.plan.configuration import check
 from lora_envar.plan.plan import Plan
 from lora_envar.plan.schema import check_schema
 from snakemake.utils import update_config

@@ -235,9 +235,11 @@ def statistics(
     data = len(cost.values)
     with torch.no_grad():
         standard = model.standard(minimum.control)
-        departure = (cost.values - cost.operator(cost.state(minimum.control))) / cost.errors
         observed = {part: standard[where].square().sum().item() for part, where in parts.items()}
-        observed |= {group: departure[torch.as_tensor(rows)].square().sum().item() for group, rows in groups.items()}
+        if groups:
+            departure = (cost.values - cost.operator(cost.state(minimum.control))) / cost.errors
+        for group, rows in groups.items():
+            observed[group] = departure[torch.as_tensor(rows)].square().sum().item()
     known = {part: amplitudes.get(part, Amplitude()) for part in observed}
     if any(amplitude.due for amplitude in known.values()):
         expected = _expected(cost, groups, settings, draws, progress)
@@ -269,7 +271,8 @@ def _expected(
             change = (cost.operator(cost.state(alone)) - equivalents) / cost.errors
             trace = (noise * change).sum().item()
             found[part] = trace, trace - standard[where].square().sum().item()
-        change = (cost.operator(cost.state(control)) - equivalents) / cost.errors
+        if groups:
+            change = (cost.operator(cost.state(control)) - equivalents) / cost.errors
         for group, rows in groups.items():
             own = torch.as_tensor(rows)
             count = int(rows.sum())

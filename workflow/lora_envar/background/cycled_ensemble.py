@@ -4,8 +4,9 @@ The forecast model's errors in the time between analyses are sampled on the trai
 
     e_i = M(x_i) - x(i + 1),
 
-with the reanalysis x. What is added to the forecast of member k is a random combination of all N samples less their
-mean, of zero mean over the members (additive inflation, Whitaker and Hamill 2012, MWR 140, 3078-3089, sect. 2b):
+with the reanalysis x (`forecast.perturbed.forecast_errors`). What is added to the forecast of member k is a random
+combination of all N samples less their mean, of zero mean over the members (additive inflation, Whitaker and Hamill
+2012, MWR 140, 3078-3089, sect. 2b):
 
     q_k = alpha / (N - 1)^(1/2) sum_i (g_ki - mean over k of g_ki) (e_i - mean of e),    g_ki ~ N(0, 1),
 
@@ -19,43 +20,6 @@ import torch
 
 from ..fields.seeds import generator
 from .training_set import TrainingSet
-
-
-def forecast_errors(
-    forecast: Callable[[list[int], int], torch.Tensor],
-    truth: Callable[[list[int]], torch.Tensor],
-    hours: list[int],
-    lead: int,
-    to_error_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
-    batch: int = 8,
-    progress: Callable[[str], None] = print,
-) -> torch.Tensor:
-    """Errors of forecasts from the reanalysis, (start times, 69, lat, lon), on the error grid, in units of the state.
-
-    Parameters
-    ----------
-    forecast : function
-        Gives the forecasts, (batch, 69, lat, lon), from the reanalysis at some hours of the archive at a lead in hours.
-    truth : function
-        Gives the reanalysis at some hours, (batch, 69, lat, lon).
-    hours : list of int
-        Start times.
-    lead : int
-        In hours.
-    to_error_grid : function
-        Regrids states; only what it returns is kept.
-    batch : int
-        Most forecasts at once.
-    progress : callable
-        Gets a line of text per batch.
-    """
-    parts = []
-    for first in range(0, len(hours), batch):
-        starts = hours[first : first + batch]
-        error = forecast(starts, lead) - truth([hour + lead for hour in starts])
-        parts.append(to_error_grid(error))
-        progress(f"{first + len(starts)} of {len(hours)} forecasts")
-    return torch.cat(parts)
 
 
 def first_members(

@@ -20,12 +20,52 @@ import torch
 
 from ..fields.seeds import generator
 from ..fields.timeline import name as time_name
-from .stepping import forecast, frames
+from .stepping import forecast, frames, states_at
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .model import ForecastModel
+
+
+def forecast_errors(
+    model: ForecastModel,
+    read: Callable[[datetime], np.ndarray | None],
+    starts: Sequence[datetime],
+    lead_hours: int,
+    device: torch.device | str = "cpu",
+    batch: int = 8,
+    regrid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
+) -> torch.Tensor:
+    """Errors of forecasts of `lead_hours`, (starts, 69, lat, lon), in units of the state.
+
+    Parameters
+    ----------
+    model : ForecastModel
+    read : function
+        Gives the true state valid at a time, (69, lat, lon), or None where there is none.
+    starts : sequence of datetime
+    lead_hours : int
+        A whole number of the model's steps.
+    device : str or torch.device
+    batch : int
+        Most forecasts at once.
+    regrid : function
+        Applied to the errors; only what it returns is kept.
+
+    Raises
+    ------
+    ValueError
+        If a state is not there, or the model does not make forecasts of this lead.
+    """
+    lead = timedelta(hours=lead_hours)
+    parts = []
+    for first in range(0, len(starts), batch):
+        part = starts[first : first + batch]
+        states, previous = frames(model, read, part, device)
+        truth = states_at(read, [time + lead for time in part], device)
+        parts.append(regrid(forecast(model, states, lead_hours, previous, part)[-1] - truth))
+    return torch.cat(parts)
 
 
 def sampled_errors(
@@ -36,33 +76,8 @@ def sampled_errors(
     device: torch.device | str = "cpu",
     batch: int = 8,
 ) -> torch.Tensor:
-    """Errors of forecasts of `step_hours` less their mean, (starts, 69, lat, lon), in units of the state.
-
-    Parameters
-    ----------
-    model : ForecastModel
-    read : function
-        Gives the true state valid at a time, (69, lat, lon), or None where there is none.
-    starts : sequence of datetime
-    step_hours : int
-        A whole number of the model's steps.
-    device : str or torch.device
-    batch : int
-        Most forecasts at once.
-
-    Raises
-    ------
-    ValueError
-        If a state is not there, or the model does not make forecasts of this lead.
-    """
-    step = timedelta(hours=step_hours)
-    parts = []
-    for first in range(0, len(starts), batch):
-        part = starts[first : first + batch]
-        states, previous = frames(model, read, part, device)
-        truth, _ = frames(model, read, [time + step for time in part], device)
-        parts.append(forecast(model, states, step_hours, previous, part)[-1] - truth)
-    errors = torch.cat(parts)
+    """The same of forecasts of `step_hours`, less their mean."""
+    errors = forecast_errors(model, read, starts, step_hours, device, batch)
     return errors - errors.mean(dim=0)
 
 

@@ -41,20 +41,37 @@ def frames(
     ValueError
         If a state is not there.
     """
-    import torch
-
-    def stacked(wanted: Sequence[datetime]) -> torch.Tensor | None:
-        found = [read(time) for time in wanted]
-        if any(state is None for state in found):
-            return None
-        return torch.stack([torch.as_tensor(state, device=device) for state in found])
-
-    states = stacked(times)
-    if states is None:
-        raise ValueError(f"there is no state valid at all of {', '.join(f'{time:%Y-%m-%dT%H}' for time in times)}")
+    states = states_at(read, times, device)
     if model.history == 1:
         return states, None
-    return states, stacked([time - timedelta(hours=model.step_hours) for time in times])
+    return states, _stacked(read, [time - timedelta(hours=model.step_hours) for time in times], device)
+
+
+def states_at(
+    read: Callable[[datetime], np.ndarray | None], times: Sequence[datetime], device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """The states valid at some times, (times, 69, lat, lon), on the device.
+
+    Raises
+    ------
+    ValueError
+        If one is not there.
+    """
+    states = _stacked(read, times, device)
+    if states is None:
+        raise ValueError(f"there is no state valid at all of {', '.join(f'{time:%Y-%m-%dT%H}' for time in times)}")
+    return states
+
+
+def _stacked(
+    read: Callable[[datetime], np.ndarray | None], times: Sequence[datetime], device: torch.device | str
+) -> torch.Tensor | None:
+    import torch
+
+    found = [read(time) for time in times]
+    if any(state is None for state in found):
+        return None
+    return torch.stack([torch.as_tensor(state, device=device) for state in found])
 
 
 def advance(

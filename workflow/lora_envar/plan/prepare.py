@@ -3,7 +3,8 @@
 from typing import Any
 
 from .belonging import refuse_another
-from .configuration import ConfigurationError, check, with_found_settings, with_single_vae, without_dropped
+from .completion import ConfigurationError, with_found_settings, with_single_vae, without_dropped
+from .configuration import check
 from .plan import Plan
 from .replicates import expand
 from .schema import check_schema, check_settings

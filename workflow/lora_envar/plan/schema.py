@@ -18,7 +18,7 @@ from ..archive import SOURCES
 from ..forecast import MODELS
 from ..observations import NETWORKS
 from ..settings import names_of, needed_of, schema_of
-from .configuration import ConfigurationError
+from .completion import ConfigurationError
 from .search import candidates
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"

@@ -66,8 +66,6 @@ def maps(
     channels = ("z500", "t850", "u500")
     titles = ("truth", "background minus truth", "increment: analysis minus background", "analysis minus truth")
     figure, axes = plt.subplots(len(channels), 4, figsize=(18, 8.2), layout="constrained", sharex=True, sharey=True)
-    order = np.argsort((grid.longitude + 180) % 360)
-    longitude = (grid.longitude[order] + 180) % 360 - 180
     for row, name in zip(axes, channels, strict=True):
         index = channel_index(name)
         fields = [truth[index], (background - truth)[index], (analysis - background)[index], (analysis - truth)[index]]
@@ -75,13 +73,10 @@ def maps(
         for axis, field, title in zip(row, fields, titles, strict=True):
             whole_field = title == "truth"
             norm = Normalize(field.min(), field.max()) if whole_field else TwoSlopeNorm(0.0, -limit, limit)
-            image = axis.pcolormesh(
-                longitude, grid.latitude, field[:, order], norm=norm, cmap="viridis" if whole_field else "RdBu_r"
-            )
+            image = _world_map(axis, grid, field, norm, coastline, "viridis" if whole_field else "RdBu_r")
             error = "" if whole_field else f", rms {grid.mean(field.astype(float) ** 2) ** 0.5:.3g}"
             axis.set_title(f"{name}: {title}{error}", fontsize=9)
             figure.colorbar(image, ax=axis, shrink=0.8, label=CHANNELS[index].units)
-            _world(axis, coastline)
     place = np.stack([(stations[:, 0] + 180.0) % 360.0 - 180.0, stations[:, 1]], axis=1)
     for axis in axes[:, 2]:
         axis.plot(place[:, 0], place[:, 1], ".", color="black", markersize=1.2)
@@ -89,11 +84,18 @@ def maps(
     _save(figure, path)
 
 
-def _world_map(axis: Axes, grid: Grid, field: np.ndarray, norm: Normalize | None, coastline: pd.DataFrame) -> QuadMesh:
+def _world_map(
+    axis: Axes,
+    grid: Grid,
+    field: np.ndarray,
+    norm: Normalize | None,
+    coastline: pd.DataFrame,
+    colours: str = "viridis",
+) -> QuadMesh:
     """Draw a field, (lat, lon), with coastlines."""
     order = np.argsort((grid.longitude + 180) % 360)
     longitude = (grid.longitude[order] + 180) % 360 - 180
-    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], norm=norm, cmap="viridis")
+    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], norm=norm, cmap=colours)
     _world(axis, coastline)
     return image
 

@@ -1,0 +1,66 @@
+"""A configuration made whole before it is checked: what a file on top of another drops, and values from elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..analysis import METHODS
+
+
+class ConfigurationError(ValueError):
+    """The configuration asks for something impossible."""
+
+
+def without_dropped(config: dict[str, Any]) -> None:
+    """Leave out the experiments that are null, in place, as references too: a file on top of another drops them so."""
+    experiments = config.get("experiments")
+    if not isinstance(experiments, dict):
+        return
+    dropped = [name for name, entry in experiments.items() if entry is None]
+    config["experiments"] = {name: entry for name, entry in experiments.items() if name not in dropped}
+    verification = config.get("verification")
+    if dropped and isinstance(verification, dict) and isinstance(verification.get("references"), list):
+        verification["references"] = [name for name in verification["references"] if name not in dropped]
+
+
+def with_found_settings(config: dict[str, Any]) -> None:
+    """Put the values of the file `found_settings` into the section `methods`, in place, where it has none itself.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, or names methods or settings that do not exist.
+    """
+    path = config.get("found_settings")
+    if not path:
+        return
+    try:
+        tuned = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"found_settings: {path} cannot be read ({error}); `search` makes it") from None
+    if not isinstance(tuned, dict) or not all(isinstance(entry, dict) for entry in tuned.values()):
+        raise ConfigurationError(f"found_settings: {path} does not hold settings by method; `search` makes it")
+    for method, settings in tuned.items():
+        if method not in METHODS:
+            raise ConfigurationError(f"found_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
+        unknown = sorted(set(settings) - set(METHODS[method].setting_names()))
+        if unknown:
+            raise ConfigurationError(
+                f"found_settings: {path} has {', '.join(unknown)} of {method}, which has "
+                f"{', '.join(METHODS[method].setting_names())}"
+            )
+        if method in config["methods"]:
+            config["methods"][method] = {**settings, **config["methods"][method]}
+
+
+def with_single_vae(config: dict[str, Any]) -> None:
+    """Where there is one VAE alone, put its name into experiments and searches that use it and name none, in place."""
+    if len(config["vaes"]) > 1:
+        return
+    [name] = config["vaes"]
+    entries = [(entry.get("method"), entry) for entry in config["experiments"].values()]
+    entries += (config.get("search") or {}).get("candidates", {}).items()
+    for method, entry in entries:
+        if method in METHODS and METHODS[method].vae_files:
+            entry.setdefault("vae", name)
