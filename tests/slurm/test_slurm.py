@@ -91,7 +91,7 @@ def test_all_jobs_go_to_their_partitions_with_their_gpus_and_give_the_local_byte
         assert gpus == on_gpu, job
         if on_gpu:
             assert job["TresPerJob"] == "gres:gpu:a100:1"
-    first = next(job for job in blocks if "lora_envar_20090226T00" in job["Comment"])
+    first = next(job for job in blocks if "latent_lora_20090226T00" in job["Comment"])
     assert all(step in first["Comment"] for step in ("first_guess", "ensemble_forecast", "finetune_lora", "assimilate"))
     assert first["TimeLimit"] == "01:10:00", "minutes of six steps are added: 10 + 10 + 15, twice"
     assert first["MinMemoryNode"] == "16000M", "the most that one of them needs"
@@ -107,7 +107,7 @@ def test_a_block_that_is_killed_keeps_its_finished_cycles_and_is_resumed(local, 
     process = run.start("--retries", "0", target)
     wait_until(lambda: (cycle / "analysis.nc").exists() and (cycle / "observations.nc").exists(), process, run)
     if blow == "scancel":
-        block = next(job for job in submissions(slurm, before) if "lora_envar_20090226T00" in job["Comment"])
+        block = next(job for job in submissions(slurm, before) if "latent_lora_20090226T00" in job["Comment"])
         slurm.call("scancel", block["JobId"])
     else:
         os.kill(wait_until(lambda: writer_of(experiment), process, run), signal.SIGKILL)
