@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.vae import FORMS
 from lora_envar.fields.grid import Grid
 from lora_envar.networks.swin import NetworkSettings
@@ -74,13 +75,13 @@ def small_network(inputs=(69,), outputs=(8,)):
 def small_vae(request, small_grid):
     """A VAE of either form whose weights are random, but not small, so that it is visibly nonlinear."""
     torch.manual_seed(3)
-    vae = FORMS[request.param](small_grid, 10, small_network(), sigma=0.5)
+    vae = FORMS[request.param](ErrorVariables(small_grid, 10), small_network(), sigma=0.5)
     with torch.no_grad():
         for parameter in vae.parameters():
             parameter.add_(
                 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
             )
-    vae.deviation.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
+    vae.variables.scale.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
     return vae.eval().requires_grad_(False)
 
 

@@ -18,6 +18,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import yaml
+from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.lora import adapters, add_adapters
 from lora_envar.background.pretraining import vae_network
 from lora_envar.background.settings import AdapterSettings
@@ -133,7 +134,7 @@ def paper_adapters() -> dict[str, torch.Tensor]:
     """Adapters as large as those of config/era5.yaml, without the VAE's own weights."""
     with torch.device("meta"):
         network = vae_network(CONFIG["vaes"]["grid"]["network"], ERROR_GRID.shape)
-        vae = VAE(ERROR_GRID, None, network, CONFIG["vaes"]["grid"]["sigma"], "meta")
+        vae = VAE(ErrorVariables(ERROR_GRID, None), network, CONFIG["vaes"]["grid"]["sigma"], "meta")
         rank, method = CONFIG["experiments"]["lora_envar"]["rank"], CONFIG["methods"]["lora_envar"]
         add_adapters(vae, AdapterSettings(method["targets"], rank, method["alpha"]))
     draws = torch.Generator().manual_seed(1)

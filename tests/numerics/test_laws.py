@@ -1,5 +1,7 @@
 """Laws that every background error model obeys, each method's in turn."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from cases import GRID, check_adjoint, check_taylor, cost_of, observations, quie
 from conftest import small_network
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.variational import MinimiserSettings, minimise
+from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble
 from lora_envar.background.prior import LowRankNormal
@@ -34,22 +37,20 @@ def learned(name):
     """A VAE with random, visibly nonlinear weights; adapted: with a prior of the day."""
     form, _, adapted = name.partition("_")
     torch.manual_seed(3)
-    vae = FORMS[form](GRID, WAVES, small_network(), sigma=0.5)
+    vae = FORMS[form](ErrorVariables(GRID, WAVES), small_network(), sigma=0.5)
     with torch.no_grad():
         for parameter in vae.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator(parameter.numel())))
     vae = vae.double().eval().requires_grad_(False)
     vae.harmonics = HARMONICS
-    vae.deviation.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
-    model = VAEBackgroundError(vae, SpectralField(root(0.2), HARMONICS), 1.0)
+    vae.variables.scale.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
     if adapted:
-        size = model.control_size - model.residual.control_size
+        size = math.prod(vae.latent_shape)
         prior = vae.prior = LowRankNormal(size, 2, vae.deviation)
         with torch.no_grad():
-            prior.down.copy_(torch.randn(2, size, generator=generator(4)) / size**0.5)
             prior.up.copy_(0.2 * torch.randn(size, 2, generator=generator(5)))
         prior.requires_grad_(False)
-    return model
+    return VAEBackgroundError(vae, SpectralField(root(0.2), HARMONICS), 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_every_cost_function_passes_the_taylor_test(models, name):
 
 @pytest.mark.parametrize("name", (*LINEAR, *LEARNED))
 def test_a_small_departure_spreads_by_a_column_of_b(models, name):
-    """One datum: B h d / (h' B h + r^2), of a VAE with the B of its derivative at zero, J C J', C of the latents."""
+    """One datum: B h d / (h' B h + r^2), of a VAE with the B of its derivative at zero, J C J', C of the control."""
     model = models[name]
     table = observations(columns=1)
     table = table.select(np.arange(len(table)) == 11).with_columns(value=np.full(1, 1e-4, "f4"))
@@ -128,12 +129,10 @@ def test_a_small_departure_spreads_by_a_column_of_b(models, name):
     unit = torch.zeros(69, *GRID.shape, dtype=torch.float64, requires_grad=True)
     sensitivity = torch.autograd.grad(cost.operator(unit)[0], unit)[0]
     pulled = transpose(model, sensitivity)
-    if name.endswith("_adapted"):  # C = (1 + B A) (1 + B A)^T on the latents
+    if name.endswith("_adapted"):  # the adapter's numbers are standard normal ones times its norms
         prior = model.vae.prior
-        size = prior.down.shape[1]
-        latent = pulled[:size]
-        spread = latent + prior.down.T @ (prior.up.T @ latent)
-        pulled = torch.cat([spread + prior.up @ (prior.down @ spread), pulled[size:]])
+        own = model.parts()["ensemble"]
+        pulled[own] = pulled[own] * (1 + prior.up.square().sum(0))
     scale = 1e-6  # the derivative along the column, by a difference
     column = (model.increment(scale * pulled) - model.increment(-scale * pulled)) / (2 * scale)
     variance = (sensitivity * column).sum()

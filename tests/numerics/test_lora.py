@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from lora_envar.background.ensemble import perturbations
+from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.finetuning import finetune, finetune_cycle, load_finetuned
 from lora_envar.background.lora import TARGETS, adapters, add_adapters, load_adapters
 from lora_envar.background.prior import ScaledNormal
@@ -100,7 +101,7 @@ def test_full_finetuning_starts_at_the_weights_before_or_at_the_pretrained_ones(
     finetuned(small_vae, members(), ALL_WEIGHTS, "t1", None, tmp_path / "first")
     tuned = VAE.load(tmp_path / "first").state_dict()
     moved = {name for name in tuned if not torch.equal(tuned[name], pretrained[name])}
-    assert moved and "deviation" not in moved
+    assert moved and not any(name.startswith("variables.") for name in moved)
     before = tmp_path / "first" if carry_over else None
     finetuned(small_vae, None, ALL_WEIGHTS, "t2", before, tmp_path / "second")
     again = VAE.load(tmp_path / "second").state_dict()
@@ -115,7 +116,7 @@ def test_the_scaled_static_model_has_the_amplitude_of_the_members(small_vae):
         vae = copy.deepcopy(small_vae)
         done = finetune_cycle(vae, factor * members(), settings, AdapterSettings("scale"), (1, "t"), None, quiet)
         assert done.finetuned and isinstance(done.vae.prior, ScaledNormal)
-        mean, log_variance = vae.encode(perturbations(factor * members(), vae.deviation, GRID, "spread"))
+        mean, log_variance = vae.encode(perturbations(factor * members(), vae.variables, "spread"))
         assert done.vae.prior.scale.item() == pytest.approx((mean**2 + log_variance.exp()).mean().sqrt().item())
         scales.append(done.vae.prior.scale.item())
         assert [name for name, _ in vae.named_parameters() if name not in dict(small_vae.named_parameters())] == [
@@ -133,13 +134,14 @@ def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):
 
 
 def test_member_normalisation_removes_amplitude_and_the_other_keeps_it():
-    deviation = torch.linspace(0.5, 2, 69).view(-1, 1, 1)
+    variables = ErrorVariables(GRID, None)
+    deviation = variables.scale.copy_(torch.linspace(0.5, 2, 69).view(-1, 1, 1))
     own = members() * torch.tensor([1.0, 1, 1, 1, 1, 6]).view(-1, 1, 1, 1)
-    by_member = perturbations(own, deviation, GRID, "member")
+    by_member = perturbations(own, variables, "member")
     moments = GRID.mean(by_member).mean(0), GRID.mean(by_member**2).mean(0)
     torch.testing.assert_close(moments[0], torch.zeros(69), rtol=0, atol=1e-5)
     torch.testing.assert_close(moments[1], torch.ones(69), rtol=1e-4, atol=0)
-    kept = perturbations(own, deviation, GRID, "amplitude")
+    kept = perturbations(own, variables, "amplitude")
     departures = (own - own.mean(0)) / deviation
     ratio = kept / departures
     torch.testing.assert_close(ratio, ratio.flatten()[0].expand_as(ratio), rtol=1e-3, atol=0)
@@ -149,13 +151,14 @@ def test_member_normalisation_removes_amplitude_and_the_other_keeps_it():
 
 def test_the_spread_of_the_day_stays():
     """Against the amplitude, twice the departures are twice the perturbations, and their variance is the members'."""
-    deviation = torch.linspace(0.5, 2, 69).view(-1, 1, 1)
+    variables = ErrorVariables(GRID, None)
+    deviation = variables.scale.copy_(torch.linspace(0.5, 2, 69).view(-1, 1, 1))
     own = members()
     wide = own.mean(0) + 2 * (own - own.mean(0))
-    once, twice = (perturbations(states, deviation, GRID, "spread") for states in (own, wide))
+    once, twice = (perturbations(states, variables, "spread") for states in (own, wide))
     torch.testing.assert_close(twice, 2 * once, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close((once * deviation).var(0, correction=0), own.var(0), rtol=1e-4, atol=1e-5)
-    same = (perturbations(states, deviation, GRID, "amplitude") for states in (own, wide))
+    same = (perturbations(states, variables, "amplitude") for states in (own, wide))
     torch.testing.assert_close(*same, rtol=1e-4, atol=1e-5)
 
 
@@ -163,4 +166,4 @@ def test_an_ensemble_without_spread_is_refused():
     same = members(1).expand(4, -1, -1, -1)
     for normalisation in ("member", "amplitude", "spread"):
         with pytest.raises(ValueError, match="spread"):
-            perturbations(same, torch.ones(69, 1, 1), GRID, normalisation)
+            perturbations(same, ErrorVariables(GRID, None), normalisation)

@@ -2,6 +2,7 @@
 
 import torch
 from conftest import small_network
+from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.lora import add_adapters
 from lora_envar.background.settings import AdapterSettings
 from lora_envar.background.vae import VAE
@@ -44,7 +45,7 @@ def test_the_paper_s_sizes_are_met_without_allocating():
     assert network.inputs == GROUPS
     assert abs(size_of_vae(settings["vaes"]["grid"], Grid("gaussian", 128, 256), None) / 431_772_613 - 1) < 0.001
     with torch.device("meta"):
-        vae = VAE(Grid("gaussian", 128, 256), None, network, 2.0, device="meta")
+        vae = VAE(ErrorVariables(Grid("gaussian", 128, 256), None, device="meta"), network, 2.0, device="meta")
         assert [sum(isinstance(m, Block) for m in half.modules()) for half in (vae.encoder, vae.decoder)] == [60, 60]
         adapters = add_adapters(vae, AdapterSettings("query", rank=2, alpha=2.0))
     assert sum(parameter.numel() for parameter in adapters.values()) == 165_888

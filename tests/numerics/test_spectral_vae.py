@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import small_network
+from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.spectral import SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import SpectralVAE, VAEBackgroundError
 from lora_envar.fields.grid import Grid
@@ -21,7 +22,9 @@ def covariance():
 @pytest.fixture
 def vae():
     torch.manual_seed(1)
-    model = SpectralVAE(GRID, WAVES, small_network((CHANNELS,), (LATENT,)), sigma=2.0).double()
+    model = SpectralVAE(
+        ErrorVariables(GRID, WAVES, channels=CHANNELS), small_network((CHANNELS,), (LATENT,)), sigma=2.0
+    ).double()
     model.harmonics = HARMONICS
     model.fit_basis(covariance())
     return model.eval().requires_grad_(False)

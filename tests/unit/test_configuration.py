@@ -365,8 +365,9 @@ def test_an_experiment_that_is_null_is_dropped(config):
 
 def test_a_single_vae_need_not_be_named(config):
     config["experiments"] |= {"vae_var_grid": None, "lora_envar": None}
+    config["vaes"]["grid"] = None
     without_dropped(config)
-    del config["vaes"]["grid"]
+    assert list(config["vaes"]) == ["spectral"]
     for section in (config["experiments"]["vae_var"], config["search"]["candidates"]["latent_lora"]):
         del section["vae"]
     with_single_vae(config)

@@ -9,8 +9,9 @@ import yaml
 from conftest import ROOT
 from lora_envar.fields.state import HEADLINE
 from lora_envar.files.provenance import group
+from lora_envar.plan.completion import without_dropped
 from lora_envar.plan.configuration import check
-from lora_envar.plan.replicates import expand
+from lora_envar.plan.replicates import expand, with_networks
 from lora_envar.plan.schema import check_schema
 from lora_envar.verification.ensemble import COLUMNS as ENSEMBLE_COLUMNS
 from lora_envar.verification.means import Means
@@ -46,10 +47,14 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
     assert experiments["vae_var"] == base["experiments"]["vae_var"]
 
 
-@pytest.mark.parametrize("name", ["comparison", "ablations", "single_step", "four_dimensional", "twin"])
+@pytest.mark.parametrize(
+    "name", ["comparison", "ablations", "single_step", "four_dimensional", "twin", "claim", "error_variables"]
+)
 def test_shipped_overlays_pass(config, name):
     update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
+    without_dropped(config)
     check_schema(copy.deepcopy(config))
+    with_networks(config)
     expand(config)
     check(config)
 

@@ -88,7 +88,8 @@ def tiny_configuration(folder) -> dict:
     vae["network"] |= {"latent_channels": [20], "widths": [16], "heads": [2], "core_width": 16}
     vae["network"] |= {"core_heads": 2, "core_depth": 1, "window": [4, 4]}
     vae["training"] |= {"epochs": 10, "learning_rate": 1e-3}
-    config["vaes"] = {"spectral": vae, "grid": {**vae, "latents": "grid"}}
+    published = {"latents": "grid", "variables": "state", "standard_deviation": "channel"}
+    config["vaes"] = {"spectral": vae, "grid": vae | published}
     config["methods"] |= {"lora_envar": PUBLISHED, "scaled_static": config["methods"]["latent_lora"]}
     config["observations"] = {"sparse": dict(config["observations"]["quasi_uniform_700"], columns=100)}
     config["minimiser"]["iterations"] = 8

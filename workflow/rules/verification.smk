@@ -105,6 +105,7 @@ rule compare:
         runtime=30,
     params:
         references=config["verification"]["references"],
+        networks=plan.verification.networks(),
         bootstrap=config["verification"]["bootstrap"],
         first_scored=plan.verification.first_scored_cycles(),
     script:

@@ -15,5 +15,6 @@ with step(snakemake) as clock:
         snakemake.params.references,
         bootstrap["samples"],
         bootstrap["seed"],
+        snakemake.params.networks,
     )
     write_table(snakemake.output[0], table)

@@ -4,7 +4,7 @@ from lora_envar.runtime.step import device, step
 
 with step(snakemake) as clock:
     with clock.imports():
-        from lora_envar.background.pretraining import load_vae, new_vae, normalised, pretrain
+        from lora_envar.background.pretraining import load_vae, new_vae, pretrain, samples_of
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.networks.training import TrainingSettings
 
@@ -16,11 +16,10 @@ with step(snakemake) as clock:
     if initial:
         vae = load_vae(settings, samples.grid, initial, device())
     else:
-        fields = normalised(samples, samples.deviation)
-        vae = new_vae(settings, samples.grid, truncation, samples.deviation, fields, indices, device())
+        vae = new_vae(settings, samples.grid, truncation, samples_of(samples), indices, device())
     training = dict(settings["training"])
     seed = training.pop("seed")
     epochs = training.pop("epochs")
     schedule = TrainingSettings(steps=epochs * -(-len(indices) // training["batch"]), **training)
-    pretrain(vae, normalised(samples, vae.deviation), indices, schedule, seed)
+    pretrain(vae, samples_of(samples), indices, schedule, seed)
     vae.save(snakemake.output[0], samples=len(indices), updates=schedule.steps)

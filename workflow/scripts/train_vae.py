@@ -13,15 +13,13 @@ with step(snakemake) as clock:
 
     settings = snakemake.params.vae
     coefficients = torch.cat([read_coefficients(path)[1] for path in snakemake.input])
-    deviation = (coefficients.double() ** 2).sum(-1).mean(0).sqrt().float()
-    coefficients /= deviation[:, None]
     harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
     indices = list(range(len(coefficients)))
 
     def errors(picked):
         return harmonics.synthesise(coefficients[picked])
 
-    vae = new_vae(settings, NATURE_GRID, NATURE_TRUNCATION, deviation, errors, indices, device())
+    vae = new_vae(settings, NATURE_GRID, NATURE_TRUNCATION, errors, indices, device())
     training = TrainingSettings(**snakemake.params.training)
     pretrain(vae, errors, indices, training, settings["training"]["seed"])
     vae.save(snakemake.output[0], half=True, samples=len(indices), **snakemake.params.training)

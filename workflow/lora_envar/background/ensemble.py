@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from ..fields.grid import Grid
 from ..fields.timeline import name, parse, year_before
 from ..files.state_file import StateFile
+from .error_variables import ErrorVariables
 from .settings import NORMALISATIONS
 
 #: names of the normalisations in the configuration
@@ -37,20 +37,21 @@ def read_members(
     return members.to(device)
 
 
-def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, normalisation: str) -> torch.Tensor:
-    """Normalised perturbations of an ensemble, shape as `members`.
+def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisation: str) -> torch.Tensor:
+    """Perturbations of an ensemble in the variables of a VAE, normalised, shape as `members`.
 
     Parameters
     ----------
     members : (members, 69, lat, lon)
         Forecasts valid at the same time, on the error grid, in the units of the state.
-    deviation : (69, 1, 1)
-        Standard deviation of the climatological errors, S.
+    variables : ErrorVariables
+        f of perturbations, see there; of the published method they are divided by the standard deviation S of the
+        climatological errors.
     normalisation : str
         ``member``: the paper's. Every perturbation is divided by its own standard deviation per channel, then the batch
         brought to zero mean and unit variance per channel; all amplitude is lost. ``amplitude``: perturbations are
-        divided by S and by one number, so that over all channels their variance is 1; what differs between places,
-        channels and members stays. ``spread``: divided by S alone, so that the spread of the day stays too.
+        f divided by one number, so that over all channels their variance is 1; what differs between places,
+        channels and members stays. ``spread``: f alone, so that the spread of the day stays too.
 
     Raises
     ------
@@ -59,7 +60,8 @@ def perturbations(members: torch.Tensor, deviation: torch.Tensor, grid: Grid, no
     """
     if len(members) < 2:
         raise ValueError(f"perturbations need at least 2 members, there is {len(members)}")
-    departures = (members - members.mean(0)) / deviation
+    grid = variables.grid
+    departures = variables.normalise(members - members.mean(0))
     # M / (M - 1): the mean of the members is not the mean of the population
     unbiased = (len(members) / (len(members) - 1)) ** 0.5
     if normalisation == "spread":

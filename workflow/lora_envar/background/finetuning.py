@@ -159,7 +159,7 @@ def finetune_cycle(
     if members is None or not enough:
         progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
         return Finetuned(vae, added, count, False)
-    normalised = perturbations(members.to(vae.deviation), vae.deviation, vae.grid, settings.normalisation)
+    normalised = perturbations(members.to(vae.deviation), vae.variables, settings.normalisation)
     normalised *= settings.ensemble_amplitude
     if isinstance(settings, TrainedFinetuneSettings):
         finetune(vae, normalised, settings, generator(seed, "finetune", time), progress)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 
 from ..fields.grid import Grid
@@ -14,11 +13,12 @@ from ..fields.state import CHANNELS, GROUPS
 from ..files.weights import load_weights, save_weights
 from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
 from ..networks.training import TrainingSettings, train
+from .error_variables import ErrorVariables
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
 from .vae import FORMS, VAE, SpectralVAE, VAEBackgroundError
 
-#: gives normalised errors, (batch, channels, lat, lon), by their indices
+#: gives errors in the units of the state, (batch, 69, lat, lon), by their indices
 Samples: TypeAlias = Callable[[list[int]], torch.Tensor]
 
 
@@ -41,12 +41,15 @@ def load_vae(settings: dict[str, Any], grid: Grid, path: str | Path, device: tor
         If it is of another form or other sizes than the configuration's.
     """
     vae = VAE.load(path, device)
-    wanted = (settings["latents"], vae_network(settings["network"], grid.shape), settings["sigma"], grid)
-    found = (vae.latents, vae.settings, vae.sigma, vae.grid)
-    if found != wanted:
+    wanted = {key: settings[key] for key in ("latents", "variables", "standard_deviation", "sigma")}
+    wanted |= {"network": vae_network(settings["network"], grid.shape), "grid": grid}
+    found = {key: getattr(vae, key) for key in ("latents", "sigma", "grid")} | {"network": vae.settings}
+    found |= {key: getattr(vae.variables, key) for key in ("variables", "standard_deviation")}
+    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    if differing:
         raise ValueError(
-            f"{path}: was trained with (latents, network, sigma, grid) = {found}; the configuration's section vae and "
-            f"its error_grid ask for {wanted}"
+            f"{path}: was trained with another {'; '.join(differing)}, as the configuration's section vaes and its "
+            "error_grid have it"
         )
     return vae
 
@@ -55,23 +58,22 @@ def new_vae(
     settings: dict[str, Any],
     grid: Grid,
     truncation: int | None,
-    deviation: np.ndarray | torch.Tensor,
     samples: Samples,
     indices: list[int],
     device: torch.device | str = "cpu",
     batch: int = 16,
 ) -> VAE:
-    """A VAE of the configuration's form and sizes, its weights drawn, its linear stage, if it has one, fitted.
+    """A VAE of the configuration's form and sizes: its variables and, if it has one, its linear stage are fitted.
+
+    Its other weights are drawn.
 
     Parameters
     ----------
     settings : dict
-        The configuration's section `vae`.
+        An entry of the configuration's section `vaes`.
     grid : Grid
     truncation : int or None
-        Of decoded errors; None keeps all.
-    deviation : (69,)
-        Standard deviation of the errors per channel, in the units of the state.
+        Of errors; None keeps all.
     samples : function
     indices : list of int
         As `pretrain` takes them.
@@ -79,28 +81,36 @@ def new_vae(
     batch : int
         Samples read at once.
     """
+
+    def errors() -> Iterator[torch.Tensor]:
+        for first in range(0, len(indices), batch):
+            yield samples(indices[first : first + batch]).to(device)
+
     torch.manual_seed(settings["training"]["seed"])
-    form = FORMS[settings["latents"]]
-    vae = form(grid, truncation, vae_network(settings["network"], grid.shape), settings["sigma"], device)
-    vae.deviation.copy_(torch.as_tensor(deviation).view(-1, 1, 1))
+    vae = _drawn(settings, grid, truncation, device)
+    vae.variables.fit(errors)
     if isinstance(vae, SpectralVAE):
-        parts = (samples(indices[first : first + batch]) for first in range(0, len(indices), batch))
-        vae.fit_basis(estimate_covariance(parts, SphericalHarmonics(grid, vae.truncation)))
+        normalised = (vae.variables.normalise(part) for part in errors())
+        vae.fit_basis(estimate_covariance(normalised, SphericalHarmonics(grid, vae.truncation, device=device)))
     return vae
+
+
+def _drawn(settings: dict[str, Any], grid: Grid, truncation: int | None, device: torch.device | str = "cpu") -> VAE:
+    """A VAE before anything is fitted."""
+    variables = ErrorVariables(grid, truncation, settings["variables"], settings["standard_deviation"], device)
+    form = FORMS[settings["latents"]]
+    return form(variables, vae_network(settings["network"], grid.shape), settings["sigma"], device)
 
 
 def size_of_vae(settings: dict[str, Any], grid: Grid, truncation: int | None) -> int:
     """How many weights a VAE of the configuration's section `vae` has; none is drawn, so that none takes memory."""
     with WithoutWeights():
-        form = FORMS[settings["latents"]]
-        vae = form(grid, truncation, vae_network(settings["network"], grid.shape), settings["sigma"])
-    return count_parameters(vae)
+        return count_parameters(_drawn(settings, grid, truncation))
 
 
-def normalised(samples: TrainingSet, deviation: np.ndarray | torch.Tensor) -> Samples:
-    """A function that gives samples by their indices, divided by standard deviations per channel, (69,)."""
-    scale = torch.as_tensor(deviation).cpu().view(-1, 1, 1)
-    return lambda indices: torch.from_numpy(samples.read(indices)) / scale
+def samples_of(training_set: TrainingSet) -> Samples:
+    """A function that gives errors of a set by their indices."""
+    return lambda indices: torch.from_numpy(training_set.read(indices))
 
 
 def pretrain(
@@ -116,7 +126,7 @@ def pretrain(
     Parameters
     ----------
     samples : function
-        Gives normalised errors, (batch, channels, lat, lon), by their indices.
+        Gives errors in the units of the state, (batch, 69, lat, lon), by their indices.
     indices : list of int
         The samples to train on, gone through in a new random order each time.
     """
@@ -127,7 +137,7 @@ def pretrain(
     def loss(step: int) -> torch.Tensor:
         while len(queue) < settings.batch:
             queue.extend(indices[i] for i in torch.randperm(len(indices), generator=draws).tolist())
-        batch = samples([queue.pop() for _ in range(settings.batch)]).to(device)
+        batch = vae.variables.normalise(samples([queue.pop() for _ in range(settings.batch)]).to(device))
         noise = torch.randn(len(batch), *vae.latent_shape, generator=draws).to(device)
         return vae.loss(batch, noise)
 
@@ -178,7 +188,7 @@ def fit_residual(
 
     def errors() -> Iterator[torch.Tensor]:
         for first in range(0, len(indices), batch):
-            yield samples(indices[first : first + batch]).to(vae.deviation.device)
+            yield vae.variables.normalise(samples(indices[first : first + batch]).to(vae.deviation.device))
 
     with torch.no_grad():
         covariance = estimate_covariance(errors(), harmonics)

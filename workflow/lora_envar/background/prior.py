@@ -1,12 +1,17 @@
 """The distribution of a VAE's latents: standard normal as trained, scaled, or with a low-rank adapter.
 
 The last two are fitted to an ensemble. The scale is one number, z = s v: a static model of the day's amplitude, the
-control of all finer structure. The adapter makes latents z = (1 + B A) v of standard normal numbers v, with A (r x n)
-and B (n x r). It is LoRA on the first linear map of the decoder, W (1 + B A) = W + (W B) A, dense over all latents and
-not one matrix for all places, so that it holds the patterns of the day where they are. B = 0 is the pretrained model.
+control of all finer structure. The adapter adds r standard normal numbers w to the n of the latents,
 
-The analysis minimises over z, with |v|^2 = |(1 + B A)^-1 z|^2: over v, the few directions in which an ensemble of a
-handful of members varies a thousand times more than the rest would leave the others unconverged.
+    z = v + L w,   covariance 1 + L L^T,
+
+with L (n x r) the patterns of the day. It is what LoRA on the first linear map of the decoder gives, W (1 + B A), where
+B A is symmetric and dense over all latents, not one matrix for all places. L = 0 is the pretrained model.
+
+As v and w are numbers apart, their variances can be calibrated apart (`analysis.amplitudes`): where innovations do not
+bear the ensemble out, its share goes. The analysis minimises over v and over w times the standard deviation along each
+column of L: over w itself, the few directions in which a handful of members varies a thousand times more would leave
+the others unconverged.
 """
 
 import numpy as np
@@ -16,15 +21,23 @@ from torch import nn
 
 
 class StandardNormal(nn.Module):
-    """Latents as trained."""
+    """Latents as trained.
 
-    def forward(self, normal: torch.Tensor) -> torch.Tensor:
-        """Latents of standard normal numbers, both (batch, *latent shape)."""
-        return normal
+    Attributes
+    ----------
+    rank : int
+        Numbers of a control vector beyond the latents.
+    """
 
-    def inverse(self, latent: torch.Tensor) -> torch.Tensor:
-        """Standard normal numbers of latents."""
-        return latent
+    rank = 0
+
+    def latents(self, control: torch.Tensor) -> torch.Tensor:
+        """Latents, (n,), of a control vector, (n + rank,)."""
+        return control
+
+    def standard(self, control: torch.Tensor) -> torch.Tensor:
+        """The standard normal numbers that a control vector stands for, (n + rank,)."""
+        return control
 
     def divergence(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """KL(N(mean, diag variance) || N(0, 1)) per sample, (batch,), of (batch, *latent shape)."""
@@ -40,17 +53,19 @@ class ScaledNormal(nn.Module):
         Of the latents' type and device.
     """
 
+    rank = 0
+
     def __init__(self, like: torch.Tensor) -> None:
         super().__init__()
         self.scale = nn.Parameter(like.new_ones(()))
 
-    def forward(self, normal: torch.Tensor) -> torch.Tensor:
-        """Latents of standard normal numbers, both (batch, *latent shape)."""
-        return self.scale * normal
+    def latents(self, control: torch.Tensor) -> torch.Tensor:
+        """A control vector of this distribution is the latents, (n,)."""
+        return control
 
-    def inverse(self, latent: torch.Tensor) -> torch.Tensor:
-        """Standard normal numbers of latents."""
-        return latent / self.scale
+    def standard(self, control: torch.Tensor) -> torch.Tensor:
+        """The standard normal numbers that a control vector stands for, (n,)."""
+        return control / self.scale
 
     def divergence(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """KL(N(mean, diag variance) || N(0, s^2)) per sample, (batch,), of (batch, *latent shape)."""
@@ -65,7 +80,7 @@ class ScaledNormal(nn.Module):
 
 
 class LowRankNormal(nn.Module):
-    """Latents of covariance (1 + B A) (1 + B A)^T.
+    """Latents of covariance 1 + L L^T.
 
     Parameters
     ----------
@@ -78,47 +93,42 @@ class LowRankNormal(nn.Module):
 
     def __init__(self, size: int, rank: int, like: torch.Tensor) -> None:
         super().__init__()
-        self.down = nn.Parameter(like.new_zeros(rank, size))
+        self.rank = rank
         self.up = nn.Parameter(like.new_zeros(size, rank))
 
-    def forward(self, normal: torch.Tensor) -> torch.Tensor:
-        """Latents of standard normal numbers, both (batch, *latent shape)."""
-        flat = normal.flatten(1)
-        return normal + (flat @ self.down.T @ self.up.T).view_as(normal)
+    def _norms(self) -> torch.Tensor:
+        """What the added numbers of a control vector are divided by: the standard deviation along each column of L."""
+        return (1 + self.up.square().sum(0)).sqrt()
 
-    def _inner(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """1 + A B, (r, r), and U of (1 + B A)^-1 = 1 - U A, (n, r): U = B (1 + A B)^-1."""
-        small = torch.eye(len(self.down)).to(self.down) + self.down @ self.up
-        return small, torch.linalg.solve(small, self.up, left=False)
+    def latents(self, control: torch.Tensor) -> torch.Tensor:
+        """Latents, (n,), of a control vector, (n + rank,)."""
+        return control[: -self.rank] + self.up @ (control[-self.rank :] / self._norms())
 
-    def inverse(self, latent: torch.Tensor) -> torch.Tensor:
-        """Standard normal numbers of latents, both (batch, *latent shape)."""
-        small = torch.eye(len(self.down)).to(self.down) + self.down @ self.up
-        inner = torch.linalg.solve(small, self.down @ latent.flatten(1).T)
-        return latent - (self.up @ inner).T.view_as(latent)
+    def standard(self, control: torch.Tensor) -> torch.Tensor:
+        """The standard normal numbers that a control vector stands for, (n + rank,)."""
+        return torch.cat([control[: -self.rank], control[-self.rank :] / self._norms()])
 
     def divergence(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-        """KL(N(mean, diag variance) || N(0, (1 + B A) (1 + B A)^T)) per sample, (batch,).
+        """KL(N(mean, diag variance) || N(0, 1 + L L^T)) per sample, (batch,), of (batch, *latent shape).
 
-        At a cost linear in the number of latents.
+        At a cost linear in the number of latents: (1 + L L^T)^-1 = 1 - L (1 + L^T L)^-1 L^T.
         """
         mean = mean.flatten(1)
-        variance = log_variance.exp().flatten(1)
-        small, solved = self._inner()
-        pulled = self.inverse(mean)
-        diagonal = (solved.T * self.down).sum(0)
-        squares = ((solved.T @ solved @ self.down) * self.down).sum(0)
-        trace = (variance * (1 - 2 * diagonal + squares)).sum(1)
-        determinant = 2 * torch.linalg.slogdet(small).logabsdet - log_variance.flatten(1).sum(1)
-        return 0.5 * ((pulled**2).sum(1) + trace + determinant - mean.shape[1])
+        log_variance = log_variance.flatten(1)
+        small = torch.eye(self.rank).to(self.up) + self.up.T @ self.up
+        projected = mean @ self.up
+        square = (mean**2).sum(1) - (projected * torch.linalg.solve(small, projected.T).T).sum(1)
+        kept = 1 - (self.up * torch.linalg.solve(small, self.up.T).T).sum(1)
+        trace = (log_variance.exp() * kept).sum(1)
+        determinant = torch.linalg.slogdet(small).logabsdet - log_variance.sum(1)
+        return 0.5 * (square + trace + determinant - mean.shape[1])
 
     def fit(self, mean: torch.Tensor, log_variance: torch.Tensor) -> None:
-        """Take the A and B of the smallest mean divergence over samples, of all covariances 1 + L L^T, L of r columns.
+        """Take the L of the smallest mean divergence over samples.
 
-        It is 1 + sum_i (lambda_i - 1) u_i u_i^T with the r largest eigenvalues and eigenvectors of the samples' second
+        It has the columns sqrt(lambda_i - 1) u_i with the r largest eigenvalues and eigenvectors of the samples' second
         moment, (1 / K) sum_k (m_k m_k^T + diag v_k), as in probabilistic principal components (Tipping and Bishop
-        1999): A has the rows u_i and B the columns (sqrt(lambda_i) - 1) u_i. Where fewer directions than the rank have
-        more variance than 1, the others stay zero.
+        1999). Where fewer directions than the rank have more variance than 1, the others stay zero.
         """
         means = mean.flatten(1).double().cpu().numpy()
         variance = log_variance.exp().flatten(1).mean(0).double().cpu().numpy()
@@ -129,7 +139,6 @@ class LowRankNormal(nn.Module):
 
         operator = LinearOperator((size, size), matvec=second_moment, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(size)
-        values, vectors = eigsh(operator, k=len(self.down), which="LA", v0=start)
+        values, vectors = eigsh(operator, k=self.rank, which="LA", v0=start)
         with torch.no_grad():
-            self.down.copy_(torch.from_numpy(vectors.T.copy()))
-            self.up.copy_(torch.from_numpy(vectors * (np.sqrt(values.clip(1.0)) - 1)))
+            self.up.copy_(torch.from_numpy(vectors * np.sqrt((values - 1).clip(0.0))))

@@ -1,11 +1,12 @@
 """The learned background error: a variational autoencoder of normalised forecast errors (VAE-Var, ICLR 2025).
 
-Generative model: e / S = D(z) + sigma eps with z and eps standard normal; S is the standard deviation per channel.
-Trained on NMC samples with the negative evidence lower bound, |e / S - D(z)|^2 / (2 sigma^2) + KL(q(z | e) || N(0, 1)).
+Generative model: f = D(z) + sigma eps with z and eps standard normal; f = T e / S are normalised errors, see
+`error_variables`: as published, errors divided by their standard deviation per channel. Trained on NMC samples with the
+negative evidence lower bound, |f - D(z)|^2 / (2 sigma^2) + KL(q(z | f) || N(0, 1)).
 
 As a background error model it gives increments
 
-    dx = S [D(z) - D(0)] + a S R^(1/2) v,    z, v standard normal.
+    dx = T^-1 S [D(z) - D(0) + a R^(1/2) v],    z, v standard normal.
 
 The published VAE-Var has a = 0 and does not subtract D(0). But decoded standard normal latents have less variance than
 the errors: latents of encoded errors are correlated in space, those of the prior are not, and the decoder drops the
@@ -31,8 +32,9 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..settings import settings_from
 from .background_error import BackgroundError
+from .error_variables import ErrorVariables
 from .prior import LowRankNormal, ScaledNormal, StandardNormal
-from .spectral import GaussianBackgroundError, SpectralField, per_wave
+from .spectral import SpectralField, per_wave
 
 
 class VAE(nn.Module):
@@ -40,42 +42,54 @@ class VAE(nn.Module):
 
     Parameters
     ----------
-    grid : Grid
-        The error grid.
-    truncation : int or None
-        Wavenumber beyond which decoded fields are cut off; None keeps all.
+    variables : ErrorVariables
+        In which errors are seen.
     network : NetworkSettings
         Of the encoder, as if it had one output per latent channel: `inputs` are the state's groups, `outputs` each
         group's latent channels. The decoder has them the other way round.
     sigma : float
         Standard deviation of the observation noise of the generative model.
+
+    Attributes
+    ----------
+    truncation : int or None
+        Wavenumber beyond which decoded fields are cut off; None keeps all.
     """
 
     latents = "grid"
     truncation: int | None
     harmonics: SphericalHarmonics | None
     prior: StandardNormal | ScaledNormal | LowRankNormal
-    deviation: torch.Tensor
 
     def __init__(
         self,
-        grid: Grid,
-        truncation: int | None,
+        variables: ErrorVariables,
         network: NetworkSettings,
         sigma: float,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
-        self.grid = grid
-        self.truncation = truncation
+        self.variables = variables
+        self.grid = variables.grid
+        self.truncation = self._cut_off(variables)
         self.settings = network
         self.sigma = sigma
         self.autocast = False  # run both networks, and nothing else, in bfloat16 where it is native
         self.prior = StandardNormal()
         self.encoder, self.decoder = self._networks(network)
-        self.register_buffer("deviation", torch.ones(sum(network.inputs), 1, 1))
-        self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
+        self.harmonics = None
+        if self.truncation is not None:
+            self.harmonics = SphericalHarmonics(self.grid, self.truncation, device=device)
         self.to(device)
+
+    @staticmethod
+    def _cut_off(variables: ErrorVariables) -> int | None:
+        return variables.waves
+
+    @property
+    def deviation(self) -> torch.Tensor:
+        """S, which also tells the type and device of all else."""
+        return self.variables.deviation
 
     @staticmethod
     def _networks(settings: NetworkSettings) -> tuple[Network, Network]:
@@ -129,7 +143,9 @@ class VAE(nn.Module):
         settings = {
             "latents": self.latents,
             "grid": asdict(self.grid),
-            "truncation": self.truncation,
+            "truncation": self.variables.truncation,
+            "variables": self.variables.variables,
+            "standard_deviation": self.variables.standard_deviation,
             "network": asdict(self.settings),
             "sigma": self.sigma,
             "provenance": provenance,
@@ -146,10 +162,14 @@ class VAE(nn.Module):
             If the file cannot be read.
         """
         tensors, settings = load_weights(path)
+        if "variables" not in settings:
+            raise ValueError(f"{path}: was written by an earlier version of this workflow; train the VAE anew")
         network = settings_from(NetworkSettings, settings["network"])
         form = FORMS[settings["latents"]]
+        kind = settings["variables"], settings["standard_deviation"]
+        variables = ErrorVariables(Grid(**settings["grid"]), settings["truncation"], *kind, device)
         with WithoutWeights():
-            model = form(Grid(**settings["grid"]), settings["truncation"], network, settings["sigma"], device)
+            model = form(variables, network, settings["sigma"], device)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 
@@ -179,19 +199,22 @@ class SpectralVAE(VAE):
 
     def __init__(
         self,
-        grid: Grid,
-        truncation: int | None,
+        variables: ErrorVariables,
         network: NetworkSettings,
         sigma: float,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(grid, truncation or finest_truncation(grid), network, sigma, device)
+        super().__init__(variables, network, sigma, device)
         waves = self.truncation + 1
         channels = sum(network.inputs)
         latent = sum(network.outputs)
         self.basis = nn.Parameter(torch.zeros(waves, channels, latent))
         self.log_variance = nn.Parameter(torch.zeros(waves, latent))
         self.to(device)
+
+    @staticmethod
+    def _cut_off(variables: ErrorVariables) -> int:
+        return variables.waves or finest_truncation(variables.grid)
 
     @staticmethod
     def _networks(settings: NetworkSettings) -> tuple[Network, Network]:
@@ -254,7 +277,7 @@ FORMS: dict[str, type[VAE]] = {form.latents: form for form in (VAE, SpectralVAE)
 
 
 class VAEBackgroundError(BackgroundError):
-    """Increments of a VAE, see the module. Control vectors are the latents and the residual's numbers.
+    """Increments of a VAE, see the module. Control vectors are the latents', the adapter's and the residual's numbers.
 
     Parameters
     ----------
@@ -271,7 +294,8 @@ class VAEBackgroundError(BackgroundError):
         self.residual = residual
         self.residual_amplitude = residual_amplitude
         self._latent_size = math.prod(vae.latent_shape)
-        self.control_size = self._latent_size + (residual.control_size if residual_amplitude else 0)
+        self._prior_size = self._latent_size + vae.prior.rank
+        self.control_size = self._prior_size + (residual.control_size if residual_amplitude else 0)
         with torch.no_grad():
             self._zero = vae.decode(vae.deviation.new_zeros(1, *vae.latent_shape))[0]
 
@@ -280,23 +304,26 @@ class VAEBackgroundError(BackgroundError):
         return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
-        """The standard normal numbers that latents and residual are made of."""
-        latents = self.vae.prior.inverse(self._latent(control)).flatten()
-        return torch.cat([latents, control[self._latent_size :]])
+        """The standard normal numbers that latents, adapter and residual are made of."""
+        return torch.cat([self.vae.prior.standard(control[: self._prior_size]), control[self._prior_size :]])
 
     def parts(self) -> dict[str, slice]:
-        """Latents and residual."""
-        latents = {"latents": slice(self._latent_size)}
-        return latents | ({"residual": slice(self._latent_size, None)} if self.residual_amplitude else {})
+        """Latents, the ensemble's adapter of them, and the residual."""
+        parts = {"latents": slice(self._latent_size)}
+        if self.vae.prior.rank:
+            parts["ensemble"] = slice(self._latent_size, self._prior_size)
+        if self.residual_amplitude:
+            parts["residual"] = slice(self._prior_size, None)
+        return parts
 
     def _latent(self, control: torch.Tensor) -> torch.Tensor:
-        return control[: self._latent_size].view(1, *self.vae.latent_shape)
+        return self.vae.prior.latents(control[: self._prior_size]).view(1, *self.vae.latent_shape)
 
     def _increment(self, decode: Callable[[torch.Tensor], torch.Tensor], control: torch.Tensor) -> torch.Tensor:
         normalised = decode(self._latent(control))
         if self.residual_amplitude:
-            normalised = normalised + self.residual_amplitude * self.residual(control[self._latent_size :])
-        return self.vae.deviation * normalised
+            normalised = normalised + self.residual_amplitude * self.residual(control[self._prior_size :])
+        return self.vae.variables.restore(normalised)
 
     def linear_part(self) -> tuple[BackgroundError, slice] | None:
         """The residual, and the linear stage of a `SpectralVAE`."""
@@ -304,8 +331,23 @@ class VAEBackgroundError(BackgroundError):
             return LinearBackgroundError(self, self.vae), slice(None)
         if not self.residual_amplitude:
             return None
-        model = GaussianBackgroundError(self.residual, self.residual_amplitude * self.vae.deviation)
-        return model, slice(self._latent_size, None)
+        return ResidualBackgroundError(self), slice(self._prior_size, None)
+
+    def of_residual(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment, (69, lat, lon), of the residual's numbers alone."""
+        return self.vae.variables.restore(self.residual_amplitude * self.residual(control))
+
+
+class ResidualBackgroundError(BackgroundError):
+    """The residual of a VAE's error model."""
+
+    def __init__(self, whole: VAEBackgroundError) -> None:
+        self._whole = whole
+        self.control_size = whole.residual.control_size
+
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """Increment of shape (69, lat, lon), of the residual's numbers."""
+        return self._whole.of_residual(control)
 
 
 class LinearBackgroundError(BackgroundError):

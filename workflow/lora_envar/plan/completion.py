@@ -13,7 +13,9 @@ class ConfigurationError(ValueError):
 
 
 def without_dropped(config: dict[str, Any]) -> None:
-    """Leave out the experiments that are null, in place, as references too: a file on top of another drops them so."""
+    """Leave out experiments, also as references, and VAEs that are null, in place: a file on top drops them so."""
+    if isinstance(config.get("vaes"), dict):
+        config["vaes"] = {name: entry for name, entry in config["vaes"].items() if entry is not None}
     experiments = config.get("experiments")
     if not isinstance(experiments, dict):
         return

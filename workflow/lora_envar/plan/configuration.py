@@ -293,7 +293,13 @@ def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -
 
 def _check_vae(name: str, config: dict[str, Any]) -> None:
     network = config["vaes"][name]["network"]
-    groups = 1 if network["groups"] == "together" else len(GROUPS)
+    together = network["groups"] == "together"
+    if config["vaes"][name]["variables"] == "control" and not together:
+        raise ConfigurationError(
+            f"vaes.{name}.network.groups: {network['groups']} are groups of the state's variables; with control "
+            "variables it is together"
+        )
+    groups = 1 if together else len(GROUPS)
     if len(network["latent_channels"]) != groups:
         raise ConfigurationError(
             f"vaes.{name}.network.latent_channels: {len(network['latent_channels'])} given, one per group is needed: "

@@ -6,8 +6,9 @@ from .belonging import refuse_another
 from .completion import ConfigurationError, with_found_settings, with_single_vae, without_dropped
 from .configuration import check
 from .plan import Plan
-from .replicates import expand
+from .replicates import expand, with_networks
 from .schema import check_schema, check_settings
+from .study import check_study
 
 
 def prepare(config: dict[str, Any]) -> Plan:
@@ -25,9 +26,11 @@ def prepare(config: dict[str, Any]) -> Plan:
         check_schema(config)
         with_found_settings(config)
         with_single_vae(config)
+        with_networks(config)
         expand(config)
         check(config)
         check_settings(config)
+        check_study(config)
     except ConfigurationError as error:
         raise ConfigurationError(f"the configuration cannot be run. {error}") from None
     refuse_another(config)

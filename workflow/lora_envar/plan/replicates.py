@@ -1,9 +1,34 @@
-"""Experiments that are repeated with other seeds, each with an observing network of its own."""
+"""Experiments that are repeated, on several networks or with other seeds, each with a network of its own."""
 
 import copy
 from typing import Any
 
 from ..files.provenance import REPLICATE_MARK
+
+
+def with_networks(config: dict[str, Any]) -> None:
+    """Put one experiment per network in place of every experiment with a list `observations`, in place.
+
+    Experiment `name` becomes `name_network`, ...; so do references, and donors, which are those of the same network.
+    """
+    members = {
+        name: [f"{name}_{network}" for network in entry["observations"]]
+        for name, entry in config["experiments"].items()
+        if isinstance(entry["observations"], list)
+    }
+    experiments: dict[str, Any] = {}
+    for name, entry in config["experiments"].items():
+        if name not in members:
+            experiments[name] = entry
+            continue
+        for network in entry["observations"]:
+            single = copy.deepcopy(entry) | {"observations": network}
+            if entry.get("donor") in members:
+                single["donor"] = f"{entry['donor']}_{network}"
+            experiments[f"{name}_{network}"] = single
+    config["experiments"] = experiments
+    references = config["verification"]["references"]
+    config["verification"]["references"] = [each for name in references for each in members.get(name, [name])]
 
 
 def expand(config: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from .archive import ArchivePlan
 from .ensembles import EnsemblePlan, background_file, fitted_files
 from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
+from .study import StudyPlan
 
 
 class VerificationPlan:
@@ -42,6 +43,8 @@ class VerificationPlan:
         self._archive = archive
         self._observations = observations
         self._ensembles = ensembles
+        #: the section `study`, if there is one
+        self.study = StudyPlan(config, experiments) if "study" in config else None
 
     @property
     def lead_hours(self) -> list[int]:
@@ -69,6 +72,13 @@ class VerificationPlan:
         """The first scored cycle of every experiment that is compared."""
         first = self._verification["spin_up_cycles"]
         return {experiment.name: experiment.cycles[first] for experiment in self._experiments.compared}
+
+    def networks(self) -> dict[str, str | None]:
+        """The network of every experiment that is compared, replicates under one name; None where it uses none."""
+        return {
+            group(experiment.name): group(experiment.entry["observations"]) if experiment.method.assimilates else None
+            for experiment in self._experiments.compared
+        }
 
     def first_judged_cycles(self) -> dict[str, str]:
         """The first cycle of every candidate of a search that is judged."""

@@ -221,6 +221,46 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
     _save(figure, path)
 
 
+def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
+    """Score against references by the share of points that is observed, a panel a world and reference, see `study`."""
+    worlds = list(table.world.unique())
+    references = list(table.reference.unique())
+    families = list(table.family.unique())
+    figure, axes = plt.subplots(
+        len(references),
+        len(worlds),
+        figsize=(5.2 * len(worlds), 3.8 * len(references)),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for row, reference in zip(axes, references, strict=True):
+        for axis, world in zip(row, worlds, strict=True):
+            for index, family in enumerate(families):
+                chosen = (table.world == world) & (table.reference == reference) & (table.family == family)
+                own = table[chosen].sort_values("columns")
+                if own.empty:
+                    continue
+                error = np.stack([own.percent - own.percent_low, own.percent_high - own.percent])
+                colour, marker = PALETTE[index % len(PALETTE)], "osD^vPX*h"[index % 9]
+                shift = 1.0 + 0.02 * (index - len(families) / 2)  # so that intervals stay apart
+                share = 100.0 * own["columns"] / points * shift
+                axis.errorbar(
+                    share, own.percent, error, color=colour, marker=marker, ms=4, lw=1, capsize=2, label=family
+                )
+            axis.axhline(0.0, color="grey", linewidth=0.7, linestyle=":")
+            axis.set(xscale="log")
+            axis.set_yscale("symlog", linthresh=10.0)
+            axis.set_title(f"{world}; reference: {reference}", fontsize=10)
+        row[0].set_ylabel("RMSE against the reference, %")
+    for axis in axes[-1]:
+        axis.set_xlabel("observed points, %")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside right upper")
+    _save(figure, path)
+
+
 def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: pd.DataFrame) -> None:
     """Standard deviation of samples and errors by latitude, a row a background error, and as maps of z500 and t850.
 

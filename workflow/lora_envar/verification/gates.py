@@ -15,7 +15,7 @@ from ..analysis import METHODS
 from ..analysis.method import Inputs, VariationalMethod
 from ..background import sampling
 from ..background.background_error import BackgroundError
-from ..background.pretraining import normalised
+from ..background.pretraining import samples_of
 from ..background.training_set import TrainingSet
 from ..background.vae import VAE
 from ..fields.grid import Grid
@@ -223,7 +223,7 @@ def background_error_gates(
     deviation = torch.from_numpy(samples.deviation).view(-1, 1, 1)
     control = learned.control(samples, held_out)
     judge_by_place(gates, control)
-    errors = normalised(samples, deviation)(held_out)
+    errors = samples_of(samples)(held_out) / deviation
     truncation = next((vae.truncation for vae in vaes.values() if vae.truncation), finest_truncation(grid))
     harmonics = SphericalHarmonics(grid, truncation)
     for name, model in models.items():
@@ -297,8 +297,8 @@ def consistency(observation_files: list[str], filtered: bool = False) -> float:
 
 def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out: list[int]) -> None:
     """It explains held-out errors, gives none for no latents, and its latents are white."""
-    errors = normalised(samples, vae.deviation)(held_out)
     with torch.no_grad():
+        errors = vae.variables.normalise(samples_of(samples)(held_out).to(vae.deviation.device)).cpu()
         mean, log_variance = vae.encode(errors.to(vae.deviation.device))
         rest = errors - vae.decode(mean).cpu()
         zero = vae.decode(torch.zeros_like(mean[:1])).cpu()

@@ -9,7 +9,7 @@ from ..fields.state import HEADLINE
 from ..files.provenance import group
 from ..files.tables import markdown_table, read_table
 from ..observations.table import attribute
-from . import SIGNIFICANCE
+from . import SIGNIFICANCE, study
 from .costs import job_seconds
 from .means import Means, common_times, units_of
 from .replicates import grouped
@@ -130,6 +130,20 @@ def page(
             for name, row in means.errors.iterrows()
         ]
         parts.append(markdown_table(["", "members", "spread / error", "share spanned", "by another day's"], rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def study_page(title: str, table: pd.DataFrame, samples: int) -> str:
+    """The page of a study, see `study.study`; `samples` are those of the bootstrap."""
+    about = (
+        "Geometric mean of the analysis RMSE of ten variables against that of a reference on the same network, in "
+        f"percent, with 95 % intervals of {samples} resamplings of the cycles in blocks; and how many of the ten "
+        f"variables differ with p < {study.SIGNIFICANCE}, adjusted for the number of all of them (Benjamini and "
+        "Hochberg). Made by the rule `study`."
+    )
+    parts = [f"# {title}", about, "![gain by density](figures/study.png)"]
+    for heading, headers, rows in study.shown(table):
+        parts += [f"## {heading}", markdown_table(headers, rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -6,6 +6,8 @@ Where many are looked at, some are small by chance: p-values of a table are adju
 Hochberg 1995).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
@@ -87,7 +89,13 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     )
 
 
-def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int) -> pd.DataFrame:
+def compare(
+    scores: pd.DataFrame,
+    references: list[str],
+    samples: int,
+    seed: int,
+    networks: Mapping[str, str | None] | None = None,
+) -> pd.DataFrame:
     """Compare the analysis RMSE of every experiment with that of every reference, over the cycles that both have.
 
     Replicates are paired by their seed, and averaged cycle by cycle: what is resampled is time.
@@ -101,6 +109,9 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int
     samples : int
         Of the bootstrap.
     seed : int
+    networks : mapping or None
+        The network of every experiment, None of those without observations: those of other networks are not compared.
+        If it is None itself, all are.
 
     Returns
     -------
@@ -116,7 +127,7 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int
     tables = []
     for experiment in chosen.experiment.unique():
         for reference in references:
-            if reference == experiment or reference not in wide:
+            if reference == experiment or reference not in wide or not _alike(experiment, reference, networks):
                 continue
             pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
             seeds = pair.index.unique("seed").size
@@ -131,6 +142,13 @@ def compare(scores: pd.DataFrame, references: list[str], samples: int, seed: int
     if not tables:
         return pd.DataFrame(columns=COLUMNS)
     return _adjusted(pd.concat(tables, ignore_index=True))[list(COLUMNS)]
+
+
+def _alike(first: str, second: str, networks: Mapping[str, str | None] | None) -> bool:
+    """Whether two experiments have the same observations, or one has none."""
+    if networks is None:
+        return True
+    return len({networks[first], networks[second]} - {None}) <= 1
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,170 @@
+"""One study of several worlds: what methods gain on references, by the number of observed columns.
+
+An experiment's score in a cycle is the geometric mean of its analysis RMSE over the headline variables, so that the
+ratio of two scores is the mean ratio over variables, whatever their units. Ratios of mean scores, their intervals and
+p-values are those of `significance`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
+
+from ..fields.state import HEADLINE
+from .replicates import grouped
+from .score import after_spin_up, channel_of
+from .significance import compare_series
+
+#: below which a difference of a single variable counts, after adjustment for all of the table
+SIGNIFICANCE = 0.01
+COLUMNS = (
+    "world",
+    "family",
+    "columns",
+    "reference",
+    "percent",
+    "percent_low",
+    "percent_high",
+    "p_value",
+    "better",
+    "worse",
+    "z500_percent",
+    "cycles",
+    "seeds",
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """An experiment of the study.
+
+    Attributes
+    ----------
+    family : str
+        What it has in common with those on other networks.
+    columns : int
+        Observed columns of its network.
+    """
+
+    family: str
+    columns: int
+
+
+def headline_rmse(scores: pd.DataFrame, first: Mapping[str, str]) -> pd.DataFrame:
+    """Analysis RMSE after the spin-up, seeds averaged: a row per valid time, columns (experiment, channel)."""
+    rows = after_spin_up(scores, dict(first))
+    rows = rows[(rows.kind == "analysis") & (rows.region == "global") & (rows.metric == "rmse")]
+    rows = grouped(rows).assign(channel=channel_of(rows))
+    rows = rows[rows.channel.isin(HEADLINE)]
+    return rows.pivot_table(index="valid_time", columns=["experiment", "channel"], values="value", aggfunc="mean")
+
+
+def seeds_of(scores: pd.DataFrame) -> pd.Series:
+    """How many seeds every experiment has."""
+    return grouped(scores).groupby("experiment").seed.nunique()
+
+
+def study(
+    worlds: Mapping[str, pd.DataFrame],
+    members: Mapping[str, Member],
+    first: Mapping[str, str],
+    references: list[str],
+    samples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Every family against every reference on the same network, in every world.
+
+    Parameters
+    ----------
+    worlds : mapping
+        By name, the scores of a run, with the columns of `score.COLUMNS`; experiments that one lacks are left out.
+    members : mapping
+        The experiments, replicates under one name.
+    first : mapping
+        Experiment -> first scored cycle.
+    references : list of str
+        Families.
+    samples, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        With `COLUMNS`: percent is 100 times the ratio of mean scores less 1, with its 95 % interval and p-value; better
+        and worse count the variables that differ with p < `SIGNIFICANCE`, adjusted for all rows (Benjamini and
+        Hochberg 1995).
+    """
+    rows = []
+    for world, scores in worlds.items():
+        wide = headline_rmse(scores, first)
+        seeds = seeds_of(scores)
+        present = [name for name in members if name in wide.columns.get_level_values(0)]
+        for name in present:
+            for reference in references:
+                own = members[name]
+                other = next(
+                    (each for each in present if members[each] == Member(reference, own.columns) and each != name), None
+                )
+                if other is not None:
+                    pair = wide[[name, other]].dropna()
+                    rows.append(
+                        {
+                            "world": world,
+                            "family": own.family,
+                            "columns": own.columns,
+                            "reference": reference,
+                            **_compared(pair[name], pair[other], samples, seed),
+                            "seeds": int(seeds[name]),
+                        }
+                    )
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    p_values = np.stack(table.pop("p_values").to_numpy())
+    percents = np.stack(table.pop("percents").to_numpy())
+    significant = false_discovery_control(p_values, method="bh", axis=None).reshape(p_values.shape) < SIGNIFICANCE
+    table["better"] = (significant & (percents < 0)).sum(1)
+    table["worse"] = (significant & (percents > 0)).sum(1)
+    return table[list(COLUMNS)]
+
+
+def _compared(first: pd.DataFrame, second: pd.DataFrame, samples: int, seed: int) -> dict[str, object]:
+    """The scores of two experiments, (cycles, headline variables), compared."""
+    series = [frame[list(HEADLINE)].to_numpy() for frame in (first, second)]
+    scores = [np.exp(np.log(values).mean(axis=1, keepdims=True)) for values in series]
+    own, other = (np.concatenate(pair, axis=1) for pair in zip(scores, series, strict=True))
+    found = compare_series(own, other, samples, seed)
+    overall = found.iloc[0]
+    return {
+        "percent": overall.percent,
+        "percent_low": overall.percent_low,
+        "percent_high": overall.percent_high,
+        "p_value": overall.p_value,
+        "z500_percent": found.percent[1 + HEADLINE.index("z500")],
+        "cycles": len(first),
+        "p_values": found.p_value.to_numpy()[1:],
+        "percents": found.percent.to_numpy()[1:],
+    }
+
+
+def shown(table: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Tables of the page, (title, headers, rows), one per world and reference: rows are families, columns networks."""
+    found = []
+    for (world, reference), own in table.groupby(["world", "reference"], sort=False):
+        columns = sorted(own["columns"].unique())
+        rows = []
+        for family, cells in own.groupby("family", sort=False):
+            by_columns = cells.set_index("columns")
+            rows.append(
+                [family, *(_cell(by_columns.loc[count]) if count in by_columns.index else "" for count in columns)]
+            )
+        found.append((f"{world}: against {reference}, %", ["", *(f"{count} columns" for count in columns)], rows))
+    return found
+
+
+def _cell(row: pd.Series) -> str:
+    """Percent with its interval, and of how many variables the difference is significant."""
+    counts = f"{row.better:.0f} better, {row.worse:.0f} worse"
+    return f"{row.percent:+.1f} ({row.percent_low:+.1f} to {row.percent_high:+.1f}); {counts}"
