@@ -141,6 +141,8 @@ class ErrorVariables(nn.Module):
             exact = ControlVariables(SphericalHarmonics(self.grid, self._control.harmonics.truncation, torch.float64))
             moments = sample_moments(((batch / self.gain).cpu().double() for batch in batches()), exact)
             for name, matrices in regressions(moments).items():
+                if name == "chi":
+                    matrices = _gradient(torch.arange(len(matrices))).view(-1, 1, 1) * matrices
                 getattr(self, f"balance_{name}").copy_(matrices)
         variance = _variance(self._analysed(batch) for batch in batches())
         mean = self.grid.mean(variance)[:, None, None]
@@ -163,26 +165,26 @@ class ErrorVariables(nn.Module):
             return errors
         parts = self._control.analyse(errors / self.gain)
         balanced = parts.pop("balanced")
+        gradient = _gradient(self._control.harmonics.degree).to(errors)
+        parts |= {name: gradient * parts[name] for name in ("psi", "chi")}
         for name in PREDICTED:
             parts[name] = parts[name] - self._balanced(name, balanced, self._control)
-        gradient = _gradient(self._control.harmonics)
-        parts |= {name: gradient * parts[name] for name in ("psi", "chi")}
         return self._control.harmonics.synthesise(torch.cat([parts[name] for name in SIZES], dim=-2))
 
     def _synthesised(self, fields: torch.Tensor, control: ControlVariables) -> torch.Tensor:
         """T^-1 of fields."""
         coefficients = control.harmonics.analyse(fields).split([*SIZES.values()], dim=-2)
         parts = dict(zip(SIZES, coefficients, strict=True))
-        gradient = _gradient(control.harmonics)
+        gradient = _gradient(control.harmonics.degree).to(fields)
         inverse = torch.where(gradient > 0, 1 / gradient, 0.0)
-        parts |= {name: inverse * parts[name] for name in ("psi", "chi")}
-        balanced = control.balance(parts["psi"])
+        balanced = control.balance(inverse * parts["psi"])
         for name in PREDICTED:
             parts[name] = parts[name] + self._balanced(name, balanced, control)
+        parts |= {name: inverse * parts[name] for name in ("psi", "chi")}
         return control.synthesise(**parts)
 
     def _balanced(self, name: str, balanced: torch.Tensor, control: ControlVariables) -> torch.Tensor:
-        """What Phi_b predicts of a control variable."""
+        """What Phi_b predicts of a control variable, of chi's gradient."""
         return per_wave(getattr(self, f"balance_{name}"), balanced, control.harmonics)
 
 
@@ -199,9 +201,9 @@ def smoothed(variance: torch.Tensor, grid: Grid) -> torch.Tensor:
     return torch.maximum(smooth, lowest)
 
 
-def _gradient(harmonics: SphericalHarmonics) -> torch.Tensor:
-    """|grad| in m-1, on coefficients."""
-    return (harmonics.degree * (harmonics.degree + 1)).to(harmonics.dtype).sqrt() / EARTH_RADIUS
+def _gradient(degree: torch.Tensor) -> torch.Tensor:
+    """|grad| of total wavenumbers, in m-1."""
+    return (degree * (degree + 1)).double().sqrt() / EARTH_RADIUS
 
 
 def _variance(batches: Iterator[torch.Tensor]) -> torch.Tensor:

@@ -22,11 +22,20 @@ def save_weights(
 
     Small ones, such as means and standard deviations in physical units, stay exact. The bytes depend on the contents
     alone.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for float16.
     """
     stored = {}
     for name, tensor in sorted(tensors.items()):
         tensor = tensor.detach().cpu().contiguous()
-        stored[name] = tensor.half() if half and tensor.is_floating_point() and tensor.numel() > LARGE else tensor
+        if half and tensor.is_floating_point() and tensor.numel() > LARGE:
+            if tensor.abs().max() > torch.finfo(torch.float16).max:
+                raise ValueError(f"{path}: tensor {name} holds values that float16 does not")
+            tensor = tensor.half()
+        stored[name] = tensor
     with atomic_write(path) as temporary:
         save_file(stored, temporary, metadata={"settings": json.dumps(settings, sort_keys=True)})
         temporary.chmod(0o644)  # safetensors lets nobody else read
