@@ -116,6 +116,22 @@ def test_every_cost_function_passes_the_taylor_test(models, name):
     check_taylor(cost, point, direction, range(2, 7))
 
 
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_parts_of_an_increment_add_up(models, name):
+    """Every number of the control vector is of one part."""
+    model = models[name]
+    control = drawn(model.control_size)
+    total = torch.zeros(69, *GRID.shape, dtype=torch.float64)
+    count = torch.zeros(model.control_size)
+    for where in model.parts().values():
+        alone = torch.zeros_like(control)
+        alone[where] = control[where]
+        total += model.increment(alone)
+        count[where] += 1
+    assert (count == 1).all()
+    torch.testing.assert_close(total, model.increment(control))
+
+
 @pytest.mark.parametrize("name", (*LINEAR, *LEARNED))
 def test_a_small_departure_spreads_by_a_column_of_b(models, name):
     """One datum: B h d / (h' B h + r^2), of a VAE with the B of its derivative at zero, J C J', C of the control."""

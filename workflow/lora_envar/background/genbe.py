@@ -181,6 +181,12 @@ class GenBE(BackgroundError):
         increment = self.variables.synthesise(**parts)
         return increment if self._projection is None else self._projection.project(increment)
 
+    def parts(self) -> dict[str, slice]:
+        """The control variables: errors that are in balance grow otherwise than those that are not."""
+        ends = [sum(self._sizes[: index + 1]) for index in range(len(self._sizes))]
+        names = zip(self._deviation, ends, self._sizes, strict=True)
+        return {name: slice(end - size, end) for name, end, size in names}
+
     def to(self, like: torch.Tensor) -> "GenBE":
         """The same on another tensor's device and in its type."""
         full = self.variables.harmonics

@@ -131,8 +131,10 @@ class Hybrid(BackgroundError):
         ) * self.ensemble.increment(ensemble)
 
     def parts(self) -> dict[str, slice]:
-        """The static part and the ensemble."""
-        return {"static": slice(self.static.control_size), "ensemble": slice(self.static.control_size, None)}
+        """Those of the static error model, and the ensemble."""
+        size = self.static.control_size
+        static = {name: slice(*where.indices(size)) for name, where in self.static.parts().items()}
+        return static | {"ensemble": slice(size, None)}
 
 
 def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings, grid: Grid) -> BackgroundError:
