@@ -243,7 +243,8 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
                 if own.empty:
                     continue
                 error = np.stack([own.percent - own.percent_low, own.percent_high - own.percent])
-                colour, marker = PALETTE[index % len(PALETTE)], "osD^vPX*h"[index % 9]
+                colour = PALETTE[index % len(PALETTE)]
+                marker = "osD^vPX*h"[index % 9]
                 shift = 1.0 + 0.02 * (index - len(families) / 2)  # so that intervals stay apart
                 share = 100.0 * own["columns"] / points * shift
                 axis.errorbar(

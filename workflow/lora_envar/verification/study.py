@@ -134,8 +134,8 @@ def _compared(first: pd.DataFrame, second: pd.DataFrame, samples: int, seed: int
     """The scores of two experiments, (cycles, headline variables), compared."""
     series = [frame[list(HEADLINE)].to_numpy() for frame in (first, second)]
     scores = [np.exp(np.log(values).mean(axis=1, keepdims=True)) for values in series]
-    own, other = (np.concatenate(pair, axis=1) for pair in zip(scores, series, strict=True))
-    found = compare_series(own, other, samples, seed)
+    both = [np.concatenate(pair, axis=1) for pair in zip(scores, series, strict=True)]
+    found = compare_series(both[0], both[1], samples, seed)
     overall = found.iloc[0]
     return {
         "percent": overall.percent,
