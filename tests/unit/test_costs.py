@@ -3,7 +3,7 @@
 import pytest
 from lora_envar.files.tables import read_table
 from lora_envar.runtime.timings import Timings
-from lora_envar.verification.costs import read_costs, shown
+from lora_envar.verification.costs import job_seconds, read_costs, shown
 from lora_envar.verification.score import read_scores
 
 
@@ -37,6 +37,20 @@ def test_jobs_are_added_by_rule_with_their_overhead(tmp_path):
     assert dict(zip(headers, rows[1], strict=True))["overhead a job"] == "0.50"
     # 15.0 - 13.0 over 3 jobs, and over 15.0
     assert rows[-1] == ["together", "3", "15.0", "13.0", "1.0", "0.67", "13", "500"]
+
+
+def test_a_job_that_begins_anew_meanwhile_is_left_out(tmp_path, monkeypatch):
+    """Snakemake removes what a job is to write when it starts: of a former run, after it was listed here."""
+    for name in ("score", "write_report"):
+        job(tmp_path, name, 10.0, Timings(9.0, 0.5, 9.1, 500.0))
+
+    def begun(path):
+        if path.stem == "write_report":
+            (tmp_path / "logs" / "write_report.timings.tsv").unlink()
+        return job_seconds(path)
+
+    monkeypatch.setattr("lora_envar.verification.costs.job_seconds", begun)
+    assert list(read_costs(tmp_path / "benchmarks", tmp_path / "logs").index) == ["score"]
 
 
 def test_no_jobs_are_no_table(tmp_path):

@@ -48,9 +48,15 @@ def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str])
     for path in sorted(Path(logs).rglob(f"*{ENDING}")):
         name = str(path.relative_to(logs)).removesuffix(ENDING)
         benchmark = Path(benchmarks) / f"{name}.tsv"
-        if benchmark.exists():
-            rule = Path(name).parts[0]
-            rows.append({"rule": rule, "jobs": 1, "seconds": job_seconds(benchmark), **_read_timings(path)})
+        if not benchmark.exists():
+            continue
+        try:
+            row = {"rule": Path(name).parts[0], "jobs": 1, "seconds": job_seconds(benchmark), **_read_timings(path)}
+        except (OSError, ValueError):
+            if benchmark.exists() and path.exists():
+                raise
+            continue  # a job that runs beside this one began, and Snakemake removed what it is to write
+        rows.append(row)
     table = pd.DataFrame(rows, columns=["rule", *_SUMMARY])
     return table.groupby("rule").agg(_SUMMARY).sort_values("seconds", ascending=False)
 
