@@ -125,6 +125,18 @@ def test_the_scaled_static_model_has_the_amplitude_of_the_members(small_vae):
     assert scales[1] > scales[0]
 
 
+def test_latents_without_an_ensemble_are_those_of_the_static_model(small_vae, tmp_path):
+    """Bit for bit: its control vector has no numbers that do nothing."""
+    settings = FinetuneSettings(**{**COMMON, "normalisation": "spread"})
+    for name, ensemble in (("none", None), ("some", 16.0 * members())):
+        vae = copy.deepcopy(small_vae)
+        finetune_cycle(vae, ensemble, settings, AdapterSettings("latents", 2), (1, "t"), None, quiet).save(
+            tmp_path / name
+        )
+    assert load_finetuned(copy.deepcopy(small_vae), tmp_path / "none").prior.rank == 0
+    assert load_finetuned(copy.deepcopy(small_vae), tmp_path / "some").prior.rank == 2
+
+
 def test_adapters_of_another_rank_are_refused(small_vae, tmp_path):
     finetuned(small_vae, None, ADAPTERS, "t", None, tmp_path / "a")
     tuned = load_finetuned(copy.deepcopy(small_vae), tmp_path / "a")

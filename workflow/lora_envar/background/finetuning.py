@@ -11,7 +11,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.training import TrainingSettings, train
 from .ensemble import perturbations
 from .lora import adapters, add_adapters, load_adapters
-from .prior import StandardNormal
+from .prior import LowRankNormal, StandardNormal
 from .settings import AdapterSettings, FinetuneSettings, TrainedFinetuneSettings
 from .vae import VAE
 
@@ -169,7 +169,7 @@ def finetune_cycle(
 
 
 def load_finetuned(vae: VAE, path: str | Path) -> VAE:
-    """A VAE with the adapters of a file, frozen; the given one is changed.
+    """A VAE with the adapters of a file, frozen; the given one is changed. Latents without patterns stay as trained.
 
     Raises
     ------
@@ -179,4 +179,6 @@ def load_finetuned(vae: VAE, path: str | Path) -> VAE:
     tensors, metadata = load_weights(path)
     add_adapters(vae, AdapterSettings(**metadata["adapters"]))
     load_adapters(vae, tensors)
+    if isinstance(vae.prior, LowRankNormal) and not vae.prior.up.any():
+        vae.prior = StandardNormal()
     return vae.requires_grad_(False)
