@@ -143,7 +143,7 @@ def test_the_example_s_world_can_be_remade(run):
     done = run.snakemake("-n", "remake_example", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
-    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (7, 2, 2)
+    assert (jobs["nature_run"], jobs["train_emulator"], jobs["train_vae"]) == (9, 2, 2)
 
 
 @pytest.fixture
