@@ -67,6 +67,8 @@ class ErrorVariables(nn.Module):
         S over this average.
     gain : (channels, 1, 1) or (channels, lat, lon)
         G.
+    gradient, from_gradient : ((waves + 1)^2,)
+        |grad| of coefficients in m-1, and its inverse, zero for the mean; of control variables alone.
     waves : int or None
         Wavenumber beyond which f is cut off. Winds whose components are cut off at T need a stream function beyond T.
     """
@@ -74,6 +76,8 @@ class ErrorVariables(nn.Module):
     scale: torch.Tensor
     relative: torch.Tensor
     gain: torch.Tensor
+    gradient: torch.Tensor
+    from_gradient: torch.Tensor
 
     def __init__(
         self,
@@ -99,6 +103,11 @@ class ErrorVariables(nn.Module):
             finest = finest_truncation(grid)
             self.waves = finest if truncation is None else min(truncation + 2, finest)
             self._control = ControlVariables(SphericalHarmonics(grid, self.waves, device=device))
+            gradient = _gradient(self._control.harmonics.degree)
+            self.register_buffer("gradient", gradient.float(), persistent=False)
+            self.register_buffer(
+                "from_gradient", torch.where(gradient > 0, 1 / gradient, 0.0).float(), persistent=False
+            )
             for name in PREDICTED:
                 self.register_buffer(f"balance_{name}", torch.zeros(self.waves + 1, SIZES[name], SIZES["psi"]))
         self.fits_gain = local and self._control is not None
@@ -130,9 +139,7 @@ class ErrorVariables(nn.Module):
             return
         errors = _variance(batches())
         samples = _variance(self._drawn(batches))
-        mean = self.grid.mean(errors)[:, None, None], self.grid.mean(samples)[:, None, None]
-        relative = smoothed(errors / mean[0], self.grid) / smoothed(samples / mean[1], self.grid)
-        self.gain.copy_((relative * mean[0] / mean[1]).sqrt())
+        self.gain.copy_((smoothed(errors, self.grid) / smoothed(samples, self.grid)).sqrt())
         self._fit_balance_and_deviation(batches)
 
     def _fit_balance_and_deviation(self, batches: Batches) -> None:
@@ -165,8 +172,7 @@ class ErrorVariables(nn.Module):
             return errors
         parts = self._control.analyse(errors / self.gain)
         balanced = parts.pop("balanced")
-        gradient = _gradient(self._control.harmonics.degree).to(errors)
-        parts |= {name: gradient * parts[name] for name in ("psi", "chi")}
+        parts |= {name: self.gradient * parts[name] for name in ("psi", "chi")}
         for name in PREDICTED:
             parts[name] = parts[name] - self._balanced(name, balanced, self._control)
         return self._control.harmonics.synthesise(torch.cat([parts[name] for name in SIZES], dim=-2))
@@ -175,12 +181,10 @@ class ErrorVariables(nn.Module):
         """T^-1 of fields."""
         coefficients = control.harmonics.analyse(fields).split([*SIZES.values()], dim=-2)
         parts = dict(zip(SIZES, coefficients, strict=True))
-        gradient = _gradient(control.harmonics.degree).to(fields)
-        inverse = torch.where(gradient > 0, 1 / gradient, 0.0)
-        balanced = control.balance(inverse * parts["psi"])
+        balanced = control.balance(self.from_gradient * parts["psi"])
         for name in PREDICTED:
             parts[name] = parts[name] + self._balanced(name, balanced, control)
-        parts |= {name: inverse * parts[name] for name in ("psi", "chi")}
+        parts |= {name: self.from_gradient * parts[name] for name in ("psi", "chi")}
         return control.synthesise(**parts)
 
     def _balanced(self, name: str, balanced: torch.Tensor, control: ControlVariables) -> torch.Tensor:

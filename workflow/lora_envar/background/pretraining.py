@@ -83,8 +83,7 @@ def new_vae(
     """
 
     def errors() -> Iterator[torch.Tensor]:
-        for first in range(0, len(indices), batch):
-            yield samples(indices[first : first + batch]).to(device)
+        return _in_batches(samples, indices, batch, device)
 
     torch.manual_seed(settings["training"]["seed"])
     vae = _drawn(settings, grid, truncation, device)
@@ -93,6 +92,12 @@ def new_vae(
         normalised = (vae.variables.normalise(part) for part in errors())
         vae.fit_basis(estimate_covariance(normalised, SphericalHarmonics(grid, vae.truncation, device=device)))
     return vae
+
+
+def _in_batches(samples: Samples, indices: list[int], batch: int, device: torch.device | str) -> Iterator[torch.Tensor]:
+    """Errors in the units of the state, in batches of (batch, 69, lat, lon)."""
+    for first in range(0, len(indices), batch):
+        yield samples(indices[first : first + batch]).to(device)
 
 
 def _drawn(settings: dict[str, Any], grid: Grid, truncation: int | None, device: torch.device | str = "cpu") -> VAE:
@@ -186,12 +191,9 @@ def fit_residual(
             latent = torch.randn(batch, *vae.latent_shape, generator=draws)
             yield vae.decode(latent.to(vae.deviation)) - zero
 
-    def errors() -> Iterator[torch.Tensor]:
-        for first in range(0, len(indices), batch):
-            yield vae.variables.normalise(samples(indices[first : first + batch]).to(vae.deviation.device))
-
     with torch.no_grad():
-        covariance = estimate_covariance(errors(), harmonics)
+        errors = _in_batches(samples, indices, batch, vae.deviation.device)
+        covariance = estimate_covariance(map(vae.variables.normalise, errors), harmonics)
         if isinstance(vae, SpectralVAE):
             return vae.lacking(covariance)
         missing = covariance - estimate_covariance(decoded(), harmonics)

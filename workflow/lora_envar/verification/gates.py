@@ -298,12 +298,12 @@ def consistency(observation_files: list[str], filtered: bool = False) -> float:
 def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out: list[int]) -> None:
     """It explains held-out errors, gives none for no latents, and its latents are white."""
     with torch.no_grad():
-        errors = vae.variables.normalise(samples_of(samples)(held_out).to(vae.deviation.device)).cpu()
-        mean, log_variance = vae.encode(errors.to(vae.deviation.device))
-        rest = errors - vae.decode(mean).cpu()
+        errors = vae.variables.normalise(samples_of(samples)(held_out).to(vae.deviation.device))
+        mean, log_variance = vae.encode(errors)
+        rest = (errors - vae.decode(mean)).cpu()
         zero = vae.decode(torch.zeros_like(mean[:1])).cpu()
     grid = samples.grid
-    explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors**2).mean()).item()
+    explained = 1 - (grid.mean(rest**2).mean() / grid.mean(errors.cpu() ** 2).mean()).item()
     gates.add(part, "explained variance", "held-out errors, from the latent mean", explained, low=0.7)
     gates.add(part, "centred", "rms of D(0) / sd of errors", grid.mean(zero**2).mean().sqrt().item(), high=0.5)
     moment = (mean**2 + log_variance.exp()).mean().item()

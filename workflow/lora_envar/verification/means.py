@@ -7,8 +7,8 @@ import pandas as pd
 
 from ..fields.state import CHANNELS, HEADLINE
 from ..files.provenance import group
-from .replicates import grouped
 from .score import after_spin_up, channel_of
+from .significance import analysis_rmse
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> list[Means]:
     first : dict
         Experiment -> first scored cycle, as ``20220131T18``; in the order of the columns.
     """
-    rows = grouped(after_spin_up(scores, first))
-    rows = rows[(rows.kind == "analysis") & (rows.region == "global") & (rows.metric == "rmse")]
-    rows = rows.assign(channel=channel_of(rows))
+    rows = analysis_rmse(after_spin_up(scores, first))
     order = list(dict.fromkeys(map(group, first)))
     rows = rows.sort_values("experiment", key=lambda names: names.map(order.index), kind="stable")
     tables = []

@@ -120,28 +120,46 @@ def compare(
         against one reference, and apart from these over all other channels. There are no rows where no pair has two
         common cycles.
     """
-    chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
-    chosen = grouped(chosen).assign(channel=channel_of(chosen))
-    wide = chosen.pivot_table(index=["valid_time", "seed"], columns=["experiment", "channel"], values="value")
+    chosen = analysis_rmse(scores)
+    wide = by_cycle(chosen)
     channels = chosen.drop_duplicates("channel").set_index("channel")[["variable", "level"]]
     tables = []
     for experiment in chosen.experiment.unique():
         for reference in references:
             if reference == experiment or reference not in wide or not _alike(experiment, reference, networks):
                 continue
-            pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
-            seeds = pair.index.unique("seed").size
-            pair = pair.groupby("valid_time").mean()
-            if len(pair) < 2:
+            first, second, seeds = paired(wide, experiment, reference)
+            if len(first) < 2:
                 continue
-            first = pair["a"][channels.index].to_numpy()
-            second = pair["b"][channels.index].to_numpy()
-            table = compare_series(first, second, samples, seed)
+            series = [frame[channels.index].to_numpy() for frame in (first, second)]
+            table = compare_series(series[0], series[1], samples, seed)
             about = {"experiment": experiment, "reference": reference, "metric": "rmse", "seeds": seeds}
             tables.append(table.assign(**about, variable=channels.variable.values, level=channels.level.values))
     if not tables:
         return pd.DataFrame(columns=COLUMNS)
     return _adjusted(pd.concat(tables, ignore_index=True))[list(COLUMNS)]
+
+
+def analysis_rmse(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the global RMSE of analyses, replicates named by their group, with the columns seed and channel."""
+    chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
+    return grouped(chosen).assign(channel=channel_of(chosen))
+
+
+def by_cycle(errors: pd.DataFrame) -> pd.DataFrame:
+    """A row per valid time and seed, columns (experiment, channel), of rows of `analysis_rmse`."""
+    return errors.pivot_table(index=["valid_time", "seed"], columns=["experiment", "channel"], values="value")
+
+
+def paired(wide: pd.DataFrame, experiment: str, reference: str) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Errors of two experiments of `by_cycle`, each (cycles, channels), of common cycles and seeds; and these seeds.
+
+    Replicates are paired by their seed, and averaged cycle by cycle.
+    """
+    pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
+    seeds = pair.index.unique("seed").size
+    pair = pair.groupby("valid_time").mean()
+    return pair["a"], pair["b"], seeds
 
 
 def _alike(first: str, second: str, networks: Mapping[str, str | None] | None) -> bool:

@@ -13,9 +13,8 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
-from .replicates import grouped
-from .score import after_spin_up, channel_of
-from .significance import compare_series
+from .score import after_spin_up
+from .significance import analysis_rmse, by_cycle, compare_series, paired
 
 #: below which a difference of a single variable counts, after adjustment for all of the table
 SIGNIFICANCE = 0.01
@@ -52,20 +51,6 @@ class Member:
     columns: int
 
 
-def headline_rmse(scores: pd.DataFrame, first: Mapping[str, str]) -> pd.DataFrame:
-    """Analysis RMSE after the spin-up, seeds averaged: a row per valid time, columns (experiment, channel)."""
-    rows = after_spin_up(scores, dict(first))
-    rows = rows[(rows.kind == "analysis") & (rows.region == "global") & (rows.metric == "rmse")]
-    rows = grouped(rows).assign(channel=channel_of(rows))
-    rows = rows[rows.channel.isin(HEADLINE)]
-    return rows.pivot_table(index="valid_time", columns=["experiment", "channel"], values="value", aggfunc="mean")
-
-
-def seeds_of(scores: pd.DataFrame) -> pd.Series:
-    """How many seeds every experiment has."""
-    return grouped(scores).groupby("experiment").seed.nunique()
-
-
 def study(
     worlds: Mapping[str, pd.DataFrame],
     members: Mapping[str, Member],
@@ -98,8 +83,7 @@ def study(
     """
     rows = []
     for world, scores in worlds.items():
-        wide = headline_rmse(scores, first)
-        seeds = seeds_of(scores)
+        wide = by_cycle(analysis_rmse(after_spin_up(scores, dict(first))))
         present = [name for name in members if name in wide.columns.get_level_values(0)]
         for name in present:
             for reference in references:
@@ -108,15 +92,15 @@ def study(
                     (each for each in present if members[each] == Member(reference, own.columns) and each != name), None
                 )
                 if other is not None:
-                    pair = wide[[name, other]].dropna()
+                    *pair, seeds = paired(wide, name, other)
                     rows.append(
                         {
                             "world": world,
                             "family": own.family,
                             "columns": own.columns,
                             "reference": reference,
-                            **_compared(pair[name], pair[other], samples, seed),
-                            "seeds": int(seeds[name]),
+                            **_compared(pair[0], pair[1], samples, seed),
+                            "seeds": seeds,
                         }
                     )
     table = pd.DataFrame(rows)
@@ -131,7 +115,7 @@ def study(
 
 
 def _compared(first: pd.DataFrame, second: pd.DataFrame, samples: int, seed: int) -> dict[str, object]:
-    """The scores of two experiments, (cycles, headline variables), compared."""
+    """The scores of two experiments, (cycles, channels), compared."""
     series = [frame[list(HEADLINE)].to_numpy() for frame in (first, second)]
     scores = [np.exp(np.log(values).mean(axis=1, keepdims=True)) for values in series]
     both = [np.concatenate(pair, axis=1) for pair in zip(scores, series, strict=True)]
