@@ -109,6 +109,12 @@ def test_families_are_compared_on_each_network_of_each_world():
     assert "## real: against static, %" in page
     assert "|  | 16 columns | 700 columns |" in page
     assert "10 better, 0 worse" in page
+    assert row.z500_reference == pytest.approx(base[:, 0].mean(), rel=1e-3), "z500 is the first of ten"
+    own, reference = row.z500, row.z500_reference
+    assert own == pytest.approx(0.9 * reference, rel=1e-3)
+    assert "## twin: z500, m2 s-2" in page
+    twin = page.partition("## twin: z500")[2]
+    assert f"| ours | {own:.3g} |" in twin and f"| static | {reference:.3g} |" in twin
 
 
 def test_without_pairs_the_table_is_empty():

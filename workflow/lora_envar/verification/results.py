@@ -142,7 +142,7 @@ def study_page(title: str, table: pd.DataFrame, samples: int) -> str:
         "Hochberg). Made by the rule `study`."
     )
     parts = [f"# {title}", about, "![gain by density](figures/study.png)"]
-    for heading, headers, rows in study.shown(table):
+    for heading, headers, rows in [*study.shown(table), *study.levels(table)]:
         parts += [f"## {heading}", markdown_table(headers, rows)]
     return "\n\n".join(parts) + "\n"
 

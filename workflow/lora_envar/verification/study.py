@@ -30,6 +30,8 @@ COLUMNS = (
     "better",
     "worse",
     "z500_percent",
+    "z500",
+    "z500_reference",
     "cycles",
     "seeds",
 )
@@ -79,7 +81,7 @@ def study(
     DataFrame
         With `COLUMNS`: percent is 100 times the ratio of mean scores less 1, with its 95 % interval and p-value; better
         and worse count the variables that differ with p < `SIGNIFICANCE`, adjusted for all rows (Benjamini and
-        Hochberg 1995).
+        Hochberg 1995); z500 and z500_reference are mean errors in m2 s-2.
     """
     rows = []
     for world, scores in worlds.items():
@@ -127,6 +129,8 @@ def _compared(first: pd.DataFrame, second: pd.DataFrame, samples: int, seed: int
         "percent_high": overall.percent_high,
         "p_value": overall.p_value,
         "z500_percent": found.percent[1 + HEADLINE.index("z500")],
+        "z500": first.z500.mean(),
+        "z500_reference": second.z500.mean(),
         "cycles": len(first),
         "p_values": found.p_value.to_numpy()[1:],
         "percents": found.percent.to_numpy()[1:],
@@ -145,6 +149,27 @@ def shown(table: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
                 [family, *(_cell(by_columns.loc[count]) if count in by_columns.index else "" for count in columns)]
             )
         found.append((f"{world}: against {reference}, %", ["", *(f"{count} columns" for count in columns)], rows))
+    return found
+
+
+def levels(table: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Tables of mean errors of z500, as `shown`, one per world: without them a percentage has no size."""
+    both = [("family", "z500"), ("reference", "z500_reference")]
+    long = pd.concat(
+        [
+            table[["world", "columns", name, value]].set_axis(["world", "columns", "family", "z500"], axis=1)
+            for name, value in both
+        ]
+    )
+    found = []
+    for world, own in long.groupby("world", sort=False):
+        wide = own.pivot_table(index="family", columns="columns", values="z500", aggfunc="first", sort=False)
+        wide = wide[sorted(wide.columns)]
+        rows = [
+            [name, *("" if np.isnan(value) else f"{value:.3g}" for value in values)]
+            for name, values in zip(wide.index, wide.to_numpy(), strict=True)
+        ]
+        found.append((f"{world}: z500, m2 s-2", ["", *(f"{count} columns" for count in wide.columns)], rows))
     return found
 
 
