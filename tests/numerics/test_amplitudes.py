@@ -14,7 +14,7 @@ from lora_envar.analysis.amplitudes import (
     read_amplitudes,
     write_amplitudes,
 )
-from lora_envar.analysis.variational import CostFunction, MinimiserSettings, analyse
+from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
 from lora_envar.background.background_error import BackgroundError, amplified
 from lora_envar.fields.seeds import generator
 
@@ -76,7 +76,7 @@ def cycled(departures, start=1.0, of_observations=False):
     for cycle, values in enumerate(departures):
         calibration = Calibration(amplitudes, of_observations, generator(cycle))
         cost = cost_of(values, calibration)
-        minimum = analyse(cost, SETTINGS, quiet)
+        minimum = minimise(cost, cost.zero(), SETTINGS, quiet)
         amplitudes = calibration.updated(cost, minimum, TYPES[: len(values)], SETTINGS, quiet)
         course.append({part: amplitude.variance for part, amplitude in amplitudes.items()})
     return amplitudes, course
@@ -113,7 +113,7 @@ def test_expectations_are_the_traces():
     for seed in range(30):
         calibration = Calibration(amplitudes, False, generator(seed))
         cost = cost_of(innovation((1.0, 1.0), 0), calibration)
-        updated = calibration.updated(cost, analyse(cost, SETTINGS, quiet), TYPES, SETTINGS, quiet)
+        updated = calibration.updated(cost, minimise(cost, cost.zero(), SETTINGS, quiet), TYPES, SETTINGS, quiet)
         found.append([(a.statistic.observed, a.statistic.expected, a.statistic.sensitivity) for a in updated.values()])
     covariances = {}
     for part, where in MODEL.parts().items():

@@ -5,7 +5,7 @@ import torch
 from conftest import small_network
 from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.spectral import SpectralField, covariance_root, estimate_covariance
-from lora_envar.background.vae import SpectralVAE, VAEBackgroundError
+from lora_envar.background.vae import SpectralVAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.fields.seeds import generator
@@ -79,15 +79,35 @@ def test_training_lowers_its_loss_from_the_best_linear_model(vae):
     assert vae.loss(errors, noise).item() < before - 1e-3
 
 
-def test_the_linear_part_is_the_whole_until_a_network_is_trained(vae):
-    residual = SpectralField(covariance_root(vae.lacking(covariance())), HARMONICS)
-    model = VAEBackgroundError(vae, residual, 1.0)
-    linear, where = model.linear_part()
-    assert where == slice(None) and linear.control_size == model.control_size
-    control = torch.randn(model.control_size, dtype=torch.float64, generator=generator(6))
-    torch.testing.assert_close(linear.increment(control), model.increment(control))
-    with torch.no_grad():
-        vae.decoder.decoders[0].recovery.bias.fill_(0.1)
-        vae.decoder.decoders[0].recovery.weight.fill_(0.1)
-    trained = VAEBackgroundError(vae, residual, 1.0)
-    assert not torch.allclose(trained.increment(control), linear.increment(control))
+def test_blocks_share_neither_components_nor_amplitudes(small_grid):
+    """The linear stage of a block is that of it alone, and its latents leave the other variables as they are."""
+    torch.manual_seed(1)
+    variables = ErrorVariables(small_grid, 5, "control", "channel")
+    blocks = (3, 2, 4, 1)
+    vae = SpectralVAE(variables, small_network((69,), (sum(blocks),)), 2.0, blocks=blocks)
+    waves = vae.truncation + 1
+    factors = torch.randn(waves, 69, 69, dtype=torch.float64, generator=generator(1, "factors"))
+    covariance = factors @ factors.mT / 69
+    vae.fit_basis(covariance)
+    product = vae.weight @ vae.weight.mT
+    parts = vae.latent_parts()
+    assert list(parts) == list(variables.blocks()) == ["psi", "chi", "mass", "humidity"]
+    for (name, where), count in zip(variables.blocks().items(), blocks, strict=True):
+        values, vectors = torch.linalg.eigh(covariance[:, where, where])
+        kept = (values[:, -count:] - vae.noise).clamp_min(0.0)
+        expected = vectors[..., -count:] @ (kept.unsqueeze(-1) * vectors[..., -count:].mT)
+        torch.testing.assert_close(product[:, where, where], expected.float(), rtol=1e-4, atol=1e-5)
+        latent = torch.zeros(1, *vae.latent_shape)
+        latent.view(-1)[parts[name]] = 1.0
+        field = vae.decode(latent)[0]
+        others = [index for index in range(69) if not where.start <= index < where.stop]
+        assert field[where].abs().max() > 0.01
+        assert field[others].abs().max() < 1e-6
+    held = product + vae.lacking(covariance).float()
+    for where in variables.blocks().values():
+        assert (covariance[:, where, where] - held[:, where, where]).diagonal(dim1=-2, dim2=-1).min() > -1e-5
+
+
+def test_blocks_that_are_not_those_of_the_variables_are_refused(small_grid):
+    with pytest.raises(ValueError, match=r"blocks of \(3, 2\) latent channels: 5 in 4 are needed"):
+        SpectralVAE(ErrorVariables(small_grid, 5, "control"), small_network((69,), (5,)), 2.0, blocks=(3, 2))

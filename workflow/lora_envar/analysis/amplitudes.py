@@ -36,7 +36,7 @@ import torch
 
 from ..background.background_error import BackgroundError, amplified
 from ..files.tables import read_table, write_table
-from .variational import CostFunction, MinimiserSettings, Minimum, analyse
+from .variational import CostFunction, MinimiserSettings, Minimum, minimise
 
 #: of the information of the cycles before, what is kept: a memory of some ten cycles
 KEPT = 0.9
@@ -261,7 +261,7 @@ def _expected(
         equivalents = cost.operator(cost.background)
         noise = torch.randn(len(cost.values), generator=draws).to(cost.values)
     simulated = cost.observing(equivalents + noise * cost.errors)
-    control = analyse(simulated, settings, progress).control
+    control = minimise(simulated, simulated.zero(), settings, progress).control
     found: dict[str, tuple[float, float]] = {}
     with torch.no_grad():
         standard = model.standard(control)

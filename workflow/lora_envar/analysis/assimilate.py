@@ -14,7 +14,7 @@ from ..observations.quality import DepartureChecks, check_departures
 from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
 from .amplitudes import Amplitude, Calibration
-from .variational import CostFunction, MinimiserSettings, Minimum, analyse
+from .variational import CostFunction, MinimiserSettings, Minimum, minimise
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def assimilate(
         compared.values,
         errors,
     )
-    minimum = analyse(cost, case.minimiser, case.progress)
+    minimum = minimise(cost, cost.zero(), case.minimiser, case.progress)
     amplitudes = None
     if calibration:
         amplitudes = calibration.updated(cost, minimum, types, case.minimiser, case.progress)

@@ -9,11 +9,14 @@ share this code.
 import math
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from ..background.background_error import BackgroundError
+
+#: of the cost, the fall by which the curvature along the first direction is probed
+PROBED = 0.1
 
 
 class DivergenceError(ArithmeticError):
@@ -99,39 +102,11 @@ class CostFunction:
         """The control vector of the background."""
         return self.background.new_zeros(self.background_error.control_size)
 
-    def restricted(self, background_error: BackgroundError) -> "CostFunction":
-        """The same cost with another error model."""
-        other = copy(self)
-        other.background_error = background_error
-        return other
-
     def observing(self, values: torch.Tensor) -> "CostFunction":
         """The same cost of other observed values, (rows,)."""
         other = copy(self)
         other.values = values
         return other
-
-
-def analyse(cost: CostFunction, settings: MinimiserSettings, progress: Callable[[str], None] = print) -> Minimum:
-    """Minimise J from the background: first over the error model's linear part, if it has one, then over all of it.
-
-    The evaluations of both are counted; the cost at the start is that of the background.
-    """
-    start = cost.zero()
-    part = cost.background_error.linear_part()
-    if part is None:
-        return minimise(cost, start, settings, progress)
-    linear, where = part
-    restricted = cost.restricted(linear)
-    first = minimise(restricted, restricted.zero(), settings, progress)
-    start[where] = first.control
-    minimum = minimise(cost, start, settings, progress)
-    return replace(
-        minimum,
-        cost_start=first.cost_start,
-        gradient_start=first.gradient_start,
-        evaluations=first.evaluations + minimum.evaluations,
-    )
 
 
 def minimise(
@@ -147,13 +122,13 @@ def minimise(
     DivergenceError
         If the cost or its gradient stops being finite, or ends above the start.
     """
-    control = start.clone().requires_grad_(True)
     history: list[tuple[float, float, float]] = []
     best = (math.inf, start)
 
-    def closure() -> torch.Tensor:
+    @torch.enable_grad()
+    def evaluate(control: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal best
-        control.grad = None
+        control = control.detach().requires_grad_(True)
         value = cost(control)
         value.backward()
         gradient = control.grad
@@ -165,25 +140,52 @@ def minimise(
                 f"gradient's norm {history[-1][1]}; the background, the observations or the error model are at fault"
             )
         if history[-1][0] < best[0]:
-            best = (history[-1][0], control.detach().clone())
+            best = (history[-1][0], control.detach())
         progress(f"evaluation {len(history)}: cost {history[-1][0]:.6g}, gradient norm {history[-1][1]:.3g}")
-        return value
+        return value.detach(), gradient
 
-    with torch.enable_grad():
-        known = [closure()]
-        first = history[0]
-        optimiser = torch.optim.LBFGS(
-            [control],
-            max_iter=settings.iterations,
-            history_size=settings.history,
-            line_search_fn="strong_wolfe",
-            tolerance_grad=settings.gradient_reduction * first[2],
-            tolerance_change=0.0,
-        )
-        optimiser.step(lambda: known.pop() if known else closure())  # its first evaluation is that of the start
+    known = [evaluate(start)]
+    first = history[0]
+    length = known[0][1].abs().sum().item() or 1.0
+    scale = _first_step(cost, start, *known[0]) * length
+    unit = min(1.0, scale * length)
+    scaled = start / scale
+
+    def closure() -> torch.Tensor:
+        value, gradient = known.pop() if known else evaluate(scale * scaled)
+        scaled.grad = scale / unit * gradient
+        return value / unit
+
+    optimiser = torch.optim.LBFGS(
+        [scaled],
+        max_iter=settings.iterations,
+        history_size=settings.history,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=settings.gradient_reduction * first[2] * scale / unit,
+        tolerance_change=0.0,
+    )
+    optimiser.step(closure)
     if not best[0] <= first[0]:
         raise DivergenceError(
             f"the minimisation ended at a cost of {best[0]:.6g}, above the {first[0]:.6g} it began at"
         )
     end = next(entry for entry in history if entry[0] == best[0])
     return Minimum(best[1], first[0], best[0], len(history), first[1], end[1])
+
+
+def _first_step(
+    cost: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, value: torch.Tensor, gradient: torch.Tensor
+) -> float:
+    """By how much of the gradient g to go at first, |g|^2 / (g' A g): the best step of a quadratic cost.
+
+    It is known from the cost at one point along g. PyTorch's own first step has a 1-norm of one, many orders too short,
+    and four evaluations would go to lengthening it; so control vector and cost are scaled until that is the best step.
+    """
+    square = gradient.double().square().sum().item()
+    probe = PROBED * abs(value.item()) / square if square else 0.0
+    with torch.no_grad():
+        reached = cost(start - probe * gradient).item()
+    curvature = 2 * (reached - value.item() + probe * square)
+    if not (math.isfinite(curvature) and curvature > 0):
+        return 1 / (gradient.abs().sum().item() or 1.0)
+    return square * probe**2 / curvature

@@ -24,14 +24,6 @@ class BackgroundError(Protocol):
         """Increment on the error grid, shape (69, lat, lon), in the units of the state; zero for a zero control."""
         ...
 
-    def linear_part(self) -> "tuple[BackgroundError, slice] | None":
-        """A linear error model that this one contains, and its part of the control vector.
-
-        It is cheap, and minimising over it first gives the whole a far better start. None if the model is itself linear
-        or contains none.
-        """
-        return None
-
     def standard(self, control: torch.Tensor) -> torch.Tensor:
         """The standard normal numbers that a control vector stands for, a linear function of it, (control_size,)."""
         return control
@@ -67,14 +59,6 @@ class Amplified(BackgroundError):
     def standard(self, control: torch.Tensor) -> torch.Tensor:
         """As of the model: it knows nothing of the factors."""
         return self.model.standard(self._factors * control) / self._factors
-
-    def linear_part(self) -> tuple[BackgroundError, slice] | None:
-        """That of the model, with the factors of its part."""
-        found = self.model.linear_part()
-        if found is None:
-            return None
-        linear, where = found
-        return Amplified(linear, self._factors[where]), where
 
     def parts(self) -> dict[str, slice]:
         """Those of the model."""

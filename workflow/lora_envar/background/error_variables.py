@@ -17,7 +17,8 @@ and winds are in balance with mass in both hemispheres. No homogeneous covarianc
 as the balance changes its sign with the Coriolis parameter. Networks are left to learn what is not of second order.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import torch
@@ -119,6 +120,12 @@ class ErrorVariables(nn.Module):
         """S, (channels, 1, 1) or (channels, lat, lon)."""
         return self.scale * self.relative
 
+    def blocks(self) -> dict[str, slice]:
+        """The channels of f by control variable; of the state's variables there is one block of all."""
+        if self._control is None:
+            return {"state": slice(0, len(self.scale))}
+        return dict(zip(SIZES, consecutive(SIZES.values()), strict=True))
+
     def normalise(self, errors: torch.Tensor) -> torch.Tensor:
         """f, (batch, channels, lat, lon), of errors of the same shape, in the units of the state."""
         return self._analysed(errors) / self.deviation
@@ -190,6 +197,11 @@ class ErrorVariables(nn.Module):
     def _balanced(self, name: str, balanced: torch.Tensor, control: ControlVariables) -> torch.Tensor:
         """What Phi_b predicts of a control variable, of chi's gradient."""
         return per_wave(getattr(self, f"balance_{name}"), balanced, control.harmonics)
+
+
+def consecutive(sizes: Iterable[int]) -> list[slice]:
+    """Places of parts of these sizes that follow each other."""
+    return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
 
 
 def smoothed(variance: torch.Tensor, grid: Grid) -> torch.Tensor:

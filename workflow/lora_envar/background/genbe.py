@@ -20,7 +20,7 @@ import torch
 
 from ..fields.grid import Grid
 from ..fields.harmonics import LinearBalance, SphericalHarmonics, VectorHarmonics, finest_truncation
-from ..fields.state import LEVELS, channel_index
+from ..fields.state import CONTROL_VARIABLES, LEVELS, channel_index
 from ..files.weights import load_weights, save_weights
 from .background_error import BackgroundError
 from .spectral import SpectralCovariance, per_wave
@@ -37,7 +37,7 @@ V = _channels(["v10"], ["v"])
 MASS = _channels(["t2m", "msl"], ["z", "t"])
 HUMIDITY = _channels([], ["q"])
 #: control variables and how many fields each has; Phi_b only predicts
-SIZES = {"psi": len(U), "chi": len(U), "mass": len(MASS), "humidity": len(HUMIDITY)}
+SIZES = dict(zip(CONTROL_VARIABLES, (len(U), len(U), len(MASS), len(HUMIDITY)), strict=True))
 #: those of which a part is predicted from Phi_b
 PREDICTED = ("chi", "mass")
 #: eigenvalues below this share of the largest are rounding: the state's levels hold fewer independent ones

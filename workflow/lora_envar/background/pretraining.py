@@ -23,13 +23,21 @@ Samples: TypeAlias = Callable[[list[int]], torch.Tensor]
 
 
 def vae_network(settings: dict[str, Any], shape: tuple[int, int]) -> NetworkSettings:
-    """Sizes of the VAE's halves, from the configuration's section `vae.network`."""
+    """Sizes of the VAE's halves, from the section `network` of an entry of the configuration's `vaes`."""
     sizes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
     }
     groups = sizes.pop("groups")
     latent = sizes.pop("latent_channels")
-    return NetworkSettings(shape, (len(CHANNELS),) if groups == "together" else GROUPS, latent, **sizes)
+    if groups == "together":
+        return NetworkSettings(shape, (len(CHANNELS),), (sum(latent),), **sizes)
+    return NetworkSettings(shape, GROUPS, latent, **sizes)
+
+
+def vae_blocks(settings: dict[str, Any]) -> tuple[int, ...]:
+    """Latent channels of every control variable, from the same section; empty where latents belong to none."""
+    together = settings["groups"] == "together"
+    return tuple(settings["latent_channels"]) if together and len(settings["latent_channels"]) > 1 else ()
 
 
 def load_vae(settings: dict[str, Any], grid: Grid, path: str | Path, device: torch.device | str = "cpu") -> VAE:
@@ -43,7 +51,8 @@ def load_vae(settings: dict[str, Any], grid: Grid, path: str | Path, device: tor
     vae = VAE.load(path, device)
     wanted = {key: settings[key] for key in ("latents", "variables", "standard_deviation", "sigma")}
     wanted |= {"network": vae_network(settings["network"], grid.shape), "grid": grid}
-    found = {key: getattr(vae, key) for key in ("latents", "sigma", "grid")} | {"network": vae.settings}
+    wanted["blocks"] = vae_blocks(settings["network"])
+    found = {key: getattr(vae, key) for key in ("latents", "sigma", "grid", "blocks")} | {"network": vae.settings}
     found |= {key: getattr(vae.variables, key) for key in ("variables", "standard_deviation")}
     differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
     if differing:
@@ -104,7 +113,8 @@ def _drawn(settings: dict[str, Any], grid: Grid, truncation: int | None, device:
     """A VAE before anything is fitted."""
     variables = ErrorVariables(grid, truncation, settings["variables"], settings["standard_deviation"], device)
     form = FORMS[settings["latents"]]
-    return form(variables, vae_network(settings["network"], grid.shape), settings["sigma"], device)
+    network = settings["network"]
+    return form(variables, vae_network(network, grid.shape), settings["sigma"], device, vae_blocks(network))
 
 
 def size_of_vae(settings: dict[str, Any], grid: Grid, truncation: int | None) -> int:

@@ -19,6 +19,9 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
+#: variance of the samples' means, of latents' 1, below which a direction is none of theirs
+NEGLIGIBLE = 0.01
+
 
 class StandardNormal(nn.Module):
     """Latents as trained.
@@ -128,7 +131,8 @@ class LowRankNormal(nn.Module):
 
         It has the columns sqrt(lambda_i - 1) u_i with the r largest eigenvalues and eigenvectors of the samples' second
         moment, (1 / K) sum_k (m_k m_k^T + diag v_k), as in probabilistic principal components (Tipping and Bishop
-        1999). Where fewer directions than the rank have more variance than 1, the others stay zero.
+        1999). Where fewer directions than the rank have more variance than 1, the others stay zero, as do those along
+        which the means m_k hardly vary: they are no patterns of the day, and ARPACK would look for them for minutes.
         """
         means = mean.flatten(1).double().cpu().numpy()
         variance = log_variance.exp().flatten(1).mean(0).double().cpu().numpy()
@@ -139,6 +143,12 @@ class LowRankNormal(nn.Module):
 
         operator = LinearOperator((size, size), matvec=second_moment, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(size)
-        values, vectors = eigsh(operator, k=self.rank, which="LA", v0=start)
+        spanned = np.linalg.svd(means, compute_uv=False) ** 2 / count > NEGLIGIBLE
+        found = min(self.rank, int(spanned.sum()))
         with torch.no_grad():
-            self.up.copy_(torch.from_numpy(vectors * np.sqrt((values - 1).clip(0.0))))
+            self.up.zero_()
+        if not found:
+            return
+        values, vectors = eigsh(operator, k=found, which="LA", v0=start)
+        with torch.no_grad():
+            self.up[:, self.rank - found :] = torch.from_numpy(vectors * np.sqrt((values - 1).clip(0.0)))

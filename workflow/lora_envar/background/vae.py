@@ -18,7 +18,6 @@ spherical-harmonic coefficients around a linear stage that is known in closed fo
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..settings import settings_from
 from .background_error import BackgroundError
-from .error_variables import ErrorVariables
+from .error_variables import ErrorVariables, consecutive
 from .prior import LowRankNormal, ScaledNormal, StandardNormal
 from .spectral import SpectralField, per_wave
 
@@ -49,6 +48,9 @@ class VAE(nn.Module):
         group's latent channels. The decoder has them the other way round.
     sigma : float
         Standard deviation of the observation noise of the generative model.
+    device : str or torch.device
+    blocks : tuple of int
+        Latent channels of every block of `variables.blocks`; empty where latents belong to no block.
 
     Attributes
     ----------
@@ -67,8 +69,10 @@ class VAE(nn.Module):
         network: NetworkSettings,
         sigma: float,
         device: torch.device | str = "cpu",
+        blocks: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
+        self.blocks = blocks
         self.variables = variables
         self.grid = variables.grid
         self.truncation = self._cut_off(variables)
@@ -103,6 +107,10 @@ class VAE(nn.Module):
     def latent_shape(self) -> tuple[int, ...]:
         """Of the latents of one sample: (latent channels, lat, lon)."""
         return sum(self.settings.outputs), *self.grid.shape
+
+    def latent_parts(self) -> dict[str, slice]:
+        """Places among all latents of a sample, flattened, of what may err by another factor than the rest."""
+        return {"latents": slice(0, math.prod(self.latent_shape))}
 
     def _run(self, network: Network, x: torch.Tensor) -> torch.Tensor:
         with mixed_precision(x.device, self.autocast):
@@ -148,6 +156,7 @@ class VAE(nn.Module):
             "standard_deviation": self.variables.standard_deviation,
             "network": asdict(self.settings),
             "sigma": self.sigma,
+            "blocks": self.blocks,
             "provenance": provenance,
         }
         save_weights(path, self.state_dict(), settings, half)
@@ -169,7 +178,7 @@ class VAE(nn.Module):
         kind = settings["variables"], settings["standard_deviation"]
         variables = ErrorVariables(Grid(**settings["grid"]), settings["truncation"], *kind, device)
         with WithoutWeights():
-            model = form(variables, network, settings["sigma"], device)
+            model = form(variables, network, settings["sigma"], device, tuple(settings.get("blocks", ())))
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 
@@ -187,14 +196,24 @@ class SpectralVAE(VAE):
     the Gaussian background error less its noise: training starts where 3D-Var is, and adds what is not homogeneous,
     isotropic or linear.
 
+    With `blocks` every control variable has components, and latents, of its own. Correlations between them, small by
+    the choice of these variables, are left to N; and the variance of each can be calibrated apart (see
+    `analysis.amplitudes`).
+
     Parameters
     ----------
     network : NetworkSettings
         `inputs` are the state's groups; of `outputs` the sum is the number of latent channels.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many `blocks` as of the variables, or they are not all latent channels.
     """
 
     latents = "spectral"
     truncation: int
+    inside: torch.Tensor
     harmonics: SphericalHarmonics
 
     def __init__(
@@ -203,13 +222,25 @@ class SpectralVAE(VAE):
         network: NetworkSettings,
         sigma: float,
         device: torch.device | str = "cpu",
+        blocks: tuple[int, ...] = (),
     ) -> None:
-        super().__init__(variables, network, sigma, device)
+        super().__init__(variables, network, sigma, device, blocks)
         waves = self.truncation + 1
         channels = sum(network.inputs)
         latent = sum(network.outputs)
         self.basis = nn.Parameter(torch.zeros(waves, channels, latent))
         self.log_variance = nn.Parameter(torch.zeros(waves, latent))
+        own = {"latents": (slice(0, channels), slice(0, latent))}
+        if blocks:
+            channels_of = variables.blocks()
+            if len(blocks) != len(channels_of) or sum(blocks) != latent:
+                raise ValueError(f"blocks of {blocks} latent channels: {latent} in {len(channels_of)} are needed")
+            own = dict(zip(channels_of, zip(channels_of.values(), consecutive(blocks), strict=True), strict=True))
+        self._own = own
+        inside = torch.zeros(channels, latent)
+        for where, place in own.values():
+            inside[where, place] = 1.0
+        self.register_buffer("inside", inside, persistent=False)
         self.to(device)
 
     @staticmethod
@@ -231,6 +262,11 @@ class SpectralVAE(VAE):
         """Of the latents of one sample: (latent channels, coefficients)."""
         return sum(self.settings.outputs), self.harmonics.size
 
+    def latent_parts(self) -> dict[str, slice]:
+        """One for all, or one per block."""
+        size = self.harmonics.size
+        return {name: slice(place.start * size, place.stop * size) for name, (_, place) in self._own.items()}
+
     @property
     def noise(self) -> float:
         """s^2: variance per coefficient of the noise sigma eps, which is white on the grid's points."""
@@ -238,26 +274,36 @@ class SpectralVAE(VAE):
 
     def fit_basis(self, covariance: torch.Tensor) -> None:
         """Set the linear stage from the covariance of normalised errors per wavenumber, (T + 1, channels, channels)."""
-        values, vectors = torch.linalg.eigh(covariance)
-        count = self.basis.shape[-1]
-        largest = values.flip(-1)[..., :count]
-        weight = vectors.flip(-1)[..., :count] * (largest - self.noise).clamp_min(0.0).sqrt().unsqueeze(-2)
         with torch.no_grad():
-            self.basis.copy_(weight)
+            for where, place in self._own.values():
+                values, vectors = torch.linalg.eigh(covariance[:, where, where])
+                count = place.stop - place.start
+                largest = values.flip(-1)[..., :count]
+                weight = vectors.flip(-1)[..., :count] * (largest - self.noise).clamp_min(0.0).sqrt().unsqueeze(-2)
+                self.basis[:, where, place] = weight.to(self.basis)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """W_l, (T + 1, channels, latent channels): zero between blocks."""
+        return self.basis * self.inside
 
     def lacking(self, covariance: torch.Tensor) -> torch.Tensor:
         """What the linear stage does not hold of a covariance per wavenumber: at most the noise, and not negative."""
-        weight = self.basis.detach().to(covariance)
-        values, vectors = torch.linalg.eigh(covariance - weight @ weight.mT)
-        return vectors @ (values.clamp(0.0, self.noise).unsqueeze(-1) * vectors.mT)
+        weight = self.weight.detach().to(covariance)
+        missing = covariance - weight @ weight.mT
+        lacking = torch.zeros_like(missing)
+        for where, _ in self._own.values():
+            values, vectors = torch.linalg.eigh(missing[:, where, where])
+            lacking[:, where, where] = vectors @ (values.clamp(0.0, self.noise).unsqueeze(-1) * vectors.mT)
+        return lacking
 
     def linear(self, latent: torch.Tensor) -> torch.Tensor:
         """y, (batch, channels, lat, lon), of latents (batch, latent channels, coefficients)."""
-        return self.harmonics.synthesise(per_wave(self.basis, latent, self.harmonics))
+        return self.harmonics.synthesise(per_wave(self.weight, latent, self.harmonics))
 
     def encode(self, errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the latents, each (batch, latent channels, coefficients), of normalised errors."""
-        basis = self.basis.double()
+        basis = self.weight.double()
         noise = self.noise * torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device)
         inverse = torch.linalg.inv(basis.mT @ basis + noise)
         coefficients = self.harmonics.analyse(errors + self._run(self.encoder, errors))
@@ -301,78 +347,21 @@ class VAEBackgroundError(BackgroundError):
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         """Increment of shape (69, lat, lon), of a control vector of length `control_size`."""
-        return self._increment(lambda latent: self.vae.decode(latent)[0] - self._zero, control)
+        latent = self.vae.prior.latents(control[: self._prior_size]).view(1, *self.vae.latent_shape)
+        normalised = self.vae.decode(latent)[0] - self._zero
+        if self.residual_amplitude:
+            normalised = normalised + self.residual_amplitude * self.residual(control[self._prior_size :])
+        return self.vae.variables.restore(normalised)
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
         """The standard normal numbers that latents, adapter and residual are made of."""
         return torch.cat([self.vae.prior.standard(control[: self._prior_size]), control[self._prior_size :]])
 
     def parts(self) -> dict[str, slice]:
-        """Latents, the ensemble's adapter of them, and the residual."""
-        parts = {"latents": slice(self._latent_size)}
+        """Latents, all together or by block, the ensemble's adapter of them, and the residual."""
+        parts = self.vae.latent_parts()
         if self.vae.prior.rank:
             parts["ensemble"] = slice(self._latent_size, self._prior_size)
         if self.residual_amplitude:
             parts["residual"] = slice(self._prior_size, None)
         return parts
-
-    def _latent(self, control: torch.Tensor) -> torch.Tensor:
-        return self.vae.prior.latents(control[: self._prior_size]).view(1, *self.vae.latent_shape)
-
-    def _increment(self, decode: Callable[[torch.Tensor], torch.Tensor], control: torch.Tensor) -> torch.Tensor:
-        normalised = decode(self._latent(control))
-        if self.residual_amplitude:
-            normalised = normalised + self.residual_amplitude * self.residual(control[self._prior_size :])
-        return self.vae.variables.restore(normalised)
-
-    def linear_part(self) -> tuple[BackgroundError, slice] | None:
-        """The residual, and the linear stage of a `SpectralVAE`."""
-        if isinstance(self.vae, SpectralVAE):
-            return LinearBackgroundError(self, self.vae), slice(None)
-        if not self.residual_amplitude:
-            return None
-        return ResidualBackgroundError(self), slice(self._prior_size, None)
-
-    def of_residual(self, control: torch.Tensor) -> torch.Tensor:
-        """Increment, (69, lat, lon), of the residual's numbers alone."""
-        return self.vae.variables.restore(self.residual_amplitude * self.residual(control))
-
-
-class ResidualBackgroundError(BackgroundError):
-    """The residual of a VAE's error model."""
-
-    def __init__(self, whole: VAEBackgroundError) -> None:
-        self._whole = whole
-        self.control_size = whole.residual.control_size
-
-    def increment(self, control: torch.Tensor) -> torch.Tensor:
-        """Increment of shape (69, lat, lon), of the residual's numbers."""
-        return self._whole.of_residual(control)
-
-
-class LinearBackgroundError(BackgroundError):
-    """A `SpectralVAE`'s error model without its networks.
-
-    Parameters
-    ----------
-    whole : VAEBackgroundError
-    vae : SpectralVAE
-        That of the whole.
-    """
-
-    def __init__(self, whole: VAEBackgroundError, vae: SpectralVAE) -> None:
-        self._whole = whole
-        self._vae = vae
-        self.control_size = whole.control_size
-
-    def increment(self, control: torch.Tensor) -> torch.Tensor:
-        """Increment of shape (69, lat, lon), of a control vector of the whole."""
-        return self._whole._increment(lambda latent: self._vae.linear(latent)[0], control)
-
-    def standard(self, control: torch.Tensor) -> torch.Tensor:
-        """That of the whole."""
-        return self._whole.standard(control)
-
-    def parts(self) -> dict[str, slice]:
-        """Those of the whole."""
-        return self._whole.parts()

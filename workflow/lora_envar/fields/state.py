@@ -27,6 +27,9 @@ UPPER_AIR = ("z", "q", "u", "v", "t")
 #: Channels of each variable group, in the order of the state.
 GROUPS = (len(SURFACE),) + (len(LEVELS),) * len(UPPER_AIR)
 
+#: Variables in which errors of the state are least correlated, see `background.genbe`, in the order of their channels.
+CONTROL_VARIABLES = ("psi", "chi", "mass", "humidity")
+
 #: The variables by which systems are compared.
 HEADLINE = ("z500", "t500", "t850", "u500", "v500", "u10", "v10", "t2m", "q700", "msl")
 

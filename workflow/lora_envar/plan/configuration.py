@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from ..analysis import METHODS
 from ..archive import SOURCES
-from ..fields.state import GROUPS
+from ..fields.state import CONTROL_VARIABLES, GROUPS
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
 from ..files.provenance import group
@@ -300,11 +300,14 @@ def _check_vae(name: str, config: dict[str, Any]) -> None:
             "variables it is together"
         )
     groups = 1 if together else len(GROUPS)
-    if len(network["latent_channels"]) != groups:
-        raise ConfigurationError(
-            f"vaes.{name}.network.latent_channels: {len(network['latent_channels'])} given, one per group is needed: "
-            f"{groups}"
-        )
+    wanted = f"one per group is needed: {groups}"
+    given = len(network["latent_channels"])
+    by_block = False
+    if (config["vaes"][name]["variables"], config["vaes"][name]["latents"]) == ("control", "spectral"):
+        by_block = given == len(CONTROL_VARIABLES)
+        wanted += f"; or one per control variable: {len(CONTROL_VARIABLES)}"
+    if given != groups and not by_block:
+        raise ConfigurationError(f"vaes.{name}.network.latent_channels: {given} given, {wanted}")
     scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
     axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
     for axis, window in axes:
