@@ -111,7 +111,8 @@ def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value,
         ("experiments.3dvar.period", ["2009-04-30T00", "2009-06-01T00"], r"outside of the archive"),
         ("verification.references", ["truth"], r"verification\.references: 'truth'"),
         ("vaes.spectral.network.window", [5, 8], r"vaes\.spectral\.network\.window: 32 latitudes"),
-        ("vaes.spectral.network.latent_channels", [16, 16], r"vaes\.spectral\.network\.latent_channels"),
+        ("vaes.spectral.network.latent_channels", [16, 16], "2 given, one per group is needed: 1; or one per control"),
+        ("vaes.grid.network.latent_channels", [9, 9, 9, 9], "4 given, one per group is needed: 1$"),
         ("cycling.step_hours", 5, r"cycling\.step_hours: 5 h is not a multiple of archive\.step_hours, 6 h"),
         ("cycling.first_guess_hours", 27, r"cycling\.first_guess_hours: 27 h is not a multiple of archive"),
         ("verification.forecast.lead_hours", [24, 7], r"forecast\.lead_hours: 7 h is not a multiple of archive"),
@@ -144,15 +145,15 @@ def test_a_missing_rank_is_named(config):
         ({"donor": "latent_lora"}, r"shuffled\.donor: of no use"),
         ({"settings": {"member_source": "other_days"}, "donor": "vae_var"}, "vae_var' has no ensemble of its own"),
         ({"settings": {"member_source": "other_days"}, "donor": "shuffled"}, "has no ensemble of its own"),
-        ({"settings": {"member_source": "other_days"}, "donor": "latent_lora", "ensemble_size": 14}, None),
+        ({"settings": {"member_source": "other_days"}, "donor": "latent_lora", "ensemble_size": 10}, None),
     ],
 )
 def test_members_of_other_days_need_a_donor(config, changes, message):
     config["experiments"]["shuffled"] = {**config["experiments"]["latent_lora"], **changes}
     if message is None:
         check(config)
-        config["experiments"]["latent_lora"]["ensemble_size"] = 14
-        message = r"latent_lora has 40 cycles; .* three times its ensemble, 42"
+        config["experiments"]["latent_lora"]["ensemble_size"] = 10
+        message = r"latent_lora has 28 cycles; .* three times its ensemble, 30"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 

@@ -48,7 +48,8 @@ def test_every_seed_gets_its_experiment_network_and_donor(config):
 
 
 @pytest.mark.parametrize(
-    "name", ["comparison", "ablations", "single_step", "four_dimensional", "twin", "claim", "error_variables"]
+    "name",
+    ["comparison", "ablations", "single_step", "four_dimensional", "twin", "claim", "error_variables", "amplitudes"],
 )
 def test_shipped_overlays_pass(config, name):
     update_config(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
