@@ -121,12 +121,12 @@ def counts(output):
     return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)})
 
 
-def test_dry_run_of_the_example_has_forty_cycles_for_each_of_four_experiments(run):
+def test_dry_run_of_the_example_has_all_cycles_of_every_experiment(run):
     done = run.snakemake("-n", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
-    assert (jobs["assimilate"], jobs["assimilate_adaptive"]) == (40, 6 * 40)
-    assert jobs["finetune_lora"] >= 40
+    assert (jobs["assimilate"], jobs["assimilate_adaptive"]) == (28, 6 * 28)
+    assert jobs["finetune_lora"] == 2 * 28
 
 
 def test_dry_run_of_the_twin_makes_the_archive_of_the_model_s_file_too(run):
@@ -134,7 +134,7 @@ def test_dry_run_of_the_twin_makes_the_archive_of_the_model_s_file_too(run):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]
     jobs = counts(output)
-    assert (jobs["download_era5"], jobs["assimilate_adaptive"]) == (2, 6 * 40)
+    assert (jobs["download_era5"], jobs["assimilate_adaptive"]) == (2, 6 * 28)
     block = re.search(r"^ *rule download_era5:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
     assert "input: resources/example/archive.nc, resources/example/emulator.safetensors" in block
 
