@@ -315,3 +315,12 @@ def test_what_the_states_depend_on_is_what_a_block_is_fetched_with(twin):
     assert {"of", "since", "share", "errors", "seed", "forecast_model", "path", "step_hours"} <= set(source)
     longer = changed(twin, "archive.end", "2009-05-20T00")
     assert Plan(longer).archive.source("20090401") == source, "the end of the archive changes no state before it"
+
+
+def test_errors_of_the_model_that_a_filter_adds_are_those_of_the_twin(twin):
+    """In a twin of the model that is sampled, its share of them; of another model, or before the twin begins, all."""
+    twin["archive"] |= {"forecast_model": twin["forecast_model"], "since": "2009-04-23T00", "share": 0.3}
+    assert Plan(twin).training_set.model_error_share() == 0.3
+    assert Plan(changed(twin, "archive.since", "2009-03-01T00")).training_set.model_error_share() == 1.0
+    other = changed(twin, "archive.forecast_model", {"name": "emulator", "weights": "other.safetensors"})
+    assert Plan(other).training_set.model_error_share() == 1.0

@@ -20,6 +20,7 @@ rule model_errors:
     params:
         model=plan.training_set.model,
         times=plan.training_set.model_error_times(),
+        share=plan.training_set.model_error_share(),
         lead_hours=config["cycling"]["step_hours"],
         error_grid=config["error_grid"],
         brought=digests(plan.training_set.model_files),

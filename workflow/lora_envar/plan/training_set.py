@@ -26,6 +26,7 @@ class TrainingSetPlan:
     def __init__(self, config: dict[str, Any], archive: ArchivePlan) -> None:
         self._nmc = config["nmc"]
         self._cycle = timedelta(hours=config["cycling"]["step_hours"])
+        self._truth = config["archive"]
         self._archive = archive
         self.start = parse(self._nmc["start"])
         self.end = parse(self._nmc["end"])
@@ -61,6 +62,16 @@ class TrainingSetPlan:
         """Files of the states that these start from and are compared with."""
         before = timedelta(hours=self._archive.training_frame_hours)
         return self._archive.training_files(self.start - before, self.end + self._cycle)
+
+    def model_error_share(self) -> float:
+        """What the errors so sampled are to be multiplied by, so that they are those of the model in the cycles.
+
+        1, but in a twin of this model that begins after the training period: its truth has a share of these errors.
+        """
+        twin = self._truth["source"] == "twin" and self._truth["forecast_model"] == self.model
+        if twin and parse(self._truth["since"]) >= self.end + self._cycle:
+            return self._truth["share"]
+        return 1.0
 
     def climatology_files(self) -> list[str]:
         """Files of the states that the climatology is the mean of."""

@@ -245,10 +245,11 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
                 error = np.stack([own.percent - own.percent_low, own.percent_high - own.percent])
                 colour = PALETTE[index % len(PALETTE)]
                 marker = "osD^vPX*h"[index % 9]
+                line = "-" if index < len(PALETTE) else "--"
                 shift = 1.0 + 0.02 * (index - len(families) / 2)  # so that intervals stay apart
                 share = 100.0 * own["columns"] / points * shift
                 axis.errorbar(
-                    share, own.percent, error, color=colour, marker=marker, ms=4, lw=1, capsize=2, label=family
+                    share, own.percent, error, color=colour, marker=marker, ms=4, lw=1, ls=line, capsize=2, label=family
                 )
             axis.axhline(0.0, color="grey", linewidth=0.7, linestyle=":")
             axis.set(xscale="log")
