@@ -20,7 +20,6 @@ rule model_errors:
     params:
         model=plan.training_set.model,
         times=plan.training_set.model_error_times(),
-        share=plan.training_set.model_error_share(),
         lead_hours=config["cycling"]["step_hours"],
         error_grid=config["error_grid"],
         brought=digests(plan.training_set.model_files),
@@ -98,9 +97,7 @@ rule cycled_ensemble_forecast:
         start=lambda wildcards: plan.background_start(
             wildcards.experiment, wildcards.time
         ),
-        additive_error=lambda wildcards: plan.experiments[
-            wildcards.experiment
-        ].settings["additive_error"],
+        additive_error=lambda wildcards: plan.additive_error(wildcards.experiment),
         seed=lambda wildcards: plan.experiments[wildcards.experiment].entry["seed"],
         brought=digests(plan.model_files),
     script:

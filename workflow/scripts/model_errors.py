@@ -19,7 +19,7 @@ with step(snakemake) as clock:
     regrid = regridder(model.grid, error_grid, device=device())
     times = [parse(time) for time in snakemake.params.times]
     lead = snakemake.params.lead_hours
-    errors = snakemake.params.share * forecast_errors(model, archive.read, times, lead, device(), regrid=regrid)
+    errors = forecast_errors(model, archive.read, times, lead, device(), regrid=regrid)
     about = {"title": f"Errors of the forecast model in {lead} h", **described(snakemake)}
     meaning = f"forecast of {lead} h from the reanalysis less the reanalysis"
     hours = [hours_since_1970(time) for time in times]

@@ -152,6 +152,10 @@ class Plan:
         """When the forecast that is the background of a cycle starts."""
         return self.experiments[name].before(time)
 
+    def additive_error(self, name: str) -> float:
+        """The share of the sampled model errors that is added to an experiment's members."""
+        return self.training_set.model_error_share() * self.experiments[name].settings["additive_error"]
+
     def finetune_inputs(self, name: str, time: str) -> dict[str, Any]:
         """What a cycle's VAE is finetuned on, and what it starts from."""
         return self.ensembles.finetune_inputs(self.experiments[name], time)

@@ -64,7 +64,7 @@ class TrainingSetPlan:
         return self._archive.training_files(self.start - before, self.end + self._cycle)
 
     def model_error_share(self) -> float:
-        """What the errors so sampled are to be multiplied by, so that they are those of the model in the cycles.
+        """How large errors of the model are in the cycles, over those that are sampled so.
 
         1, but in a twin of this model that begins after the training period: its truth has a share of these errors.
         """
