@@ -146,8 +146,9 @@ def minimise(
 
     known = [evaluate(start)]
     first = history[0]
-    length = known[0][1].abs().sum().item() or 1.0
-    scale = _first_step(cost, start, *known[0]) * length
+    value, gradient = known[0]
+    length = gradient.abs().sum().item() or 1.0
+    scale = (_first_step(cost, start, value, gradient) or 1 / length) * length
     unit = min(1.0, scale * length)
     scaled = start / scale
 
@@ -175,11 +176,12 @@ def minimise(
 
 def _first_step(
     cost: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, value: torch.Tensor, gradient: torch.Tensor
-) -> float:
+) -> float | None:
     """By how much of the gradient g to go at first, |g|^2 / (g' A g): the best step of a quadratic cost.
 
-    It is known from the cost at one point along g. PyTorch's own first step has a 1-norm of one, many orders too short,
-    and four evaluations would go to lengthening it; so control vector and cost are scaled until that is the best step.
+    It is known from the cost at one point along g; None where that shows no curvature. PyTorch's own first step has a
+    1-norm of one, many orders too short, and four evaluations would go to lengthening it; so control vector and cost
+    are scaled until that is the best step.
     """
     square = gradient.double().square().sum().item()
     probe = PROBED * abs(value.item()) / square if square else 0.0
@@ -187,5 +189,5 @@ def _first_step(
         reached = cost(start - probe * gradient).item()
     curvature = 2 * (reached - value.item() + probe * square)
     if not (math.isfinite(curvature) and curvature > 0):
-        return 1 / (gradient.abs().sum().item() or 1.0)
+        return None
     return square * probe**2 / curvature

@@ -17,8 +17,7 @@ and winds are in balance with mass in both hemispheres. No homogeneous covarianc
 as the balance changes its sign with the Coriolis parameter. Networks are left to learn what is not of second order.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import torch
@@ -29,7 +28,7 @@ from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.seeds import generator
 from ..fields.state import CHANNELS
-from .genbe import PREDICTED, SIZES, ControlVariables, regressions, sample_moments
+from .genbe import PREDICTED, SIZES, ControlVariables, consecutive, regressions, sample_moments
 from .spectral import SpectralField, covariance_root, estimate_covariance, per_wave
 
 #: the configuration's `variables` and `standard_deviation` of a VAE
@@ -197,11 +196,6 @@ class ErrorVariables(nn.Module):
     def _balanced(self, name: str, balanced: torch.Tensor, control: ControlVariables) -> torch.Tensor:
         """What Phi_b predicts of a control variable, of chi's gradient."""
         return per_wave(getattr(self, f"balance_{name}"), balanced, control.harmonics)
-
-
-def consecutive(sizes: Iterable[int]) -> list[slice]:
-    """Places of parts of these sizes that follow each other."""
-    return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
 
 
 def smoothed(variance: torch.Tensor, grid: Grid) -> torch.Tensor:

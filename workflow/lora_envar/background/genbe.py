@@ -14,6 +14,7 @@ correlations are homogeneous, those of winds with mass are not, since f is not.
 """
 
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import torch
@@ -42,6 +43,11 @@ SIZES = dict(zip(CONTROL_VARIABLES, (len(U), len(U), len(MASS), len(HUMIDITY)), 
 PREDICTED = ("chi", "mass")
 #: eigenvalues below this share of the largest are rounding: the state's levels hold fewer independent ones
 RANK_TOLERANCE = 1e-6
+
+
+def consecutive(sizes: Iterable[int]) -> list[slice]:
+    """Places of parts of these sizes that follow each other."""
+    return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
 
 
 class ControlVariables:
@@ -183,9 +189,7 @@ class GenBE(BackgroundError):
 
     def parts(self) -> dict[str, slice]:
         """The control variables: errors that are in balance grow otherwise than those that are not."""
-        ends = [sum(self._sizes[: index + 1]) for index in range(len(self._sizes))]
-        names = zip(self._deviation, ends, self._sizes, strict=True)
-        return {name: slice(end - size, end) for name, end, size in names}
+        return dict(zip(self._deviation, consecutive(self._sizes), strict=True))
 
     def to(self, like: torch.Tensor) -> "GenBE":
         """The same on another tensor's device and in its type."""

@@ -31,7 +31,8 @@ from ..files.weights import load_weights, save_weights
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..settings import settings_from
 from .background_error import BackgroundError
-from .error_variables import ErrorVariables, consecutive
+from .error_variables import ErrorVariables
+from .genbe import consecutive
 from .prior import LowRankNormal, ScaledNormal, StandardNormal
 from .spectral import SpectralField, per_wave
 
