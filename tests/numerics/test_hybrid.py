@@ -14,9 +14,10 @@ from lora_envar.background.hybrid import (
     LocalisedEnsemble,
     horizontal_localisation,
     hybrid,
+    localised_hybrid,
     vertical_localisation,
 )
-from lora_envar.background.settings import HybridSettings
+from lora_envar.background.settings import HybridSettings, HybridVAESettings
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
@@ -167,3 +168,40 @@ def test_too_few_members_give_the_static_model_and_enough_either_covariance():
         zero = model.increment(torch.zeros(model.control_size, dtype=torch.float64))
         assert zero.abs().max() == 0.0
     assert not torch.allclose(*increments.values())
+
+
+def test_of_a_hybrid_of_any_static_model_the_covariances_add():
+    settings = HybridVAESettings(
+        background_weight=1.0,
+        alpha=0.64,
+        horizontal_localisation=2000.0,
+        vertical_localisation=1.0,
+        ensemble_amplitude=1.0,
+        minimum_members=4,
+        residual_amplitude=1.0,
+    )
+    fixed = static()
+    assert localised_hybrid(fixed, members(3), settings, GRID, WAVES) is fixed
+    model = localised_hybrid(fixed, members(), settings, GRID, WAVES)
+    assert isinstance(model, Hybrid)
+    draws = torch.randn(model.control_size, dtype=torch.float64, generator=generator(6))
+    alone = {name: torch.zeros_like(draws) for name in model.parts()}
+    for name, where in model.parts().items():
+        alone[name][where] = draws[where]
+    own = fixed.increment(draws[: fixed.control_size])
+    torch.testing.assert_close(model.increment(alone["static"]), 0.8 * own)
+    torch.testing.assert_close(model.increment(draws), sum(map(model.increment, alone.values())))
+
+
+def test_a_hybrid_says_what_its_static_model_says_of_standard_normal_numbers():
+    class Doubled(GaussianBackgroundError):
+        def standard(self, control):
+            return 2.0 * control
+
+    root = (0.3 * torch.eye(69, dtype=torch.float64)).expand(WAVES + 1, 69, 69)
+    fixed = Doubled(SpectralField(root, HARMONICS), torch.ones(69, dtype=torch.float64))
+    model = Hybrid(fixed, LocalisedEnsemble(members(), GRID, WAVES, 2000.0, 1.0), 0.64)
+    control = torch.randn(model.control_size, dtype=torch.float64, generator=generator(7))
+    found = model.standard(control)
+    assert torch.equal(found[: fixed.control_size], 2.0 * control[: fixed.control_size])
+    assert torch.equal(found[fixed.control_size :], control[fixed.control_size :])

@@ -253,6 +253,33 @@ def test_what_a_cycled_ensemble_cannot_have_is_refused(config, changes, message)
         check(config)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, None),
+        ({"ensemble_size": 8}, r"shared\.ensemble_size: of no use with method hybrid and ensemble_of"),
+        ({"ensemble_of": "latent_lora"}, r"shared\.ensemble_of: 'latent_lora' is no experiment that cycles"),
+        ({"method": "3dvar"}, r"shared\.ensemble_of: of no use with method 3dvar"),
+        ({"background": "single_step"}, r"shared\.ensemble_of: not possible with background: single_step"),
+        ({"period": ["2009-04-25T18", "2009-05-02T18"]}, r"shared\.period: .* has cycles that letkf lacks"),
+        ({"period": ["2009-04-26T00", "2009-05-03T00"]}, r"shared\.period: .* has cycles that letkf lacks"),
+    ],
+)
+def test_members_of_a_filter_need_one_that_has_them(config, changes, message):
+    config["methods"]["letkf"] = LETKF
+    config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 20}
+    shared = {**config["experiments"]["3dvar"], "method": "hybrid", "ensemble_of": "letkf", **changes}
+    config["experiments"]["shared"] = shared
+    check_schema(config)
+    if message is None:
+        check(config)
+        lora = {**config["experiments"]["latent_lora"], "settings": {"member_source": "nmc"}, "ensemble_of": "letkf"}
+        config["experiments"]["shared"] = {key: lora[key] for key in lora if key != "ensemble_size"}
+        message = r"shared\.ensemble_of: not together with member_source: nmc"
+    with pytest.raises(ConfigurationError, match=message):
+        check(config)
+
+
 def test_a_cycled_ensemble_is_no_donor_of_members(config):
     config["methods"]["letkf"] = LETKF
     config["experiments"]["letkf"] = {**config["experiments"]["3dvar"], "method": "letkf", "ensemble_size": 4}

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from lora_envar.background.ensemble import read_members
+from lora_envar.background.ensemble import read_cycled_members, read_members
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import parse, year_before
-from lora_envar.files.state_file import write_states
+from lora_envar.files.state_file import write_ensemble, write_states
 from lora_envar.plan.completion import ConfigurationError
 from lora_envar.plan.configuration import check
 from lora_envar.plan.experiments import ensemble_sizes
@@ -27,6 +27,20 @@ def test_members_of_last_year_depart_from_the_mean_of_this_years(tmp_path):
     torch.testing.assert_close(members[3:].mean(0), states[:3].mean(0))
     torch.testing.assert_close(members[3] - members[4], states[3] - states[4], atol=1e-4, rtol=1e-4)
     assert read_members([], parse("20100301T00"), []) is None
+
+
+def test_members_of_a_filter_are_put_on_the_error_grid(tmp_path):
+    states = np.random.default_rng(1).normal(size=(3, 69, 8, 16)).astype("f4")
+    path = tmp_path / "background_ensemble.nc"
+    time = parse("20100301T00")
+    write_ensemble(path, states, time, GRID)
+    assert torch.equal(read_cycled_members(path, time, GRID), torch.from_numpy(states))
+    coarse = Grid("gaussian", 4, 8)
+    members = read_cycled_members(path, time, coarse)
+    assert members.shape == (3, 69, 4, 8)
+    torch.testing.assert_close(coarse.mean(members), GRID.mean(torch.from_numpy(states)), atol=2e-2, rtol=0)
+    with pytest.raises(ValueError, match="is valid at 2010-03-01T00, 2010-03-02T00 was expected"):
+        read_cycled_members(path, parse("20100302T00"), GRID)
 
 
 def test_a_year_before_the_leap_day_is_the_28th():

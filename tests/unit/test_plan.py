@@ -99,6 +99,26 @@ def test_members_are_the_experiment_s_own_forecasts_the_youngest_first(plan):
     assert plan.ensembles.whole(experiment) == experiment.cycles[8:]
 
 
+def test_members_of_a_filter_are_its_backgrounds_of_the_cycle(config):
+    shared = {**config["experiments"]["3dvar"], "method": "hybrid", "ensemble_of": "letkf"}
+    adapted = {**shared, "method": "latent_lora", "vae": "spectral", "rank": 7}
+    config = with_letkf(config)
+    config["experiments"] |= {"shared": shared, "adapted": adapted}
+    plan = Plan(config)
+    path = f"results/letkf/{FIRST}/background_ensemble.nc"
+    inputs = plan.analysis_inputs("shared", FIRST)
+    assert inputs["cycled_members"] == path
+    assert "members" not in inputs
+    inputs = plan.finetune_inputs("adapted", FIRST)
+    assert inputs["cycled_members"] == path
+    assert "samples" not in inputs
+    assert "cycled_members" not in plan.analysis_inputs("adapted", FIRST)
+    for own in ("shared", "adapted"):
+        assert re.fullmatch(plan.later_cycles_pattern(with_ensemble=False), own)
+        assert not re.fullmatch(plan.later_cycles_pattern(with_ensemble=True), own)
+        assert own not in [experiment.name for experiment in plan.verification.diagnosed]
+
+
 def test_members_of_last_year_are_of_the_same_date(config):
     plan = Plan(changed(config, latent_lora={"ensemble_size": {"lags": 3, "last_year": 2}}))
     experiment = plan.experiments["latent_lora"]

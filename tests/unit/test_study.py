@@ -49,10 +49,13 @@ def test_seeds_and_donors_follow_the_network(config):
     donor = {**config["experiments"]["latent_lora"], "observations": ["quasi_uniform_700", "published_columns"]}
     config["experiments"]["donor"] = donor | {"seeds": [1, 2]}
     config["experiments"]["other"] = donor | {"settings": {"member_source": "other_days"}, "donor": "donor"}
+    config["experiments"]["filter"] = donor | {"method": "letkf"}
+    config["experiments"]["shared"] = donor | {"method": "hybrid", "ensemble_of": "filter"}
     check_schema(copy.deepcopy(config))
     with_networks(config)
     assert config["experiments"]["other_published_columns"]["donor"] == "donor_published_columns"
     assert config["experiments"]["donor_quasi_uniform_700"]["seeds"] == [1, 2]
+    assert config["experiments"]["shared_quasi_uniform_700"]["ensemble_of"] == "filter_quasi_uniform_700"
     assert "other" not in config["experiments"]
 
 

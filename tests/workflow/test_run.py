@@ -44,6 +44,7 @@ EXPERIMENTS = (
     "adaptive",
     "single_step",
     "letkf",
+    "hybrid_of_filter",
 )
 
 
@@ -209,6 +210,16 @@ def test_a_cycled_ensemble_goes_on_from_its_analyses(finished):
     expected = (forecasts + additive_errors(errors, 6, 1.0, 1, times[1])).numpy()
     rounding = 10 * np.finfo("f4").eps * np.abs(expected).max((0, 2, 3))
     assert (np.abs(ensembles[times[1], "background"] - expected).max((0, 2, 3)) <= rounding).all()
+
+
+def test_a_hybrid_takes_the_members_of_a_filter(finished):
+    """And makes none of its own."""
+    results = finished.folder / "results"
+    assert not list((results / "hybrid_of_filter").rglob("members.nc"))
+    analyses = [read_state(results / name / "20090226T00" / "analysis.nc") for name in ("vae_var", "hybrid_of_filter")]
+    first = [read_state(results / name / "20090226T00" / "background.nc") for name in ("vae_var", "hybrid_of_filter")]
+    assert np.array_equal(*first)
+    assert not np.array_equal(*analyses), "the members enter in the first cycle"
 
 
 def test_model_errors_are_forecasts_less_the_archive(finished):

@@ -109,6 +109,14 @@ def tiny_configuration(folder) -> dict:
     config["methods"]["letkf"] = {"horizontal_localisation": 2000, "vertical_localisation": 1.0, "relaxation": 0.5}
     config["methods"]["letkf"] |= {"additive_error": 1.0, "inflation": 1.0}
     config["experiments"]["letkf"] = {**short, "method": "letkf", "ensemble_size": 6}
+    hybrid = {name: value for name, value in config["methods"]["hybrid"].items() if name != "ensemble_covariance"}
+    config["methods"]["hybrid_vae"] = hybrid | {"residual_amplitude": 2.0}
+    config["experiments"]["hybrid_of_filter"] = {
+        **short,
+        "method": "hybrid_vae",
+        "vae": "spectral",
+        "ensemble_of": "letkf",
+    }
     # one set of values for all, so that methods differ by what they are
     del config["experiments"]["vae_var_grid"]
     config["verification"]["references"].remove("vae_var_grid")
@@ -117,10 +125,11 @@ def tiny_configuration(folder) -> dict:
             settings["background_weight"] = 2.0
     for method in ("vae_var", "latent_lora", "scaled_static", "full_finetuning"):
         config["methods"][method] |= {"background_weight": 2.0, "residual_amplitude": 2.0}
-    for method in ("latent_lora", "scaled_static", "full_finetuning", "hybrid"):
+    for method in ("latent_lora", "scaled_static", "full_finetuning", "hybrid", "hybrid_vae"):
         config["methods"][method]["minimum_members"] = 2
     last_cycle = {"latent_lora": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}
     last_cycle["single_step"] = "2009-02-26T06"
+    last_cycle["hybrid_of_filter"] = "2009-02-26T06"
     for name, entry in config["experiments"].items():
         last = last_cycle.get(name, "2009-02-26T12" if METHODS[entry["method"]].ensemble else "2009-02-26T06")
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}

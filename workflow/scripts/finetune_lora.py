@@ -5,7 +5,7 @@ from lora_envar.runtime.step import device, step
 with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.analysis import METHODS
-        from lora_envar.background.ensemble import read_members
+        from lora_envar.background.ensemble import read_cycled_members, read_members
         from lora_envar.background.finetuning import finetune_cycle
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.background.vae import VAE
@@ -16,13 +16,16 @@ with step(snakemake) as clock:
     seed = snakemake.params.seed
     method = METHODS[snakemake.params.method]
     settings = settings_from(method.FinetuneSettings, snakemake.params.settings)
-    if settings.member_source == "nmc":
+    vae = VAE.load(snakemake.input.vae, device())
+    if "cycled_members" in snakemake.input.keys():
+        members = read_cycled_members(snakemake.input.cycled_members, parse(time), vae.grid, device())
+    elif settings.member_source == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble_size, seed, time)
     else:
         valid = parse(snakemake.params.valid)
         members = read_members(snakemake.input.samples, valid, snakemake.input.last_year, device())
     finetuned = finetune_cycle(
-        VAE.load(snakemake.input.vae, device()),
+        vae,
         members,
         settings,
         method.adapters(settings, snakemake.params.rank),

@@ -36,9 +36,9 @@ class Inputs:
     ----------
     files : dict
         Name -> path, those of `Method.fitted_files` and `Method.vae_files`; ``finetuned`` -> path, where the method
-        finetunes; ``members`` and ``last_year`` -> paths of member files, where it reads these itself;
-        ``ensemble`` -> path of the backgrounds of an ensemble that it cycles; ``amplitudes`` -> path of those of the
-        cycle before, from the second cycle on.
+        finetunes; ``members`` and ``last_year`` -> paths of member files, or ``cycled_members`` -> path of those that
+        a filter cycles, where it reads these itself; ``ensemble`` -> path of the backgrounds that it cycles itself;
+        ``amplitudes`` -> path of those of the cycle before, from the second cycle on.
     time : datetime
         The analysis time.
     error_grid : Grid
@@ -56,8 +56,10 @@ class Inputs:
 
     def members(self) -> torch.Tensor | None:
         """The ensemble of the day, (members, 69, lat, lon) on the error grid; None while there is none."""
-        from ..background.ensemble import read_members
+        from ..background.ensemble import read_cycled_members, read_members
 
+        if "cycled_members" in self.files:
+            return read_cycled_members(self.files["cycled_members"], self.time, self.error_grid, self.device)
         paths = self.files.get("members", [])
         return read_members(paths, self.time, self.files.get("last_year", []), self.device)
 
@@ -87,7 +89,8 @@ class Method(ABC):
     vae_files : tuple of str
         Likewise of the VAE that the experiment names, results/background/{vae}/{name}.safetensors.
     ensemble : bool
-        Whether the system's own time-lagged ensemble enters; experiments then say its size.
+        Whether an ensemble enters that the method does not cycle: the system's own time-lagged one, of a size that
+        experiments then say, or that of a filter, which they then name.
     cycled_ensemble : bool
         Whether it analyses an ensemble of its own, every member of which is forecast to the next cycle; experiments
         then say its size, and its settings have `additive_error`, see `background.settings.LETKFSettings`.

@@ -1,4 +1,4 @@
-"""Time-lagged ensembles: perturbations of forecasts valid at one time, and the two normalisations of them."""
+"""Ensembles of the day, time-lagged or cycled by a filter, and the normalisations of their perturbations."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
+from ..fields.grid import Grid
+from ..fields.regridding import regridder
 from ..fields.timeline import name, parse, year_before
-from ..files.state_file import StateFile
+from ..files.state_file import StateFile, read_ensemble
 from .error_variables import ErrorVariables
 from .settings import NORMALISATIONS
-
-#: names of the normalisations in the configuration
 
 
 def read_members(
@@ -35,6 +35,20 @@ def read_members(
         others = torch.stack([torch.from_numpy(StateFile(path).read(before)) for path in last_year])
         members = torch.cat([members, members.mean(0) + others - others.mean(0)])
     return members.to(device)
+
+
+def read_cycled_members(
+    path: str | Path, time: datetime, error_grid: Grid, device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """The backgrounds of the ensemble that a filter cycles, (members, 69, lat, lon) on the error grid.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or is not valid at the time.
+    """
+    members, grid = read_ensemble(path, time)
+    return regridder(grid, error_grid, device=device)(torch.from_numpy(members).to(device))
 
 
 def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisation: str) -> torch.Tensor:

@@ -20,7 +20,7 @@ from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.state import LEVEL_OF_CHANNEL, LEVELS
 from .background_error import BackgroundError
 from .genbe import GenBE, fit_genbe
-from .settings import COVARIANCES, HybridSettings
+from .settings import COVARIANCES, HybridSettings, LocalisedSettings
 
 #: eigenvalues of the vertical localisation below this share of the largest are rounding
 RANK_TOLERANCE = 1e-6
@@ -130,6 +130,11 @@ class Hybrid(BackgroundError):
             1.0 - self.alpha
         ) * self.ensemble.increment(ensemble)
 
+    def standard(self, control: torch.Tensor) -> torch.Tensor:
+        """Those of both, one after the other."""
+        static, ensemble = control.split([self.static.control_size, self.ensemble.control_size])
+        return torch.cat([self.static.standard(static), self.ensemble.standard(ensemble)])
+
     def parts(self) -> dict[str, slice]:
         """Those of the static error model, and the ensemble."""
         size = self.static.control_size
@@ -138,7 +143,7 @@ class Hybrid(BackgroundError):
 
 
 def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings, grid: Grid) -> BackgroundError:
-    """The hybrid of both; the static part alone while members are too few.
+    """The hybrid of a GEN_BE and the members; the static part alone while these are too few.
 
     Parameters
     ----------
@@ -150,26 +155,40 @@ def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings
     ValueError
         If the settings name a covariance of the members that does not exist.
     """
-    if members is None or len(members) < settings.minimum_members:
-        return static
-    ensemble: BackgroundError
-    if settings.ensemble_covariance == "genbe":
-        count = len(members)
-        scale = settings.ensemble_amplitude * math.sqrt(count / (count - 1))
-        perturbations = scale * (members - members.mean(0))
-        ensemble = fit_genbe([perturbations.cpu()], grid, static.truncation, static.balance).to(members)
-    elif settings.ensemble_covariance == "localised":
-        ensemble = LocalisedEnsemble(
-            members,
-            grid,
-            static.truncation,
-            settings.horizontal_localisation,
-            settings.vertical_localisation,
-            settings.ensemble_amplitude,
-        )
-    else:
+    if settings.ensemble_covariance == "localised":
+        return localised_hybrid(static, members, settings, grid, static.truncation)
+    if settings.ensemble_covariance != "genbe":
         raise ValueError(
             f"methods.hybrid.ensemble_covariance: {settings.ensemble_covariance!r} is unknown; known: "
             f"{', '.join(COVARIANCES)}"
         )
+    if members is None or len(members) < settings.minimum_members:
+        return static
+    count = len(members)
+    scale = settings.ensemble_amplitude * math.sqrt(count / (count - 1))
+    perturbations = scale * (members - members.mean(0))
+    ensemble = fit_genbe([perturbations.cpu()], grid, static.truncation, static.balance).to(members)
+    return Hybrid(static, ensemble, settings.alpha)
+
+
+def localised_hybrid(
+    static: BackgroundError,
+    members: torch.Tensor | None,
+    settings: LocalisedSettings,
+    grid: Grid,
+    truncation: int | None,
+) -> BackgroundError:
+    """The hybrid of any static error model and the localised members; the static one alone while these are too few.
+
+    Parameters
+    ----------
+    members : (K, 69, lat, lon) or None
+        As of `hybrid`.
+    truncation : int or None
+        Of the ensemble's increments; None keeps all.
+    """
+    if members is None or len(members) < settings.minimum_members:
+        return static
+    lengths = settings.horizontal_localisation, settings.vertical_localisation
+    ensemble = LocalisedEnsemble(members, grid, truncation, *lengths, settings.ensemble_amplitude)
     return Hybrid(static, ensemble, settings.alpha)

@@ -38,14 +38,10 @@ class BackgroundWeight:
 
 
 @dataclass(frozen=True)
-class HybridSettings(BackgroundWeight):
-    """Settings of `hybrid`."""
+class LocalisedSettings(BackgroundWeight):
+    """Settings of all hybrids."""
 
     alpha: float = setting("share of the static variance; the paper's best is 0.64", minimum=0, maximum=1)
-    ensemble_covariance: str = setting(
-        "`genbe`, fitted to the members as in the paper, or `localised`, the members themselves",
-        choices=COVARIANCES,
-    )
     horizontal_localisation: float | None = setting(
         "length of the Gaussian localisation in km; `null` does not localise", above=0
     )
@@ -54,6 +50,16 @@ class HybridSettings(BackgroundWeight):
     )
     ensemble_amplitude: float = setting("factor of the members' perturbations", above=0)
     minimum_members: int = setting("smallest ensemble that is used; with fewer members the static part is", minimum=2)
+
+
+@dataclass(frozen=True)
+class HybridSettings(LocalisedSettings):
+    """Settings of `hybrid`."""
+
+    ensemble_covariance: str = setting(
+        "`genbe`, fitted to the members as in the paper, or `localised`, the members themselves",
+        choices=COVARIANCES,
+    )
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,11 @@ class VAESettings(BackgroundWeight):
     residual_amplitude: float = setting(
         "factor of the residual, what decoded samples do not hold; 0 is the published method", minimum=0
     )
+
+
+@dataclass(frozen=True)
+class HybridVAESettings(LocalisedSettings, VAESettings):
+    """Settings of `hybrid_vae`."""
 
 
 @dataclass(frozen=True)

@@ -133,16 +133,20 @@ def _check_experiment(
     method = experiment["method"]
     if method not in METHODS:
         raise ConfigurationError(f"{key}.method: {method!r} is unknown; known: {', '.join(METHODS)}")
+    shared = "ensemble_of" in experiment
     for entry, wanted in (
         ("rank", METHODS[method].ranked),
-        ("ensemble_size", METHODS[method].ensemble or METHODS[method].cycled_ensemble),
+        ("ensemble_size", METHODS[method].cycled_ensemble or (METHODS[method].ensemble and not shared)),
         ("vae", bool(METHODS[method].vae_files)),
     ):
         if (entry in experiment) != wanted:
-            raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with method {method}")
+            what = f"method {method}" + (" and ensemble_of" if shared and not wanted else "")
+            raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with {what}")
     if "vae" in experiment and experiment["vae"] not in config["vaes"]:
         raise ConfigurationError(f"{key}.vae: {experiment['vae']!r} is unknown; vaes has {', '.join(config['vaes'])}")
     _check_donor(key, experiment, config)
+    if shared:
+        _check_shared_ensemble(key, experiment, config)
     if METHODS[method].cycled_ensemble:
         _check_cycled_ensemble(key, experiment, config)
     if experiment["observations"] not in config["observations"]:
@@ -168,6 +172,34 @@ def _check_experiment(
     if cycles <= spin_up:
         raise ConfigurationError(
             f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
+        )
+
+
+def _check_shared_ensemble(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
+    """Members of a filter need one that has them in all cycles, and are no time-lagged ensemble."""
+    method = experiment["method"]
+    name = experiment["ensemble_of"]
+    if not METHODS[method].ensemble:
+        raise ConfigurationError(f"{key}.ensemble_of: of no use with method {method}")
+    other = config["experiments"].get(name, {})
+    if other.get("method") not in METHODS or not METHODS[other["method"]].cycled_ensemble:
+        raise ConfigurationError(
+            f"{key}.ensemble_of: {name!r} is no experiment that cycles an ensemble; name one of method letkf"
+        )
+    chosen = {**config["methods"].get(method, {}), **experiment.get("settings", {})}
+    if chosen.get("member_source", "own") != "own":
+        raise ConfigurationError(
+            f"{key}.ensemble_of: not together with member_source: {chosen['member_source']}; the members of the cycle "
+            "are `own`"
+        )
+    if experiment.get("background") == "single_step":
+        raise ConfigurationError(f"{key}.ensemble_of: not possible with background: single_step")
+    first, last = map(parse, experiment["period"])
+    since, until = map(parse, other["period"])
+    if first < since or until < last or (first - since) % timedelta(hours=config["cycling"]["step_hours"]):
+        raise ConfigurationError(
+            f"{key}.period: {' to '.join(experiment['period'])} has cycles that {name} lacks, whose members it takes "
+            f"({' to '.join(other['period'])})"
         )
 
 

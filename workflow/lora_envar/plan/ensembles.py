@@ -38,13 +38,18 @@ class EnsemblePlan:
         """Files of the experiment's forecasts that start less than its ensemble's size of cycles before `time`.
 
         The youngest comes first, none is older than the experiment. Those of single-step experiments start from the
-        reanalysis.
+        reanalysis. There are none where the members are a filter's, see `cycled_file`.
         """
         if experiment.single_step:
             return self._from_reanalysis(time, experiment.lags)
         first = parse(experiment.cycles[0])
         valid = [shift(time, -self._step * lag) for lag in range(experiment.lags)]
         return [f"results/{experiment.name}/{each}/members.nc" for each in valid if parse(each) > first]
+
+    @staticmethod
+    def cycled_file(filter_name: str, time: str) -> str:
+        """The backgrounds of all members that a filter cycles."""
+        return f"results/{filter_name}/{time}/background_ensemble.nc"
 
     def last_year_files(self, experiment: Experiment, time: str) -> list[str]:
         """Files of the ensemble's forecasts of the same date a year before."""
@@ -90,6 +95,8 @@ class EnsemblePlan:
         }
         if experiment.member_source == "nmc":
             return inputs | {"samples": TRAINING_SET, "last_year": []}
+        if experiment.ensemble_of:
+            return inputs | {"cycled_members": self.cycled_file(experiment.ensemble_of, time)}
         donor, valid = self.valid(experiment, time)
         return inputs | {
             "samples": self.own_files(donor, valid),
@@ -113,9 +120,11 @@ class EnsemblePlan:
         files: dict[str, Any] = fitted_files(method, experiment.vae)
         if method.finetuned_file:
             files["finetuned"] = self.finetuned_file(experiment, time)
+        elif experiment.ensemble_of:
+            files["cycled_members"] = self.cycled_file(experiment.ensemble_of, time)
         elif method.ensemble:
             files["members"] = self.own_files(experiment, time)
             files["last_year"] = self.last_year_files(experiment, time)
         elif method.cycled_ensemble:
-            files["ensemble"] = f"results/{experiment.name}/{time}/background_ensemble.nc"
+            files["ensemble"] = self.cycled_file(experiment.name, time)
         return files

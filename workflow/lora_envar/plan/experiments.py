@@ -80,6 +80,11 @@ class Experiment:
         return sum(ensemble_sizes(self.entry))
 
     @property
+    def ensemble_of(self) -> str | None:
+        """The experiment with a filter whose members are its own too."""
+        return self.entry.get("ensemble_of")
+
+    @property
     def member_source(self) -> str:
         """What its members are: ``own``, ``other_days`` or ``nmc``."""
         return self.settings.get("member_source", "own")

@@ -108,7 +108,7 @@ class Plan:
         later = [
             experiment
             for experiment in self.experiments.values()
-            if (experiment.method.ensemble, experiment.method.cycled_ensemble) == kind and not experiment.single_step
+            if (experiment.lags > 0, experiment.method.cycled_ensemble) == kind and not experiment.single_step
         ]
         first = any_of([f"{experiment.name}/{experiment.cycles[0]}" for experiment in later])
         return f"(?!({first})/)({any_of([experiment.name for experiment in later])})"

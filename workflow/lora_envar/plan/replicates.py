@@ -5,11 +5,15 @@ from typing import Any
 
 from ..files.provenance import REPLICATE_MARK
 
+#: keys of an experiment that name another one
+OTHER_EXPERIMENTS = ("donor", "ensemble_of")
+
 
 def with_networks(config: dict[str, Any]) -> None:
     """Put one experiment per network in place of every experiment with a list `observations`, in place.
 
-    Experiment `name` becomes `name_network`, ...; so do references, and donors, which are those of the same network.
+    Experiment `name` becomes `name_network`, ...; so do references, and what `OTHER_EXPERIMENTS` name, on the same
+    network.
     """
     members = {
         name: [f"{name}_{network}" for network in entry["observations"]]
@@ -23,8 +27,9 @@ def with_networks(config: dict[str, Any]) -> None:
             continue
         for network in entry["observations"]:
             single = copy.deepcopy(entry) | {"observations": network}
-            if entry.get("donor") in members:
-                single["donor"] = f"{entry['donor']}_{network}"
+            for key in OTHER_EXPERIMENTS:
+                if entry.get(key) in members:
+                    single[key] = f"{entry[key]}_{network}"
             experiments[f"{name}_{network}"] = single
     config["experiments"] = experiments
     references = config["verification"]["references"]
@@ -35,7 +40,7 @@ def expand(config: dict[str, Any]) -> None:
     """Put one experiment per seed in place of every experiment with a list `seeds`, in place of the configuration.
 
     Experiment `name` becomes `name_seed_2`, ..., and its network `network_seed_2`, ..., whose places and noise are
-    drawn from that seed. Its donor is that of the same seed. References stay names of whole groups.
+    drawn from that seed. What `OTHER_EXPERIMENTS` name is that of the same seed. References stay names of whole groups.
     """
     groups = {name for name, entry in config["experiments"].items() if "seeds" in entry}
     experiments = {}
@@ -49,7 +54,8 @@ def expand(config: dict[str, Any]) -> None:
             if network is not None:  # else it is refused by `check`, by its name
                 single["observations"] = f"{entry['observations']}{REPLICATE_MARK}{seed}"
                 config["observations"][single["observations"]] = {**network, "seed": seed}
-            if entry.get("donor") in groups:
-                single["donor"] = f"{entry['donor']}{REPLICATE_MARK}{seed}"
+            for key in OTHER_EXPERIMENTS:
+                if entry.get(key) in groups:
+                    single[key] = f"{entry[key]}{REPLICATE_MARK}{seed}"
             experiments[f"{name}{REPLICATE_MARK}{seed}"] = single
     config["experiments"] = experiments

@@ -264,6 +264,7 @@ class VerificationPlan:
             experiment
             for experiment in self._experiments.compared
             if experiment.method.ensemble
+            and not experiment.ensemble_of
             and experiment.member_source == "own"
             and len(self._ensembles.whole(experiment)) > 1
         ]
