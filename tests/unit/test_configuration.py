@@ -382,10 +382,12 @@ def test_a_vae_is_one_of_the_configured(config, experiment, vae, message):
         check(config)
 
 
-def test_an_experiment_that_is_null_is_dropped(config):
+def test_what_is_null_is_dropped(config):
     config["experiments"] |= {"vae_var_grid": None, "not_there": None}
+    config["study"] = {"worlds": {"one": "../one", "two": None}, "references": ["vae_var"]}
     check_schema(config)
     without_dropped(config)
+    assert config.pop("study")["worlds"] == {"one": "../one"}
     assert {"vae_var_grid", "not_there"}.isdisjoint(config["experiments"])
     assert "vae_var_grid" not in config["verification"]["references"]
     check(config)

@@ -116,7 +116,7 @@ def test_members_of_a_filter_are_its_backgrounds_of_the_cycle(config):
     for own in ("shared", "adapted"):
         assert re.fullmatch(plan.later_cycles_pattern(with_ensemble=False), own)
         assert not re.fullmatch(plan.later_cycles_pattern(with_ensemble=True), own)
-        assert own not in [experiment.name for experiment in plan.verification.diagnosed]
+        assert plan.verification.members(own)[FIRST] == [path]
 
 
 def test_members_of_last_year_are_of_the_same_date(config):

@@ -186,6 +186,7 @@ def test_ensembles_are_judged_where_they_are_whole(finished):
     assert f"| latent_lora | 2 | {shared.spread_over_error.mean():.3f} | {shared.share.mean():.3f} |" in section
     assert "Means over the 2 cycles that all rows have, 2009-02-26T12 to 2009-02-26T18." in section
     assert "| single_step | 2 |" in section
+    assert "| hybrid_of_filter | 6 |" in section
     assert not (results / "nmc_members" / "ensemble.csv").exists(), "its members are no forecasts of its own"
 
 

@@ -129,7 +129,7 @@ def tiny_configuration(folder) -> dict:
         config["methods"][method]["minimum_members"] = 2
     last_cycle = {"latent_lora": "2009-02-27T06", "other_days": "2009-02-27T06", "full_finetuning": "2009-02-26T18"}
     last_cycle["single_step"] = "2009-02-26T06"
-    last_cycle["hybrid_of_filter"] = "2009-02-26T06"
+    last_cycle |= dict.fromkeys(("letkf", "hybrid_of_filter"), "2009-02-26T18")
     for name, entry in config["experiments"].items():
         last = last_cycle.get(name, "2009-02-26T12" if METHODS[entry["method"]].ensemble else "2009-02-26T06")
         entry |= {"observations": "sparse", "period": ["2009-02-26T00", last]}

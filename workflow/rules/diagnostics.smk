@@ -20,6 +20,8 @@ rule ensemble_diagnostics:
         runtime=240,
     params:
         members=lambda wildcards: plan.verification.members(wildcards.experiment),
+        cycled=lambda wildcards: plan.experiments[wildcards.experiment].ensemble_of
+        is not None,
         last_year=lambda wildcards: plan.verification.members_of_last_year(
             wildcards.experiment
         ),

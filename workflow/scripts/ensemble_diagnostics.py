@@ -5,7 +5,7 @@ from lora_envar.runtime.step import step
 with step(snakemake) as clock:
     with clock.imports():
         import torch
-        from lora_envar.background.ensemble import read_members
+        from lora_envar.background.ensemble import read_cycled_members, read_members
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
@@ -21,6 +21,8 @@ with step(snakemake) as clock:
     times = list(members)
 
     def ensemble(time):
+        if snakemake.params.cycled:
+            return read_cycled_members(*members[time], parse(time), samples.grid)
         return read_members(members[time], parse(time), last_year[time])
 
     def cycles():

@@ -13,9 +13,13 @@ class ConfigurationError(ValueError):
 
 
 def without_dropped(config: dict[str, Any]) -> None:
-    """Leave out experiments, also as references, and VAEs that are null, in place: a file on top drops them so."""
-    if isinstance(config.get("vaes"), dict):
-        config["vaes"] = {name: entry for name, entry in config["vaes"].items() if entry is not None}
+    """Leave out experiments, also as references, VAEs and a study's worlds that are null, in place.
+
+    A file on top drops them so.
+    """
+    for section, key in ((config, "vaes"), (config.get("study"), "worlds")):
+        if isinstance(section, dict) and isinstance(section.get(key), dict):
+            section[key] = {name: entry for name, entry in section[key].items() if entry is not None}
     experiments = config.get("experiments")
     if not isinstance(experiments, dict):
         return

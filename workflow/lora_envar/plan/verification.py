@@ -257,14 +257,13 @@ class VerificationPlan:
 
     @property
     def diagnosed(self) -> list[Experiment]:
-        """Experiments with ensembles of their own forecasts, which `results.md` is to judge."""
+        """Experiments with ensembles of their own forecasts or of a filter's, which `results.md` is to judge."""
         if not self._verification.get("ensembles"):
             return []
         return [
             experiment
             for experiment in self._experiments.compared
             if experiment.method.ensemble
-            and not experiment.ensemble_of
             and experiment.member_source == "own"
             and len(self._ensembles.whole(experiment)) > 1
         ]
@@ -277,6 +276,8 @@ class VerificationPlan:
         """Member files of every time with a whole ensemble."""
         experiment = self._experiments[name]
         whole = self._ensembles.whole(experiment)
+        if experiment.ensemble_of:
+            return {time: [self._ensembles.cycled_file(experiment.ensemble_of, time)] for time in whole}
         return {time: self._ensembles.own_files(experiment, time) for time in whole}
 
     def members_of_last_year(self, name: str) -> dict[str, list[str]]:
