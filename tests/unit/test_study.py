@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
@@ -11,6 +12,7 @@ from lora_envar.plan.prepare import prepare
 from lora_envar.plan.replicates import with_networks
 from lora_envar.plan.schema import check_schema
 from lora_envar.plan.study import StudyPlan, check_study
+from lora_envar.verification.figures import SHOWN_PERCENT, gain_curves
 from lora_envar.verification.results import study_page
 from lora_envar.verification.significance import compare
 from lora_envar.verification.study import COLUMNS, Member, study
@@ -118,6 +120,29 @@ def test_families_are_compared_on_each_network_of_each_world():
     assert "## twin: z500, m2 s-2" in page
     twin = page.partition("## twin: z500")[2]
     assert f"| ours | {own:.3g} |" in twin and f"| static | {reference:.3g} |" in twin
+
+
+def test_the_figure_shows_every_row_within_its_limits_or_at_their_edge(tmp_path):
+    table = pd.DataFrame(
+        [
+            (world, family, columns, reference, percent, percent - 5, percent + 500)
+            for world in ("real", "twin")
+            for family in ("ours", "theirs")
+            for reference in ("static", "fixed")
+            for columns, percent in ((16, -3.0), (700, 2.0))
+        ],
+        columns=list(COLUMNS[:7]),
+    )
+
+    def drawn(percent):
+        table.loc[0, "percent"] = percent
+        gain_curves(tmp_path / "study.png", table, 2048)
+        return (tmp_path / "study.png").read_bytes()
+
+    inside = drawn(-3.0)
+    assert inside == drawn(-3.0)
+    assert len({inside, drawn(5.0), drawn(2 * SHOWN_PERCENT), drawn(-2 * SHOWN_PERCENT)}) == 4
+    assert drawn(2 * SHOWN_PERCENT) == drawn(3 * SHOWN_PERCENT)
 
 
 def test_without_pairs_the_table_is_empty():

@@ -16,6 +16,9 @@ with step(snakemake) as clock:
     members = {name: Member(*entry) for name, entry in params.members.items()}
     bootstrap = params.bootstrap
     table = study(worlds, members, params.first_scored, params.references, bootstrap["samples"], bootstrap["seed"])
+    if table.empty:
+        references = ", ".join(params.references)
+        raise ValueError(f"study: in no world is there an experiment with scores beside {references} on its network")
     write_table(snakemake.output.table, table)
     gain_curves(snakemake.output.figure, table, params.points)
     with atomic_write(snakemake.output.page) as temporary:

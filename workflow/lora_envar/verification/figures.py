@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, UPPER_AIR, Channel, channel_index
@@ -28,6 +29,9 @@ from .observation_fit import nearest_level
 
 #: colours that stay apart for the colour-blind (Okabe and Ito)
 PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+#: of `gain_curves`: panels in a row, and how large a difference they show
+PANELS_ABREAST = 6
+SHOWN_PERCENT = 30.0
 
 
 def _save(figure: Figure, path: str | Path) -> None:
@@ -222,44 +226,52 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
-    """Score against references by the share of points that is observed, a panel a world and reference, see `study`."""
+    """Score against references by the share of points that is observed, see `study`.
+
+    A panel a reference and family, a line a world; what lies beyond `SHOWN_PERCENT` is an arrow at the edge.
+    """
     worlds = list(table.world.unique())
-    references = list(table.reference.unique())
-    families = list(table.family.unique())
+    panels: list[tuple[str, str] | None] = []
+    for reference, own in table.groupby("reference", sort=False):
+        panels += [(reference, family) for family in own.family.unique()]
+        panels += [None] * (-len(panels) % PANELS_ABREAST)
+    rows = len(panels) // PANELS_ABREAST
     figure, axes = plt.subplots(
-        len(references),
-        len(worlds),
-        figsize=(5.2 * len(worlds), 3.8 * len(references)),
+        rows,
+        PANELS_ABREAST,
+        figsize=(2.6 * PANELS_ABREAST, 2.4 * rows),
         layout="constrained",
         sharex=True,
         sharey=True,
         squeeze=False,
     )
-    for row, reference in zip(axes, references, strict=True):
-        for axis, world in zip(row, worlds, strict=True):
-            for index, family in enumerate(families):
-                chosen = (table.world == world) & (table.reference == reference) & (table.family == family)
-                own = table[chosen].sort_values("columns")
-                if own.empty:
-                    continue
-                error = np.stack([own.percent - own.percent_low, own.percent_high - own.percent])
-                colour = PALETTE[index % len(PALETTE)]
-                marker = "osD^vPX*h"[index % 9]
-                line = "-" if index < len(PALETTE) else "--"
-                shift = 1.0 + 0.02 * (index - len(families) / 2)  # so that intervals stay apart
-                share = 100.0 * own["columns"] / points * shift
-                axis.errorbar(
-                    share, own.percent, error, color=colour, marker=marker, ms=4, lw=1, ls=line, capsize=2, label=family
-                )
-            axis.axhline(0.0, color="grey", linewidth=0.7, linestyle=":")
-            axis.set(xscale="log")
-            axis.set_yscale("symlog", linthresh=10.0)
-            axis.set_title(f"{world}; reference: {reference}", fontsize=10)
-        row[0].set_ylabel("RMSE against the reference, %")
+    for axis, panel in zip(axes.flat, panels, strict=True):
+        if panel is None:
+            axis.set_axis_off()
+            continue
+        chosen = table[(table.reference == panel[0]) & (table.family == panel[1])]
+        for index, (world, own) in enumerate(chosen.groupby("world", sort=False)):
+            own = own.sort_values("columns")
+            colour = PALETTE[1 + worlds.index(world) % (len(PALETTE) - 1)]
+            share = 100.0 * own["columns"] / points * (1.0 + 0.06 * (index - 1))  # so that intervals stay apart
+            inside, low, high = (
+                own[name].clip(-SHOWN_PERCENT, SHOWN_PERCENT) for name in ("percent", "percent_low", "percent_high")
+            )
+            axis.vlines(share, low, high, color=colour, linewidth=1.2)
+            axis.plot(share, inside, "o-", color=colour, markersize=3.5, linewidth=1.0, label=world)
+            for beyond, marker in ((own.percent > SHOWN_PERCENT, "^"), (own.percent < -SHOWN_PERCENT, "v")):
+                axis.plot(share[beyond], inside[beyond], marker, color=colour, markersize=6)
+        axis.axhline(0.0, color="grey", linewidth=0.8)
+        axis.set(xscale="log", ylim=(-1.07 * SHOWN_PERCENT, 1.07 * SHOWN_PERCENT))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set_title(f"{panel[1]}\nagainst {panel[0]}", fontsize=8)
+        axis.tick_params(labelsize=8)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("RMSE, %", fontsize=8)
     for axis in axes[-1]:
-        axis.set_xlabel("observed points, %")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, loc="outside right upper")
+        axis.set_xlabel("observed points, %", fontsize=8)
+    lines = [Line2D([], [], color=PALETTE[1 + index % (len(PALETTE) - 1)], marker="o") for index in range(len(worlds))]
+    figure.legend(lines, worlds, fontsize=9, loc="outside upper center", ncols=len(worlds))
     _save(figure, path)
 
 
