@@ -254,13 +254,11 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
             own = own.sort_values("columns")
             colour = PALETTE[1 + worlds.index(world) % (len(PALETTE) - 1)]
             share = 100.0 * own["columns"] / points * (1.0 + 0.06 * (index - 1))  # so that intervals stay apart
-            inside, low, high = (
-                own[name].clip(-SHOWN_PERCENT, SHOWN_PERCENT) for name in ("percent", "percent_low", "percent_high")
-            )
-            axis.vlines(share, low, high, color=colour, linewidth=1.2)
-            axis.plot(share, inside, "o-", color=colour, markersize=3.5, linewidth=1.0, label=world)
+            inside = own[["percent", "percent_low", "percent_high"]].clip(-SHOWN_PERCENT, SHOWN_PERCENT)
+            axis.vlines(share, inside.percent_low, inside.percent_high, color=colour, linewidth=1.2)
+            axis.plot(share, inside.percent, "o-", color=colour, markersize=3.5, linewidth=1.0, label=world)
             for beyond, marker in ((own.percent > SHOWN_PERCENT, "^"), (own.percent < -SHOWN_PERCENT, "v")):
-                axis.plot(share[beyond], inside[beyond], marker, color=colour, markersize=6)
+                axis.plot(share[beyond], inside.percent[beyond], marker, color=colour, markersize=6)
         axis.axhline(0.0, color="grey", linewidth=0.8)
         axis.set(xscale="log", ylim=(-1.07 * SHOWN_PERCENT, 1.07 * SHOWN_PERCENT))
         axis.xaxis.set_major_formatter("{x:g}")
