@@ -198,8 +198,8 @@ def test_a_hybrid_says_what_its_static_model_says_of_standard_normal_numbers():
         def standard(self, control):
             return 2.0 * control
 
-    root = (0.3 * torch.eye(69, dtype=torch.float64)).expand(WAVES + 1, 69, 69)
-    fixed = Doubled(SpectralField(root, HARMONICS), torch.ones(69, dtype=torch.float64))
+    plain = static()
+    fixed = Doubled(plain.field, plain.deviation)
     model = Hybrid(fixed, LocalisedEnsemble(members(), GRID, WAVES, 2000.0, 1.0), 0.64)
     control = torch.randn(model.control_size, dtype=torch.float64, generator=generator(7))
     found = model.standard(control)

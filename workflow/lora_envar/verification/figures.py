@@ -230,7 +230,7 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
 
     A panel a reference and family, a line a world; what lies beyond `SHOWN_PERCENT` is an arrow at the edge.
     """
-    worlds = list(table.world.unique())
+    colours = dict(zip(table.world.unique(), cycle(PALETTE[1:]), strict=False))
     panels: list[tuple[str, str] | None] = []
     for reference, own in table.groupby("reference", sort=False):
         panels += [(reference, family) for family in own.family.unique()]
@@ -252,11 +252,11 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
         chosen = table[(table.reference == panel[0]) & (table.family == panel[1])]
         for index, (world, own) in enumerate(chosen.groupby("world", sort=False)):
             own = own.sort_values("columns")
-            colour = PALETTE[1 + worlds.index(world) % (len(PALETTE) - 1)]
+            colour = colours[world]
             share = 100.0 * own["columns"] / points * (1.0 + 0.06 * (index - 1))  # so that intervals stay apart
             inside = own[["percent", "percent_low", "percent_high"]].clip(-SHOWN_PERCENT, SHOWN_PERCENT)
             axis.vlines(share, inside.percent_low, inside.percent_high, color=colour, linewidth=1.2)
-            axis.plot(share, inside.percent, "o-", color=colour, markersize=3.5, linewidth=1.0, label=world)
+            axis.plot(share, inside.percent, "o-", color=colour, markersize=3.5, linewidth=1.0)
             for beyond, marker in ((own.percent > SHOWN_PERCENT, "^"), (own.percent < -SHOWN_PERCENT, "v")):
                 axis.plot(share[beyond], inside.percent[beyond], marker, color=colour, markersize=6)
         axis.axhline(0.0, color="grey", linewidth=0.8)
@@ -268,8 +268,8 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
         axis.set_ylabel("RMSE, %", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("observed points, %", fontsize=8)
-    lines = [Line2D([], [], color=PALETTE[1 + index % (len(PALETTE) - 1)], marker="o") for index in range(len(worlds))]
-    figure.legend(lines, worlds, fontsize=9, loc="outside upper center", ncols=len(worlds))
+    lines = [Line2D([], [], color=colour, marker="o") for colour in colours.values()]
+    figure.legend(lines, list(colours), fontsize=9, loc="outside upper center", ncols=len(lines))
     _save(figure, path)
 
 
