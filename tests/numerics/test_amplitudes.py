@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from lora_envar.analysis.amplitudes import (
+    COMMON,
+    LARGEST_COMMON,
     LARGEST_FACTOR,
     LARGEST_STEP,
     Amplitude,
@@ -31,22 +33,27 @@ def drawn(*shape, seed):
     return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
 
 
-class TwoParts(BackgroundError):
-    """Increments of a vector: two parts, of patterns that are orthogonal but for forty that both have."""
+class Patterns(BackgroundError):
+    """Increments of a vector: columns of a matrix times the control vector, by part."""
 
-    def __init__(self):
-        self.control_size = sum(SIZES.values())
-        patterns = torch.linalg.qr(drawn(DATA, 400, seed=1)).Q
-        self.roots = torch.cat([2.0 * patterns[:, :200], 3.0 * patterns[:, 160:]], dim=1)
+    def __init__(self, roots, parts):
+        self.control_size = roots.shape[1]
+        self.roots = roots
+        self._parts = parts
 
     def increment(self, control):
         return self.roots @ control
 
     def parts(self):
-        return {"smooth": slice(200), "rough": slice(200, None)}
+        return self._parts
 
 
-MODEL = TwoParts()
+ORTHOGONAL = torch.linalg.qr(drawn(DATA, 400, seed=1)).Q
+#: two parts, of patterns that are orthogonal but for forty that both have
+MODEL = Patterns(
+    torch.cat([2.0 * ORTHOGONAL[:, :200], 3.0 * ORTHOGONAL[:, 160:]], dim=1),
+    {"smooth": slice(200), "rough": slice(200, None)},
+)
 OPERATOR = torch.linalg.qr(drawn(DATA, DATA, seed=3)).Q
 TYPES = np.repeat([120, 220], DATA // 2)
 
@@ -58,9 +65,9 @@ def innovation(variances, cycle, errors=1.0):
     return OPERATOR @ true.increment(drawn(MODEL.control_size, seed=1000 + cycle)) + noise
 
 
-def cost_of(departures, calibration):
+def cost_of(departures, calibration, model=MODEL):
     errors = torch.as_tensor(calibration.error_factor(TYPES[: len(departures)]), dtype=torch.float64)
-    model = calibration.amplified(MODEL, OPERATOR)
+    model = calibration.amplified(model, OPERATOR)
     background = torch.zeros(DATA, dtype=torch.float64)
 
     def observe(state):
@@ -69,13 +76,13 @@ def cost_of(departures, calibration):
     return CostFunction(model, 1.0, background, lambda state: state, observe, departures, errors)
 
 
-def cycled(departures, start=1.0, of_observations=False):
+def cycled(departures, start=1.0, of_observations=False, model=MODEL):
     """The amplitudes after some cycles of innovations, from a variance for all to start with."""
-    amplitudes = {part: Amplitude(variance=start) for part in SIZES}
+    amplitudes = {part: Amplitude(variance=start) for part in model.parts()}
     course = []
     for cycle, values in enumerate(departures):
         calibration = Calibration(amplitudes, of_observations, generator(cycle))
-        cost = cost_of(values, calibration)
+        cost = cost_of(values, calibration, model)
         minimum = minimise(cost, cost.zero(), SETTINGS, quiet)
         amplitudes = calibration.updated(cost, minimum, TYPES[: len(values)], SETTINGS, quiet)
         course.append({part: amplitude.variance for part, amplitude in amplitudes.items()})
@@ -94,6 +101,7 @@ def test_known_variances_are_found_whatever_the_start(start):
     assert 0.5 / 2.0 < course[8]["rough"] < 0.5 * 2.0
     assert mean(course, "smooth") == pytest.approx(4.0, rel=0.05)
     assert mean(course, "rough") == pytest.approx(0.5, rel=0.05)
+    assert mean(course, COMMON) == pytest.approx(1.0, rel=0.05), "where the structure is right, both agree"
 
 
 def test_errors_of_each_type_of_report_are_found_too():
@@ -114,6 +122,7 @@ def test_expectations_are_the_traces():
         calibration = Calibration(amplitudes, False, generator(seed))
         cost = cost_of(innovation((1.0, 1.0), 0), calibration)
         updated = calibration.updated(cost, minimise(cost, cost.zero(), SETTINGS, quiet), TYPES, SETTINGS, quiet)
+        assert list(updated) == ["smooth", "rough", COMMON]
         found.append([(a.statistic.observed, a.statistic.expected, a.statistic.sensitivity) for a in updated.values()])
     covariances = {}
     for part, where in MODEL.parts().items():
@@ -121,7 +130,7 @@ def test_expectations_are_the_traces():
         covariances[part] = variances[part] * root @ root.T
     inverse = torch.linalg.inv(sum(covariances.values()) + torch.eye(DATA, dtype=torch.float64))
     departures = innovation((1.0, 1.0), 0)
-    for row, covariance in zip(np.mean(found, axis=0), covariances.values(), strict=True):
+    for row, covariance in zip(np.mean(found, axis=0)[:2], covariances.values(), strict=True):
         gain = covariance @ inverse
         weighted = inverse @ departures
         whole = sum(covariances.values()) @ inverse
@@ -130,11 +139,62 @@ def test_expectations_are_the_traces():
         assert row[2] == pytest.approx((gain @ whole).trace().item(), rel=0.05)
 
 
+def test_where_the_structure_is_wrong_the_whole_has_the_size_of_the_innovations():
+    """Errors are small where they are well observed, as cycles leave them: the likelihood is ruled by these directions.
+
+    The mean square error of analyses is known here in closed form, and 2 J / p = 1 has the smaller one.
+    """
+    scales = torch.logspace(1.0, -0.7, 400, dtype=torch.float64)
+    model = Patterns(ORTHOGONAL * scales, {"static": slice(None)})
+    true = scales * torch.linspace(0.3, 3.0, 400, dtype=torch.float64)
+
+    def departures(cycle):
+        noise = drawn(DATA, seed=2000 + cycle)
+        return OPERATOR @ (ORTHOGONAL @ (true * drawn(400, seed=1000 + cycle))) + noise
+
+    def error(variance):
+        kept = 1 / (1 + variance * scales.square())
+        return (kept.square() * true.square() + (1 - kept).square()).sum().item()
+
+    _, course = cycled([departures(cycle) for cycle in range(60)], model=model)
+    variance = mean(course, "static")
+    common = mean(course, COMMON)
+
+    def consistency(variance):
+        costs = [minimum_of(departures(cycle), variance, model) for cycle in range(100, 140)]
+        return 2 * np.mean(costs) / DATA
+
+    assert consistency(variance) == pytest.approx(1.0, rel=0.02)
+    assert consistency(variance / common) > 1.05
+    assert 1.2 < common < LARGEST_COMMON
+    assert error(variance) < 0.97 * error(variance / common)
+
+
+def minimum_of(departures, variance, model):
+    """The cost at the minimum, with this variance for all parts."""
+    amplitudes = {part: Amplitude(variance=variance) for part in model.parts()}
+    cost = cost_of(departures, Calibration(amplitudes, False, generator(0)), model)
+    return minimise(cost, cost.zero(), SETTINGS, quiet).cost_end
+
+
+@pytest.mark.parametrize("errors, limit", [(3.0, LARGEST_COMMON), (0.3, 1 / LARGEST_COMMON)])
+def test_errors_of_observations_that_are_declared_wrongly_have_a_limited_effect(errors, limit):
+    """Nothing that the background's error explains makes 2 J / p one; the likelihood's variance is left as it is."""
+    _, course = cycled([innovation((1.0, 1.0), cycle, errors) for cycle in range(40)])
+    assert 0.7 < np.log(course[-1][COMMON]) / np.log(limit) < 1.0 + 1e-9
+    likely = {part: mean(course, part, last=10) / mean(course, COMMON, last=10) for part in SIZES}
+    # the noise that is not declared looks like a variance of the parts: (r^2 - 1) / 4 and / 9
+    assert likely["smooth"] == pytest.approx(max(1 + (errors**2 - 1) / 4, 0.0), rel=0.3)
+    assert likely["rough"] == pytest.approx(max(1 + (errors**2 - 1) / 9, 0.0), rel=0.3)
+
+
 def test_without_data_a_variance_returns_to_what_was_fitted():
     amplitude = Amplitude(variance=16.0, information=50.0)
-    for _ in range(200):
-        amplitude = amplitude.updated(None)
-    assert amplitude.variance == pytest.approx(1.0, rel=0.01)
+    amplitudes = {"smooth": amplitude, "rough": replace(amplitude, variance=0.2), COMMON: Amplitude(2.0, 2.0, 50.0)}
+    for cycle in range(200):
+        amplitudes = Calibration(amplitudes, False, generator(cycle)).without_data()
+    assert list(amplitudes) == ["smooth", "rough", COMMON]
+    assert all(left.variance == pytest.approx(1.0, rel=0.01) for left in amplitudes.values())
 
 
 def test_few_data_move_it_little_and_cannot_carry_it_away():
@@ -153,7 +213,7 @@ def test_biased_data_lead_to_a_limit_and_back():
 
 
 def test_no_cycle_changes_a_variance_by_more_than_the_largest_step():
-    far = Statistic(observed=1e9, expected=50.0, sensitivity=40.0, data=100)
+    far = Statistic(observed=1e9, expected=50.0, sensitivity=40.0, sampling_variance=80.0, data=100)
     assert Amplitude().updated(far).variance < LARGEST_STEP
     assert Amplitude().updated(replace(far, observed=0.0)).variance > 1 / LARGEST_STEP
     assert Amplitude().updated(replace(far, sensitivity=-1.0)).variance == 1.0, "a trace that is noise says nothing"

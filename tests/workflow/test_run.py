@@ -18,7 +18,7 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT, fengwu_files
-from lora_envar.analysis.amplitudes import read_amplitudes
+from lora_envar.analysis.amplitudes import COMMON, read_amplitudes
 from lora_envar.background.cycled_ensemble import additive_errors
 from lora_envar.background.training_set import TrainingSet
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
@@ -123,7 +123,7 @@ def test_no_two_methods_give_the_same_analysis(finished):
 def test_an_adaptive_experiment_hands_its_amplitudes_on(finished):
     folder = finished.folder / "results" / "adaptive"
     first, second = (read_amplitudes(folder / time / "amplitudes.csv") for time in ("20090226T00", "20090226T06"))
-    assert list(first) == list(second) == ["latents", "residual"]
+    assert list(first) == list(second) == ["latents", "residual", COMMON]
     for part, amplitude in first.items():
         assert amplitude.used == 1.0 != amplitude.variance
         assert second[part].used == pytest.approx(amplitude.variance, rel=1e-9)

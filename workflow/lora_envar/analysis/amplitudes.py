@@ -20,6 +20,17 @@ All are of the same unconverged minimisation, which biases them alike. Likewise 
 type t: the statistic is the sum over its data of ((y - H(x_a)) / r)^2, its expectation their number less the sum of
 e (H dx) / r^2, and the sensitivity the sum of (e - H dx)^2 / r^2.
 
+Where the parts have the structure of the errors, that is all. Where they have not, the likelihood is ruled by the
+directions that the data determine best; cycled analyses leave little error there, and the variance that it finds for
+all parts together is too small for the rest. The likelihood therefore gives their ratios, and their common factor c is
+such that the innovations as a whole are as large as the background error and R say, 2 J / p = 1 at the minimum for p
+data (Bennett, 1992, Inverse Methods in Physical Oceanography, ch. 5; Talagrand, 1999); by scoring again,
+
+    c = 1 + (2 J - p) / sum_k T_k,
+
+with 2 p for the variance of 2 J. It is kept as the row `COMMON` of the state, over what the likelihood alone gives, and
+within `LARGEST_COMMON` of that: the background error would otherwise make up for an R that is declared too small.
+
 Every variance moves to its estimate by the share that the cycle's information has in that of all cycles so far, which
 are forgotten exponentially, or at once where a cycle contradicts them, and towards what it was fitted to where there
 is next to none: without data it returns there. No step is longer than a factor of `LARGEST_STEP`.
@@ -27,7 +38,7 @@ is next to none: without data it returns there. No step is longer than a factor 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +57,14 @@ TRUSTED = 0.05
 PRIOR_INFORMATION = 0.25
 #: largest factor of a variance from one cycle to the next
 LARGEST_STEP = 4.0
-#: a variance stays within this factor of what it was fitted to
+#: the likelihood's variance stays within this factor of what it was fitted to
 LARGEST_FACTOR = 256.0
+#: all parts' variances together stay within this factor of the likelihood's
+LARGEST_COMMON = 4.0
+#: name of that factor in the state
+COMMON = "common"
+#: how the names of the errors of a type of report begin
+OF_REPORTS = "reports "
 #: T_k and F_k are measured in each of the first cycles, and then every so many
 FIRST_CYCLES = 8
 EVERY = 4
@@ -57,32 +74,61 @@ DIGITS = 10
 
 @dataclass(frozen=True)
 class Statistic:
-    """What one cycle says of a part: |u_k|^2, T_k and F_k, of p data."""
+    """What one cycle says of a variance.
+
+    Attributes
+    ----------
+    observed, expected : float
+        |u_k|^2 and T_k of a part; 2 J and p of the common factor.
+    sensitivity : float
+        Of the expectation to the logarithm of the variance: F_k; the sum of T_k of the common factor.
+    sampling_variance : float
+        Of the observed value, where the variance is right: 2 F_k; 2 p of the common factor.
+    data : int
+        p.
+    """
 
     observed: float
     expected: float
     sensitivity: float
+    sampling_variance: float
     data: int
 
     @property
     def estimate(self) -> float:
-        """c_k, how much larger the variance should be; within the largest step."""
+        """How much larger the variance should be, c; within the largest step."""
+        if not self.information:
+            return 1.0
         ratio = 1 + (self.observed - self.expected) / self.sensitivity
         return min(max(ratio, 1 / LARGEST_STEP), LARGEST_STEP)
 
     @property
+    def information(self) -> float:
+        """About the logarithm of the variance; none where the sensitivity is a trace that is noise."""
+        return self.sensitivity**2 / self.sampling_variance if self.sensitivity > 0 else 0.0
+
+    @property
     def contradicts(self) -> bool:
         """Whether the variance is wrong by a factor of two and three standard deviations: the past is forgotten."""
-        if self.sensitivity <= 0:
-            return False
-        # 2 F is the variance of the statistic, and about that of its measured expectation
-        significant = (self.observed - self.expected) ** 2 > 9 * 4 * self.sensitivity
+        # the measured expectation has about the variance of the observed value
+        significant = (self.observed - self.expected) ** 2 > 9 * 2 * self.sampling_variance
         return significant and not 0.5 < self.estimate < 2.0
+
+    def over(self, factor: float) -> "Statistic":
+        """What the cycle says of a variance so many times smaller than the one in use."""
+        return replace(
+            self,
+            expected=self.expected + (1 / factor - 1) * self.sensitivity,
+            sensitivity=self.sensitivity / factor,
+            sampling_variance=self.sampling_variance / factor,
+        )
 
 
 @dataclass(frozen=True)
 class Amplitude:
     """The variance of a part of the background error, or of the errors of a type of report, over what it was fitted to.
+
+    That of `COMMON` is of all parts of the background error, over what the likelihood gives.
 
     Attributes
     ----------
@@ -117,21 +163,32 @@ class Amplitude:
         expected = self.statistic.expected + (self.statistic.expected - self.statistic.sensitivity) * change
         return share * expected, share * self.statistic.sensitivity
 
-    def updated(self, statistic: Statistic | None) -> "Amplitude":
-        """After one more cycle; None where it had no data."""
-        information = 0.0
-        if statistic is not None and statistic.sensitivity > 0:
-            information = TRUSTED * statistic.sensitivity / 2
-        contradicted = statistic is not None and statistic.contradicts
-        total = (0.0 if contradicted else KEPT) * self.information + information
+    def updated(self, statistic: Statistic | None, common: float = 1.0) -> "Amplitude":
+        """After one more cycle, with the variance that the likelihood gives.
+
+        Parameters
+        ----------
+        statistic : Statistic or None
+            None where the cycle had no data.
+        common : float
+            The variance in use over that which the likelihood gave.
+        """
+        seen = statistic.over(common) if statistic else None
+        information = TRUSTED * seen.information if seen else 0.0
+        kept = 0.0 if seen and seen.contradicts else KEPT
+        total = kept * self.information + information
         weight = 1 / (total + PRIOR_INFORMATION)
-        logarithm = math.log(self.variance) * (1 - (1 - KEPT) * PRIOR_INFORMATION * weight)
-        if statistic is not None and information:
-            logarithm += math.log(1 + information * weight * (statistic.estimate - 1))
-        limit = math.log(LARGEST_FACTOR)
-        variance = math.exp(min(max(logarithm, -limit), limit))
-        cycles = self.cycles + (statistic is not None)
-        return Amplitude(variance, self.variance, total, statistic or self.statistic, cycles)
+        logarithm = math.log(self.variance / common) * (1 - (1 - KEPT) * PRIOR_INFORMATION * weight)
+        if seen:
+            logarithm += math.log(1 + information * weight * (seen.estimate - 1))
+        cycles = self.cycles + (seen is not None)
+        return Amplitude(_limited(logarithm, LARGEST_FACTOR), self.variance, total, statistic or self.statistic, cycles)
+
+
+def _limited(logarithm: float, factor: float) -> float:
+    """The number of a logarithm, within a factor of one."""
+    limit = math.log(factor)
+    return math.exp(min(max(logarithm, -limit), limit))
 
 
 @dataclass(frozen=True)
@@ -186,14 +243,42 @@ class Calibration:
         """
         groups = self._groups(report_types)
         found = statistics(cost, minimum, self.amplitudes, groups, settings, self.draws, progress)
-        seen = {part: self._of(part).updated(statistic) for part, statistic in found.items()}
-        for part, amplitude in seen.items():
+        data = len(cost.values)
+        expected = sum(statistic.expected for part, statistic in found.items() if _is_of_background(part))
+        consistency = Statistic(2 * minimum.cost_end, data, expected, 2 * data, data)
+        learned = self._learned(found, consistency)
+        for part, amplitude in learned.items():
             progress(f"variance of {part}: {amplitude.used:.4g} -> {amplitude.variance:.4g} of what was fitted")
-        return self.without_data() | seen
+        return learned
 
     def without_data(self) -> dict[str, Amplitude]:
         """The amplitudes after a cycle that has no data of them."""
-        return {part: amplitude.updated(None) for part, amplitude in self.amplitudes.items()}
+        return self._learned({}, None)
+
+    def _learned(self, found: Mapping[str, Statistic], consistency: Statistic | None) -> dict[str, Amplitude]:
+        """The amplitudes after a cycle of these statistics, of parts and types of reports, and of the common factor."""
+        common = self._of(COMMON)
+        learned = {}
+        moves = []
+        for part in {**self.amplitudes, **found}:
+            if part == COMMON:
+                continue
+            before = self._of(part)
+            factor = common.variance if _is_of_background(part) else 1.0
+            learned[part] = before.updated(found.get(part), factor)
+            if part in found and _is_of_background(part):
+                move = math.log(learned[part].variance * factor / before.variance)
+                moves.append((move, found[part].information))
+        if learned:
+            total = sum(information for _, information in moves)
+            moved = sum(move * information for move, information in moves) / total if total else 0.0
+            after = common.updated(consistency)
+            after = replace(after, variance=_limited(math.log(after.variance) - moved, LARGEST_COMMON))
+            for part, amplitude in learned.items():
+                if _is_of_background(part):
+                    learned[part] = replace(amplitude, variance=amplitude.variance * after.variance)
+            learned[COMMON] = after
+        return learned
 
     def _of(self, part: str) -> Amplitude:
         return self.amplitudes.get(part, Amplitude())
@@ -201,7 +286,11 @@ class Calibration:
     def _groups(self, report_types: np.ndarray) -> dict[str, np.ndarray]:
         if not self.of_observations:
             return {}
-        return {f"reports {kind}": report_types == kind for kind in np.unique(report_types)}
+        return {f"{OF_REPORTS}{kind}": report_types == kind for kind in np.unique(report_types)}
+
+
+def _is_of_background(part: str) -> bool:
+    return not part.startswith(OF_REPORTS)
 
 
 def statistics(
@@ -245,7 +334,7 @@ def statistics(
         expected = _expected(cost, groups, settings, draws, progress)
     else:
         expected = {part: amplitude.anticipated(data) for part, amplitude in known.items()}
-    return {part: Statistic(value, *expected[part], data) for part, value in observed.items()}
+    return {part: Statistic(value, *expected[part], 2 * expected[part][1], data) for part, value in observed.items()}
 
 
 def _expected(
@@ -298,7 +387,9 @@ def read_amplitudes(path: str | Path | None) -> dict[str, Amplitude]:
             row.variance,
             row.used,
             row.information,
-            Statistic(row.observed, row.expected, row.sensitivity, int(row.data)) if row.cycles else None,
+            Statistic(row.observed, row.expected, row.sensitivity, row.sampling_variance, int(row.data))
+            if row.cycles
+            else None,
             int(row.cycles),
         )
         for row in read_table(path).itertuples()
@@ -306,10 +397,10 @@ def read_amplitudes(path: str | Path | None) -> dict[str, Amplitude]:
 
 
 def write_amplitudes(path: str | Path, amplitudes: Mapping[str, Amplitude]) -> None:
-    """Write a row per part: part, variance, used, information, observed, expected, sensitivity, data, cycles."""
+    """Write a row per part, with the columns of `Amplitude` and of its statistic."""
     rows = []
     for part, amplitude in amplitudes.items():
-        seen = amplitude.statistic or Statistic(math.nan, math.nan, math.nan, 0)
+        seen = amplitude.statistic or Statistic(math.nan, math.nan, math.nan, math.nan, 0)
         rows.append(
             {
                 "part": part,

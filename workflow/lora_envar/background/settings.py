@@ -23,7 +23,7 @@ class BackgroundWeight:
 
     background_weight: float | str = setting(
         "lambda, the weight of the background term, the paper has 4; or `adaptive`: the variance of every part of the "
-        "background error is found from the innovations of past cycles",
+        "background error is found from the innovations of past cycles, so that 2 J / p is 1",
         schema={
             "description": f"a number above 0, or {ADAPTIVE}",
             "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": ADAPTIVE}],

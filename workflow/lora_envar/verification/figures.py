@@ -18,6 +18,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..analysis.amplitudes import COMMON
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, UPPER_AIR, Channel, channel_index
 from ..files.atomic import atomic_write
@@ -212,9 +213,10 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
     )
     for axis, experiment in zip(axes.flat, experiments, strict=False):
         own = table[table.experiment == experiment]
-        for colour, (part, course) in zip(PALETTE, own.groupby("part", sort=False), strict=False):
+        for colour, (part, course) in zip(cycle(PALETTE), own.groupby("part", sort=False), strict=False):
             times = pd.to_datetime(course.valid_time, format="%Y-%m-%dT%H")
-            axis.plot(times, course.variance, color=colour, label=part, linewidth=1.3)
+            style = "--" if part == COMMON else "-"
+            axis.plot(times, course.variance, style, color=colour, label=part, linewidth=1.3)
         axis.axhline(1.0, color="grey", linewidth=0.7, linestyle=":")
         axis.set(yscale="log", ylabel="variance over what was fitted")
         axis.set_title(experiment, fontsize=10)
