@@ -125,7 +125,9 @@ def test_cycling_gates_and_costs_cope(tmp_path, used, passed):
     ]
     gates = cycling_gates(score_all("a", entries, GRID), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
     assert gates[gates.gate == "consistency"].passed.tolist() == [passed]
-    assert cost({"a": files}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
+    assert (
+        cost({"a": files}, {}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
+    )
 
 
 @pytest.mark.parametrize("tables", [[NOTHING], [REJECTED], [NOTHING, REJECTED, fitted()]])

@@ -101,8 +101,10 @@ def test_the_page_says_what_the_tables_say(tmp_path):
         path.mkdir(parents=True)
         with netCDF4.Dataset(path / "observations.nc", "w") as dataset:
             dataset.evaluations = evaluations
-    costs = cost({"a_seed_1": sorted((tmp_path / "results").rglob("*.nc"))}, tmp_path)
-    assert costs.loc["a"].to_dict() == {"evaluations": 20, "finetuning": 0, "analysis": 3, "forecast": 0}
+    tables = {name: sorted((tmp_path / "results").rglob("*.nc")) for name in ("a_seed_1", "b_seed_1")}
+    costs = cost(tables, {"b_seed_1": "a_seed_1"}, tmp_path)
+    assert costs.loc["a"].to_dict() == {"evaluations": 20, "finetuning": 0, "analysis": 3, "forecast": 0, "filter": 0}
+    assert costs.loc["b", "filter"] == 3, "what its members cost, it costs too"
     names = [
         (name[0], int(name[1:])) if name[1:].isdigit() and name[0] in "ztuvq" else (name, pd.NA) for name in HEADLINE
     ]
@@ -131,5 +133,5 @@ def test_the_page_says_what_the_tables_say(tmp_path):
     assert "Means over the 20 cycles that all columns have, 2009-01-01T00 to 2009-01-05T18." in text
     assert "| 20 | 5 to 5 |" in text
     assert "| z500, m2 s-2 | 1.25 | 2.5 |" in text
-    assert "| a | 0.0 | 3.0 | 0.0 | 3.0 | 20 |" in text
+    assert "| a | 0.0 | 3.0 | 0.0 | 0.0 | 3.0 | 20 |" in text
     assert "| a | 8 | 0.910 | 0.200 | 0.100 |" in text

@@ -128,6 +128,7 @@ rule write_results:
         logs="logs",
         references=config["verification"]["references"],
         tables=plan.verification.analysed_tables(),
+        filters=plan.verification.filters(),
         first_scored=plan.verification.first_scored_cycles(),
     script:
         "../scripts/write_results.py"

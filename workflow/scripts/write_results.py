@@ -25,7 +25,7 @@ with step(snakemake) as clock:
         snakemake.params.title,
         mean_errors(scores, first_scored),
         comparison,
-        cost(snakemake.params.tables, snakemake.params.benchmarks),
+        cost(snakemake.params.tables, snakemake.params.filters, snakemake.params.benchmarks),
         about,
         ensembles(snakemake.input.ensembles, first_scored),
     )

@@ -229,6 +229,11 @@ class VerificationPlan:
         """Tables of observations of all analyses, by experiment."""
         return {experiment.name: self.tables_of(experiment) for experiment in self.assimilating}
 
+    def filters(self) -> dict[str, str]:
+        """The experiment whose members it takes, of every experiment that takes another's."""
+        chosen = {experiment.name: experiment.ensemble_of for experiment in self.assimilating}
+        return {name: other for name, other in chosen.items() if other}
+
     def scored_tables(self) -> dict[str, list[str]]:
         """Those of scored cycles."""
         first = self.first_scored_cycles()

@@ -28,13 +28,15 @@ STAGES = {
 }
 
 
-def cost(tables: dict[str, list[str]], benchmarks: str | Path) -> pd.DataFrame:
+def cost(tables: dict[str, list[str]], filters: dict[str, str], benchmarks: str | Path) -> pd.DataFrame:
     """Mean seconds per cycle of each stage, and gradient evaluations per analysis, by group of experiments.
 
     Parameters
     ----------
     tables : dict
         Experiment -> files of the tables of observations of its analyses.
+    filters : dict
+        Experiment -> the experiment whose members it takes, which it cannot do without; of those that do.
     benchmarks : path
         Snakemake's; jobs without one count as nothing.
     """
@@ -44,12 +46,19 @@ def cost(tables: dict[str, list[str]], benchmarks: str | Path) -> pd.DataFrame:
             "experiment": group(name),
             "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own),
         }
-        for rule, stage in STAGES.items():
-            files = sorted((Path(benchmarks) / rule / name).glob("*.tsv"))
-            seconds = [job_seconds(path) for path in files]
-            row[stage] = row.get(stage, 0.0) + (sum(seconds) / len(seconds) if seconds else 0.0)
+        row |= _stage_seconds(name, benchmarks)
+        row["filter"] = sum(_stage_seconds(filters[name], benchmarks).values()) if name in filters else 0.0
         rows.append(row)
     return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
+
+
+def _stage_seconds(name: str, benchmarks: str | Path) -> dict[str, float]:
+    """Mean seconds per cycle of an experiment, by stage."""
+    row = dict.fromkeys(STAGES.values(), 0.0)
+    for rule, stage in STAGES.items():
+        seconds = [job_seconds(path) for path in sorted((Path(benchmarks) / rule / name).glob("*.tsv"))]
+        row[stage] += sum(seconds) / len(seconds) if seconds else 0.0
+    return row
 
 
 def ensembles(files: list[str], first: dict[str, str]) -> list[Means]:
@@ -110,7 +119,12 @@ def page(
             rows.append([experiment, *values, str(int(cells.n.iloc[0])), blocks])
         parts.append(markdown_table(["", *HEADLINE, "cycles", "blocks"], rows))
     parts.append("## Cost of a cycle")
-    names = {"finetuning": "finetuning, s", "analysis": "analysis, s", "forecast": "forecasts, s"}
+    names = {
+        "finetuning": "finetuning, s",
+        "analysis": "analysis, s",
+        "forecast": "forecasts, s",
+        "filter": "filter whose members it takes, s",
+    }
     rows = [
         [name, *(f"{row[key]:.1f}" for key in names), f"{sum(row[key] for key in names):.1f}", f"{row.evaluations:.0f}"]
         for name, row in costs.iterrows()
