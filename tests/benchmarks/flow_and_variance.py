@@ -1,9 +1,9 @@
 """Does the flow say how large the background's error is? `python tests/benchmarks/flow_and_variance.py RUN FILTER`.
 
 RUN is the results of an experiment (results/vae_var_quasi_uniform_125, say), FILTER those of a filter beside it. The
-square of every background's error over its mean at that place is regressed, with a logarithmic link and a Gamma law, on
-the background's wind, vorticity, gradients and moisture, on the filter's spread, and on both, in one half of the cycles.
-The table has the correlation of what that says with the squares in the other half, and its gain of the Gaussian
+square of every background's error over its mean at that place is regressed, with a logarithmic link and a Gamma law,
+on the background's wind, vorticity, gradients and moisture, on the filter's spread, and on both, in one half of the
+cycles. The table has the correlation of what that says with the squares in the other half, and its gain of the Gaussian
 log-likelihood, in nats per grid point. That gain bounds what an error model has of a variance that depends on the
 background.
 """
