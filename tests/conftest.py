@@ -24,12 +24,20 @@ LETKF = {
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+#: groups of tests that take minutes: they are dealt out first
+LONG_GROUPS = ("finished", "test_faults.py", "test_slurm.py")
+
+
+def _group(item):
+    """What one process (pytest-xdist) has to itself: all tests of the finished run, or those of a file."""
+    return "finished" if "finished" in item.fixturenames else item.path.name
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of two processes (pytest-xdist) one has all tests of the finished run; the others are dealt out by file."""
     for item in items:
-        group = "finished" if "finished" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: LONG_GROUPS.index(_group(item)) if _group(item) in LONG_GROUPS else len(LONG_GROUPS))
 
 
 @pytest.fixture(scope="session")
