@@ -215,8 +215,8 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
         own = table[table.experiment == experiment]
         for colour, (part, course) in zip(cycle(PALETTE), own.groupby("part", sort=False), strict=False):
             times = pd.to_datetime(course.valid_time, format="%Y-%m-%dT%H")
-            style = "--" if part == COMMON else "-"
-            axis.plot(times, course.variance, style, color=colour, label=part, linewidth=1.3)
+            look = {"color": "grey", "linestyle": "--"} if part == COMMON else {"color": colour}
+            axis.plot(times, course.variance, label=part, linewidth=1.3, **look)
         axis.axhline(1.0, color="grey", linewidth=0.7, linestyle=":")
         axis.set(yscale="log", ylabel="variance over what was fitted")
         axis.set_title(experiment, fontsize=10)
