@@ -211,17 +211,22 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
     figure, axes = plt.subplots(
         rows, columns, figsize=(5 * columns, 3.2 * rows), layout="constrained", sharey=True, squeeze=False
     )
+    parts = [part for part in table.part.unique() if part != COMMON]
+    looks: dict[str, dict[str, Any]] = {
+        part: {"color": colour} for part, colour in zip(parts, cycle(PALETTE), strict=False)
+    }
+    looks[COMMON] = {"color": "grey", "linestyle": "--"}
     for axis, experiment in zip(axes.flat, experiments, strict=False):
         own = table[table.experiment == experiment]
-        for colour, (part, course) in zip(cycle(PALETTE), own.groupby("part", sort=False), strict=False):
+        for part, course in own.groupby("part", sort=False):
             times = pd.to_datetime(course.valid_time, format="%Y-%m-%dT%H")
-            look = {"color": "grey", "linestyle": "--"} if part == COMMON else {"color": colour}
-            axis.plot(times, course.variance, label=part, linewidth=1.3, **look)
+            axis.plot(times, course.variance, linewidth=1.3, **looks[part])
         axis.axhline(1.0, color="grey", linewidth=0.7, linestyle=":")
         axis.set(yscale="log", ylabel="variance over what was fitted")
         axis.set_title(experiment, fontsize=10)
         axis.tick_params(labelsize=7, axis="x", rotation=25)
-        axis.legend(fontsize=8)
+    lines = [Line2D([], [], **look) for look in looks.values()]
+    figure.legend(lines, list(looks), loc="outside upper center", ncols=min(8, len(looks)), fontsize=8)
     for axis in axes.flat[len(experiments) :]:
         axis.set_axis_off()
     _save(figure, path)
