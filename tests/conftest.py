@@ -37,7 +37,8 @@ def _group(item):
 def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: LONG_GROUPS.index(_group(item)) if _group(item) in LONG_GROUPS else len(LONG_GROUPS))
+    order = {group: place for place, group in enumerate(LONG_GROUPS)}
+    items.sort(key=lambda item: order.get(_group(item), len(order)))
 
 
 @pytest.fixture(scope="session")

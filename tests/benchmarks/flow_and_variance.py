@@ -65,8 +65,7 @@ def gains(squares: np.ndarray, known: np.ndarray, weights: np.ndarray, fitted: n
     centre = known[fitted].mean(axis=(0, 3), keepdims=True)
     deviation = known[fitted].std(axis=(0, 3), keepdims=True).clip(1e-12)
     scaled = np.clip((known - centre) / deviation, -LARGEST, LARGEST)
-    # outside of the weighted mean the variance is that of the place
-    base = uniform_filter((squares[fitted]).mean(axis=0), 3, mode=("nearest", "wrap"))
+    base = uniform_filter(squares[fitted].mean(axis=0), 3, mode=("nearest", "wrap"))
     ratio = squares / base
 
     def rows(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,21 +94,23 @@ def main() -> None:
     grid = truth.grid
     names = sorted(path.parent.name for path in arguments.run.glob("*/background.nc"))[SPIN_UP:]
     indices = [channel_index(name) for name in CHANNELS]
-    squares, flow, spread = [], [], []
+    errors, flows, spreads = [], [], []
     for name in names:
         background = read_state(arguments.run / name / "background.nc", grid)
-        squares.append((background - truth.read(parse(name)))[indices].astype(float) ** 2)
-        flow.append(predictors(background, grid))
+        errors.append((background - truth.read(parse(name)))[indices].astype(float))
+        flows.append(predictors(background, grid))
         members, _ = read_ensemble(arguments.filter / name / "background_ensemble.nc", parse(name))
-        spread.append(np.log(members[:, indices].std(axis=0)))
+        spreads.append(np.log(members[:, indices].std(axis=0)))
+    squares = np.array(errors) ** 2
+    flow = np.array(flows)
+    spread = np.array(spreads)
     weights = grid.area_weights[:, None] * np.ones(grid.shape)
-    weights /= weights.mean()
     first = np.arange(len(names)) < len(names) // 2
     table = []
     for index, channel in enumerate(CHANNELS):
-        own = np.array(spread)[:, index : index + 1]
-        for what, known in {"flow": np.array(flow), "spread": own, "both": np.concatenate([flow, own], axis=1)}.items():
-            halves = [gains(np.array(squares)[:, index], known, weights, chosen) for chosen in (first, ~first)]
+        own = spread[:, index : index + 1]
+        for what, known in {"flow": flow, "spread": own, "both": np.concatenate([flow, own], axis=1)}.items():
+            halves = [gains(squares[:, index], known, weights, chosen) for chosen in (first, ~first)]
             correlation, gain = np.mean(halves, axis=0)
             table.append((channel, what, round(correlation, 3), round(gain, 4)))
     print(pd.DataFrame(table, columns=["channel", "known", "correlation", "gain"]).to_string(index=False))

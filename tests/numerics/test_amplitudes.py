@@ -7,15 +7,14 @@ import pytest
 import torch
 from lora_envar.analysis.amplitudes import (
     COMMON,
-    LARGEST_COMMON,
     LARGEST_FACTOR,
     LARGEST_STEP,
     Amplitude,
-    Calibration,
     Statistic,
     read_amplitudes,
     write_amplitudes,
 )
+from lora_envar.analysis.calibration import LARGEST_COMMON, Calibration
 from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
 from lora_envar.background.background_error import BackgroundError, amplified
 from lora_envar.fields.seeds import generator

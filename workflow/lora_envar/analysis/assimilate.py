@@ -13,7 +13,8 @@ from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
 from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
-from .amplitudes import Amplitude, Calibration
+from .amplitudes import Amplitude
+from .calibration import Calibration
 from .variational import CostFunction, MinimiserSettings, Minimum, minimise
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from ..background.background_error import BackgroundError
     from ..fields.grid import Grid
-    from .amplitudes import Calibration
     from .assimilate import Analysis, Case
+    from .calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,8 @@ class VariationalMethod(Method):
     def _calibration(self, inputs: Inputs) -> Calibration:
         """From the amplitudes of the cycle before."""
         from ..fields.seeds import generator
-        from .amplitudes import Calibration, read_amplitudes
+        from .amplitudes import read_amplitudes
+        from .calibration import Calibration
 
         draws = generator(0, "amplitudes", inputs.time.isoformat())
         of_observations = self.settings.observation_errors == ADAPTIVE
