@@ -15,6 +15,7 @@ from ..observations.table import REASONS, Observations
 from ..observations.window import Window, WindowOperator
 from .amplitudes import Amplitude
 from .calibration import Calibration
+from .diagnosis import Diagnosis, expected_signal
 from .variational import CostFunction, MinimiserSettings, Minimum, minimise
 
 
@@ -50,6 +51,8 @@ class Analysis:
         Of a filter.
     amplitudes : dict or None
         For the next cycle, by part; None where nothing is calibrated.
+    signal : float or None
+        Degrees of freedom for signal, tr(H K), see `diagnosis`; None where they were not measured.
     """
 
     state: np.ndarray
@@ -57,21 +60,25 @@ class Analysis:
     minimum: Minimum | None = None
     ensemble: AnalysedEnsemble | None = None
     amplitudes: dict[str, Amplitude] | None = None
+    signal: float | None = None
 
-    def attributes(self) -> dict:
+    def attributes(self) -> dict[str, float]:
         """What the table's file says of the analysis; without data a cost function is zero at the background."""
         used = int((self.observations.rejection == REASONS["used"]).sum())
+        about: dict[str, float] = {"used": used, "evaluations": 0}
+        if self.signal is not None:
+            about["degrees_of_freedom_for_signal"] = self.signal
         if self.ensemble:
-            return {"used": used, "consistency": self.ensemble.consistency, "evaluations": 0}
+            return about | {"consistency": self.ensemble.consistency}
         if self.minimum:
-            return {
-                "used": used,
+            return about | {
                 "cost_at_background": self.minimum.cost_start,
                 "cost_at_analysis": self.minimum.cost_end,
+                "gradient_at_background": self.minimum.gradient_start,
+                "gradient_at_analysis": self.minimum.gradient_end,
                 "evaluations": self.minimum.evaluations,
             }
-        without_data = {} if used else {"cost_at_background": 0.0, "cost_at_analysis": 0.0}
-        return {"used": used, **without_data, "evaluations": 0}
+        return about if used else about | {"cost_at_background": 0.0, "cost_at_analysis": 0.0}
 
 
 @dataclass(frozen=True)
@@ -146,12 +153,22 @@ class Comparison:
     values: torch.Tensor
     errors: torch.Tensor
 
+    @property
+    def used(self) -> np.ndarray:
+        """Which of the compared rows are used, (compared rows,) of bool."""
+        return (self.rejection == REASONS["used"])[self.compared]
+
     def conclude(
-        self, state: torch.Tensor, minimum: Minimum | None = None, ensemble: AnalysedEnsemble | None = None
+        self,
+        state: torch.Tensor,
+        minimum: Minimum | None = None,
+        ensemble: AnalysedEnsemble | None = None,
+        background_error: torch.Tensor | None = None,
     ) -> Analysis:
         """The analysis with its table, of a state of shape (69, lat, lon).
 
-        Departures are given of all data that are compared.
+        Departures are given of all data that are compared, and what is known of the background's error at these,
+        `background_error`, (compared rows,).
         """
         with torch.no_grad():
             table = self.table.with_columns(
@@ -159,6 +176,10 @@ class Comparison:
                 observation_minus_background=self.departure,
                 observation_minus_analysis=_departure(self.table, self.compared, self.observe, state),
             )
+        if background_error is not None:
+            deviation = np.full(len(table), np.nan, dtype=np.float32)
+            deviation[self.compared] = background_error.cpu().numpy()
+            table = table.with_columns(background_error=deviation)
         return Analysis(state.cpu().numpy(), table, minimum, ensemble)
 
 
@@ -194,6 +215,7 @@ def assimilate(
     background_error: BackgroundError | None,
     background_weight: float,
     calibration: Calibration | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> Analysis:
     """The variational analysis; without a background error, or without observations, it is the background.
 
@@ -208,6 +230,8 @@ def assimilate(
         lambda of the cost function; 1 where variances are calibrated.
     calibration : Calibration or None
         By which the error model is amplified, and which learns from this analysis.
+    diagnosis : Diagnosis or None
+        By which the analysis says what it assumed, and how much the data told it.
     """
     compared = compare(case)
     used = len(compared.usable)
@@ -230,8 +254,15 @@ def assimilate(
     )
     minimum = minimise(cost, cost.zero(), case.minimiser, case.progress)
     amplitudes = None
+    signal = None
+    assumed = None
     if calibration:
         amplitudes = calibration.updated(cost, minimum, types, case.minimiser, case.progress)
+        signal = expected_signal(amplitudes, background_error.parts())
+    if diagnosis:
+        assumed = diagnosis.background_deviation(cost, compared.observe)
+        if signal is None and diagnosis.signal:
+            signal = diagnosis.degrees_of_freedom(cost, case.minimiser, case.progress)
     with torch.no_grad():
         analysed = cost.state(minimum.control)
     case.progress(
@@ -239,7 +270,8 @@ def assimilate(
         f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
         f"{2 * minimum.cost_end / used:.3f}"
     )
-    return replace(compared.conclude(analysed, minimum), amplitudes=amplitudes)
+    concluded = compared.conclude(analysed, minimum, background_error=assumed)
+    return replace(concluded, amplitudes=amplitudes, signal=signal)
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

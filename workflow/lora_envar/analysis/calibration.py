@@ -156,13 +156,13 @@ def statistics(
             observed[group] = departure[torch.as_tensor(rows)].square().sum().item()
     known = {part: amplitudes.get(part, Amplitude()) for part in observed}
     if any(amplitude.due for amplitude in known.values()):
-        expected = _expected(cost, groups, settings, draws, progress)
+        expected = measured(cost, groups, settings, draws, progress)
     else:
         expected = {part: amplitude.anticipated(data) for part, amplitude in known.items()}
     return {part: Statistic(value, *expected[part], 2 * expected[part][1], data) for part, value in observed.items()}
 
 
-def _expected(
+def measured(
     cost: CostFunction,
     groups: Mapping[str, np.ndarray],
     settings: MinimiserSettings,

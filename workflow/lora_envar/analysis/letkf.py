@@ -16,6 +16,8 @@ s_b and s_a being the standard deviations of backgrounds and analyses; and incre
 the states.
 """
 
+from dataclasses import replace
+
 import torch
 
 from ..background.settings import LETKFSettings
@@ -66,7 +68,9 @@ def filter_ensemble(
     with torch.no_grad():
         mean = members.mean(0)
         perturbations = members - mean
-        equivalents = torch.stack([compared.operator(member) for member in members])
+        observed = torch.stack([compared.observe(member) for member in members])
+        used = torch.as_tensor(compared.used, device=members.device)
+        equivalents = observed[:, used]
         consistency = _consistency(compared, equivalents)
         products = LocalProducts(
             compared.usable,
@@ -78,6 +82,7 @@ def filter_ensemble(
             settings.vertical_localisation,
         )
         increment, analysed = transformed(perturbations, products, case.error_grid, case.grid, settings.inflation)
+        signal = _signal(compared, mean + increment + analysed)
         analysed = relaxed(analysed, perturbations, settings.relaxation)
         if truncation is not None:
             harmonics = SphericalHarmonics(case.grid, truncation, members.dtype, case.device)
@@ -89,7 +94,8 @@ def filter_ensemble(
         f"{len(members)} members, {len(compared.usable)} observations; squared departures over what spread and errors "
         f"let expect: {consistency:.3f}"
     )
-    return compared.conclude(state, ensemble=AnalysedEnsemble((state + analysed).cpu().numpy(), consistency))
+    ensemble = AnalysedEnsemble((state + analysed).cpu().numpy(), consistency)
+    return replace(compared.conclude(state, ensemble=ensemble, background_error=observed.std(0)), signal=signal)
 
 
 def weights(products: torch.Tensor, inflation: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -155,6 +161,12 @@ def relaxed(analysed: torch.Tensor, backgrounds: torch.Tensor, relaxation: float
     after = analysed.square().sum(0).sqrt()
     factor = 1.0 + relaxation * (before - after) / after
     return analysed * torch.where(after > 0.0, factor, 1.0)
+
+
+def _signal(compared: Comparison, analyses: torch.Tensor) -> float:
+    """Degrees of freedom for signal, tr(R^-1 H P_a H'), of the analyses of all members before they are relaxed."""
+    spread = torch.stack([compared.operator(member) for member in analyses]).var(0)
+    return (spread / compared.errors**2).sum().item()
 
 
 def _consistency(compared: Comparison, equivalents: torch.Tensor) -> float:

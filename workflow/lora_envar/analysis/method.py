@@ -191,12 +191,16 @@ class VariationalMethod(Method):
 
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
         """The minimum of the cost function."""
+        from ..fields.seeds import generator
         from .assimilate import assimilate
+        from .diagnosis import Diagnosis
 
         background_error = self.background_error(inputs)
+        # a minimisation more is too dear for every analysis, and one a day says enough
+        diagnosis = Diagnosis(generator(0, "diagnosis", inputs.time.isoformat()), inputs.time.hour == 0)
         if not self.adaptive(vars(self.settings)):
-            return assimilate(case, background_error, self.settings.background_weight)
-        return assimilate(case, background_error, 1.0, self._calibration(inputs))
+            return assimilate(case, background_error, self.settings.background_weight, None, diagnosis)
+        return assimilate(case, background_error, 1.0, self._calibration(inputs), diagnosis)
 
     def _calibration(self, inputs: Inputs) -> Calibration:
         """From the amplitudes of the cycle before."""

@@ -25,7 +25,7 @@ class BackgroundError(Protocol):
         ...
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
-        """The standard normal numbers that a control vector stands for, a linear function of it, (control_size,)."""
+        """The standard normal numbers that a control vector stands for, each a multiple of its own, (control_size,)."""
         return control
 
     def penalty(self, control: torch.Tensor) -> torch.Tensor:

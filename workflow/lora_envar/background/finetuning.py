@@ -1,8 +1,10 @@
 """Finetuning the VAE on the ensemble of a cycle: adapters of it, or all its weights."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +19,8 @@ from .vae import VAE
 
 #: members encoded at once
 ENCODED_AT_ONCE = 4
+#: random latents by which a finetuned VAE is compared with the pretrained one
+COMPARED_LATENTS = 4
 
 
 def fit_prior(vae: VAE, members: torch.Tensor, progress: Callable[[str], None] = print) -> tuple[float, float]:
@@ -104,20 +108,38 @@ class Finetuned:
         Size of the ensemble.
     finetuned : bool
         False where the ensemble was too small: then the VAE is that of the cycle before, or the pretrained one.
+    distance : float
+        How far it is from the pretrained one: the root mean square difference of what both decode from the same random
+        numbers, over that of the pretrained one's increments.
     """
 
     vae: VAE
     adapters: AdapterSettings | None
     members: int
     finetuned: bool
+    distance: float
 
     def save(self, path: str | Path) -> None:
         """Write the adapters, or the whole VAE where there are none."""
+        about: dict[str, Any] = {"members": self.members, "finetuned": self.finetuned, "distance": self.distance}
         if self.adapters is None:
-            self.vae.save(path, members=self.members, finetuned=self.finetuned)
+            self.vae.save(path, **about)
             return
-        about = {"adapters": asdict(self.adapters), "members": self.members, "finetuned": self.finetuned}
-        save_weights(path, adapters(self.vae), about)
+        own = adapters(self.vae)
+        norm = sum(tensor.double().square().sum().item() for tensor in own.values()) ** 0.5
+        save_weights(path, own, {"adapters": asdict(self.adapters), "norm": norm, **about})
+
+
+def increments(vae: VAE) -> torch.Tensor:
+    """Normalised increments of the same random numbers for all VAEs of a form, (latents, channels, lat, lon)."""
+    size = math.prod(vae.latent_shape)
+    own = torch.randn(COMPARED_LATENTS, size, generator=generator(0, "distance"))
+    added = torch.randn(COMPARED_LATENTS, vae.prior.rank, generator=generator(0, "distance", "added"))
+    numbers = torch.cat([own, added], dim=1)
+    with torch.no_grad():
+        control = numbers.to(vae.deviation) / vae.prior.standard(vae.deviation.new_ones(numbers.shape[1]))
+        latents = torch.stack([vae.prior.latents(one) for one in control]).view(-1, *vae.latent_shape)
+        return vae.decode(latents) - vae.decode(torch.zeros_like(latents[:1]))
 
 
 def finetune_cycle(
@@ -146,6 +168,7 @@ def finetune_cycle(
         What `Finetuned.save` wrote the cycle before, to start from.
     """
     seed, time = draws
+    pretrained = increments(vae)
     if added is not None:
         add_adapters(vae, added, generator(seed, "adapters"))
         if before is not None:
@@ -158,14 +181,19 @@ def finetune_cycle(
     enough = members is not None and count >= settings.minimum_members
     if members is None or not enough:
         progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
-        return Finetuned(vae, added, count, False)
+        return Finetuned(vae, added, count, False, _distance(vae, pretrained))
     normalised = perturbations(members.to(vae.deviation), vae.variables, settings.normalisation)
     normalised *= settings.ensemble_amplitude
     if isinstance(settings, TrainedFinetuneSettings):
         finetune(vae, normalised, settings, generator(seed, "finetune", time), progress)
     else:
         fit_prior(vae, normalised, progress)
-    return Finetuned(vae, added, count, True)
+    return Finetuned(vae, added, count, True, _distance(vae, pretrained))
+
+
+def _distance(vae: VAE, pretrained: torch.Tensor) -> float:
+    """See `Finetuned`."""
+    return ((increments(vae) - pretrained).square().mean() / pretrained.square().mean()).sqrt().item()
 
 
 def load_finetuned(vae: VAE, path: str | Path) -> VAE:

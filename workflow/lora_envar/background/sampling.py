@@ -12,13 +12,17 @@ from .background_error import BackgroundError
 PAIRS = (("z500", "u500"), ("z500", "t850"), ("z500", "z850"), ("t850", "q850"), ("u500", "u250"), ("t2m", "msl"))
 
 
+def random_control(model: BackgroundError, draws: torch.Generator, device: torch.device | str) -> torch.Tensor:
+    """A control vector of standard normal numbers, (control_size,)."""
+    numbers = torch.randn(model.control_size, generator=draws).to(device)
+    return numbers / model.standard(torch.ones_like(numbers))
+
+
 def draw(model: BackgroundError, count: int, seed: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """Random increments, shape (count, 69, lat, lon)."""
     draws = generator(seed, "samples")
     with torch.no_grad():
-        return torch.stack(
-            [model.increment(torch.randn(model.control_size, generator=draws).to(device)) for _ in range(count)]
-        )
+        return torch.stack([model.increment(random_control(model, draws, device)) for _ in range(count)])
 
 
 def deviation_ratio(samples: torch.Tensor, errors: torch.Tensor, grid: Grid) -> torch.Tensor:

@@ -87,10 +87,19 @@ _COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
     "quality": ("i1", {"long_name": "quality mark of the report, NCEP's code, 0 for simulated"}),
     "observation_minus_background": ("f4", {"long_name": "O - B, in the units of the state"}),
     "observation_minus_analysis": ("f4", {"long_name": "O - A, in the units of the state"}),
+    "background_error": (
+        "f4",
+        {
+            "long_name": "standard deviation of the background's error there as the analysis assumed it, of a few "
+            "random samples, in the units of the state"
+        },
+    ),
     "rejection": ("i1", {"long_name": "why the datum was not used"}),
 }
 #: columns of mixed units, which the column `units` says
-_MIXED = ("value", "error", "observation_minus_background", "observation_minus_analysis")
+_MIXED = ("value", "error", "observation_minus_background", "observation_minus_analysis", "background_error")
+#: columns that are missing unless they are given
+_MISSING = ("observation_minus_background", "observation_minus_analysis", "background_error", "height", "elevation")
 _COORDINATES = ("time", "latitude", "longitude", "pressure", "height", "elevation", "station")
 _CODES_OF = {
     "variable": {code: name for name, code in CODES.items()},
@@ -103,7 +112,7 @@ _UNITS = by_code(lambda kind: kind.units, "").astype("S8")
 
 @dataclass(frozen=True)
 class Observations:
-    """Columns of equal length; see `_COLUMNS` for meaning and units. Departures are NaN before an analysis.
+    """Columns of equal length; see `_COLUMNS` for meaning and units. What an analysis says is NaN before it.
 
     A datum above the surface is placed by its pressure, or by its geopotential height if that is not missing; its
     pressure is then that of the standard atmosphere, for checks and layers alone.
@@ -124,6 +133,7 @@ class Observations:
     quality: np.ndarray
     observation_minus_background: np.ndarray
     observation_minus_analysis: np.ndarray
+    background_error: np.ndarray
     rejection: np.ndarray
 
     @classmethod
@@ -131,7 +141,7 @@ class Observations:
         """A table of the given columns; heights, departures and codes that are not given are missing, or zero."""
         size = len(columns["value"])
         for name, (kind, _) in _COLUMNS.items():
-            default = np.nan if name.startswith("observation_minus") or name in ("height", "elevation") else 0
+            default = np.nan if name in _MISSING else 0
             columns[name] = np.asarray(columns.get(name, np.full(size, default)), dtype=kind)
         return cls(**columns)
 
