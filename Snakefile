@@ -53,6 +53,16 @@ A100 = {"gpu": 1, "gpu_model": "a100"}
 kept = str if config["cycling"]["keep_forecasts"] else temp
 
 
+def figure(name):
+    """A figure as SVG, which `snakemake --report` shows, and as PNG."""
+    drawn = report(
+        f"results/figures/{name}.svg",
+        caption=f"../report/{name}.rst",
+        category="Figures",
+    )
+    return [drawn, f"results/figures/{name}.png"]
+
+
 wildcard_constraints:
     experiment=any_of(list(plan.experiments)),
     network=any_of(list(config["observations"])),
@@ -85,7 +95,6 @@ rule all:
         "results/comparison.csv",
         "results/report.html",
         "results/results.md",
-        plan.verification.fits,
 
 
 # what a user must bring and is missing is said at once, and a dry run still shows the graph

@@ -123,7 +123,7 @@ def test_cycling_gates_and_costs_cope(tmp_path, used, passed):
     entries = [
         (TIME + timedelta(hours=6 * c), kind, 0, zero + 1, zero) for c in (0, 1) for kind in ("analysis", "background")
     ]
-    gates = cycling_gates(score_all("a", entries, GRID), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
+    gates = cycling_gates(score_all("a", entries, GRID, zero), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
     assert gates[gates.gate == "consistency"].passed.tolist() == [passed]
     assert (
         cost({"a": files}, {}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2

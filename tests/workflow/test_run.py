@@ -76,7 +76,7 @@ def test_the_results_are_there_and_whole(finished):
     comparison = pd.read_csv(results / "comparison.csv")
     assert {"latent_lora", "vae_var"} <= set(comparison.experiment)
     html = (results / "report.html").read_text()
-    assert "latent_lora against vae_var" in html
+    assert "<code>latent_lora</code> against <code>vae_var</code>" in html
     assert "http" not in html, "the page is self-contained"
 
 
@@ -258,7 +258,7 @@ def test_snakemake_s_own_report_says_what_the_run_was(finished):
     page = (finished.folder / "snakemake_report.html").read_text()
     assert "a hybrid ensemble-variational data assimilation system" in page
     assert "latent_lora (latent_lora, 2009-02-26T00 to 2009-02-27T06)" in page
-    for name in ("scores.csv", "comparison.csv", "maps.png", "error_curves.png", "report.html"):
+    for name in ("scores.csv", "comparison.csv", "maps.png", "relative_errors.svg", "report.html"):
         assert name in page
 
 
@@ -410,9 +410,13 @@ def test_reports_take_the_way_of_real_data(finished):
         ]
         assert scaled[1] < scaled[0], "the analysis is nearer, to what it has not seen too"
     fits = pd.read_csv(results / "observation_fit.csv")
-    assert set(fits.experiment) == {"reports"} and set(fits.status) == {"used", "withheld"}
-    counts = pd.read_csv(results / "rejections.csv").groupby("reason")["count"].sum()
-    assert counts["withheld"] == fits[fits.status == "withheld"]["count"].sum()
+    assert "3dvar" in set(fits.experiment), "simulated observations too"
+    fits = fits[fits.experiment == "reports"]
+    assert set(fits.status) == {"used", "withheld", "rejected"}
+    counts = pd.read_csv(results / "rejections.csv")
+    counts = counts[counts.experiment == "reports"].groupby("reason")["count"].sum()
+    for status in ("used", "withheld"):
+        assert counts[status] == fits[fits.status == status]["count"].sum()
     assert "Fit to withheld observations" in (results / "results.md").read_text()
 
 

@@ -6,7 +6,9 @@ rule ensemble_diagnostics:
         ),
         samples="results/background/nmc_training_set.nc",
     output:
-        "results/{experiment}/ensemble.csv",
+        spanned="results/{experiment}/ensemble.csv",
+        scores="results/{experiment}/ensemble_scores.csv",
+        ranks="results/{experiment}/rank_histogram.csv",
     log:
         "logs/ensemble_diagnostics/{experiment}.log",
         timings="logs/ensemble_diagnostics/{experiment}.timings.tsv",
@@ -20,8 +22,10 @@ rule ensemble_diagnostics:
         runtime=240,
     params:
         members=lambda wildcards: plan.verification.members(wildcards.experiment),
-        cycled=lambda wildcards: plan.experiments[wildcards.experiment].ensemble_of
-        is not None,
+        cycled=lambda wildcards: plan.experiments[
+            wildcards.experiment
+        ].has_cycled_members,
+        first_scored=lambda wildcards: plan.verification.first_scored(wildcards.experiment),
         last_year=lambda wildcards: plan.verification.members_of_last_year(
             wildcards.experiment
         ),
@@ -29,47 +33,79 @@ rule ensemble_diagnostics:
         "../scripts/ensemble_diagnostics.py"
 
 
-rule fit_to_observations:
-    """Fit of backgrounds and analyses to observations, those withheld above all."""
+rule collect_ensemble_scores:
+    """Scores of ensembles, and their rank histograms, of all experiments in a table each, and the figure."""
     input:
-        lambda wildcards: plan.verification.fitted_tables(wildcards.experiment),
+        scores=plan.verification.of_diagnosed("ensemble_scores.csv"),
+        ranks=plan.verification.of_diagnosed("rank_histogram.csv"),
     output:
+        scores="results/ensemble_scores.csv",
+        ranks="results/rank_histograms.csv",
+        figure=figure("ensembles"),
+    log:
+        "logs/collect_ensemble_scores.log",
+        timings="logs/collect_ensemble_scores.timings.tsv",
+    benchmark:
+        "benchmarks/collect_ensemble_scores.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    script:
+        "../scripts/collect_ensemble_scores.py"
+
+
+rule diagnose_analyses:
+    """What an experiment's analyses say of themselves, and how backgrounds and analyses fit observations."""
+    input:
+        unpack(
+            lambda wildcards: plan.verification.diagnosed_analyses(wildcards.experiment)
+        ),
+    output:
+        cycles="results/{experiment}/diagnostics.csv",
         fit="results/{experiment}/observation_fit.csv",
         rejections="results/{experiment}/rejections.csv",
     log:
-        "logs/fit_to_observations/{experiment}.log",
-        timings="logs/fit_to_observations/{experiment}.timings.tsv",
+        "logs/diagnose_analyses/{experiment}.log",
+        timings="logs/diagnose_analyses/{experiment}.timings.tsv",
     benchmark:
-        "benchmarks/fit_to_observations/{experiment}.tsv"
+        "benchmarks/diagnose_analyses/{experiment}.tsv"
     conda:
         "../../envs/verification.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
+    params:
+        spin_up=config["verification"]["spin_up_cycles"],
     script:
-        "../scripts/fit_to_observations.py"
+        "../scripts/diagnose_analyses.py"
 
 
-rule collect_fits:
-    """Fits, and rejections, of all experiments in a table each."""
+rule collect_diagnostics:
+    """Diagnostics of analyses, fits to observations, and rejections, of all experiments in a table each, and figures."""
     input:
-        fits=plan.verification.of_reported("observation_fit.csv"),
-        rejections=plan.verification.of_reported("rejections.csv"),
+        diagnostics=plan.verification.of_assimilating("diagnostics.csv"),
+        fits=plan.verification.of_assimilating("observation_fit.csv"),
+        rejections=plan.verification.of_assimilating("rejections.csv"),
     output:
+        diagnostics="results/diagnostics.csv",
         fits="results/observation_fit.csv",
         rejections="results/rejections.csv",
+        over_time=figure("diagnostics"),
+        departures=figure("departures"),
     log:
-        "logs/collect_fits.log",
-        timings="logs/collect_fits.timings.tsv",
+        "logs/collect_diagnostics.log",
+        timings="logs/collect_diagnostics.timings.tsv",
     benchmark:
-        "benchmarks/collect_fits.tsv"
-    localrule: True
+        "benchmarks/collect_diagnostics.tsv"
     conda:
         "../../envs/verification.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     script:
-        "../scripts/collect_fits.py"
+        "../scripts/collect_diagnostics.py"

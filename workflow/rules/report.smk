@@ -56,28 +56,32 @@ rule draw_amplitudes:
 
 
 rule write_report:
-    """One page with all that is needed to judge the experiments, and their error curves."""
+    """One page with all that is needed to judge the experiments."""
     input:
         scores="results/scores.csv",
         comparison="results/comparison.csv",
+        lead_time="results/lead_time.csv",
         model_gates="results/model_gates.csv",
         cycling_gates="results/cycling_gates.csv",
         forecast="results/forecast_model.csv",
         learned="results/learned_errors.csv",
+        diagnostics=plan.verification.diagnostics[:1],
+        fits=plan.verification.diagnostics[1:],
+        relative_errors="results/figures/relative_errors.svg",
+        profiles="results/figures/profiles.svg",
+        spectra="results/figures/spectra.svg",
+        cards=plan.verification.scorecards("svg"),
+        singles=[],
         maps="results/figures/maps.png",
-        learned_figure="results/figures/learned_errors.png",
-        fits=plan.verification.fits,
+        diagnostic_figures=plan.verification.diagnostic_figures,
+        ensembles=plan.verification.ensemble_files,
         amplitudes=plan.verification.amplitude_figures,
+        learned_figure="results/figures/learned_errors.png",
     output:
-        html=report(
+        report(
             "results/report.html",
             caption="../report/report.rst",
             category="Report",
-        ),
-        curves=report(
-            "results/figures/error_curves.png",
-            caption="../report/error_curves.rst",
-            category="Figures",
         ),
     log:
         "logs/write_report.log",
@@ -91,10 +95,7 @@ rule write_report:
         mem_mb=4000,
         runtime=30,
     params:
-        config=config,
-        experiment=plan.verification.shown.name,
-        time=plan.verification.shown.cycles[-1],
-        first_scored=plan.verification.first_scored_cycles(),
+        about=plan.verification.about(config),
         benchmarks="benchmarks",
         logs="logs",
     script:
@@ -107,8 +108,8 @@ rule write_results:
         scores="results/scores.csv",
         comparison="results/comparison.csv",
         observations=plan.verification.analysed_table_files(),
-        ensembles=plan.verification.ensemble_tables(),
-        fits=plan.verification.fits,
+        ensembles=plan.verification.of_diagnosed("ensemble.csv"),
+        fits=plan.verification.diagnostics[1:],
     output:
         "results/results.md",
     log:

@@ -39,8 +39,10 @@ rule score:
                 wildcards.experiment, wildcards.block
             )
         ),
+        climatology="results/archive/climatology.nc",
     output:
-        "results/{experiment}/scores/{block}.csv",
+        scores="results/{experiment}/scores/{block}.csv",
+        spectra="results/{experiment}/spectra/{block}.csv",
     log:
         "logs/score/{experiment}/{block}.log",
         timings="logs/score/{experiment}/{block}.timings.tsv",
@@ -52,8 +54,34 @@ rule score:
     resources:
         mem_mb=8000,
         runtime=240,
+    params:
+        first_scored=lambda wildcards: plan.verification.first_scored(wildcards.experiment),
     script:
         "../scripts/score.py"
+
+
+rule collect_spectra:
+    """Mean spectra of all experiments in one table, and the figure."""
+    input:
+        plan.verification.spectra(),
+    output:
+        table="results/spectra.csv",
+        figure=figure("spectra"),
+    log:
+        "logs/collect_spectra.log",
+        timings="logs/collect_spectra.timings.tsv",
+    benchmark:
+        "benchmarks/collect_spectra.tsv"
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        references=plan.verification.own_references(),
+    script:
+        "../scripts/collect_spectra.py"
 
 
 rule collect_scores:
@@ -83,15 +111,19 @@ rule collect_scores:
 
 
 rule compare:
-    """Differences between experiments after the spin-up, and their significance."""
+    """Differences between experiments after the spin-up, their significance, and the lead time gained."""
     input:
         "results/scores.csv",
     output:
-        report(
+        comparison=report(
             "results/comparison.csv",
             caption="../report/comparison.rst",
             category="Scores",
         ),
+        lead_time="results/lead_time.csv",
+        over_time="results/relative_errors.csv",
+        relative_errors=figure("relative_errors"),
+        profiles=figure("profiles"),
     log:
         "logs/compare.log",
         timings="logs/compare.timings.tsv",
@@ -105,8 +137,46 @@ rule compare:
         runtime=30,
     params:
         references=config["verification"]["references"],
+        own_references=plan.verification.own_references(),
         networks=plan.verification.networks(),
         bootstrap=config["verification"]["bootstrap"],
         first_scored=plan.verification.first_scored_cycles(),
     script:
         "../scripts/compare.py"
+
+
+rule scorecard:
+    """How two experiments differ by variable, level, lead and region; of any pair on the same observations."""
+    input:
+        lambda wildcards: plan.verification.scores_of_pair(
+            wildcards.first, wildcards.second
+        ),
+    output:
+        table="results/scorecards/{first}_against_{second}.csv",
+        figure=[
+            report(
+                "results/scorecards/{first}_against_{second}.svg",
+                caption="../report/scorecard.rst",
+                category="Scorecards",
+            ),
+            "results/scorecards/{first}_against_{second}.png",
+        ],
+    log:
+        "logs/scorecard/{first}_against_{second}.log",
+        timings="logs/scorecard/{first}_against_{second}.timings.tsv",
+    benchmark:
+        "benchmarks/scorecard/{first}_against_{second}.tsv"
+    wildcard_constraints:
+        first=any_of(plan.verification.families),
+        second=any_of(plan.verification.families),
+    conda:
+        "../../envs/verification.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        bootstrap=config["verification"]["bootstrap"],
+        first_scored=plan.verification.first_scored_cycles(),
+    script:
+        "../scripts/scorecard.py"

@@ -12,6 +12,7 @@ with step(snakemake) as clock:
         from lora_envar.files.state_file import Archive, StateFile
         from lora_envar.files.tables import write_table
         from lora_envar.verification.ensemble import diagnose
+        from lora_envar.verification.ensemble_scores import EnsembleScores
 
     archive = Archive(snakemake.input.archive)
     samples = TrainingSet(snakemake.input.samples)
@@ -19,6 +20,8 @@ with step(snakemake) as clock:
     members = snakemake.params.members
     last_year = snakemake.params.last_year
     times = list(members)
+    first = parse(snakemake.params.first_scored)
+    scores = EnsembleScores(samples.grid)
 
     def ensemble(time):
         if snakemake.params.cycled:
@@ -31,7 +34,13 @@ with step(snakemake) as clock:
             other = times[(index + len(times) // 2) % len(times)]
             background = to_error_grid(torch.from_numpy(StateFile(path).read(valid))[None])[0]
             truth = to_error_grid(torch.from_numpy(archive.read(valid))[None])[0]
-            yield valid, background, truth, ensemble(time), ensemble(other)
+            own = ensemble(time)
+            if valid >= first:
+                scores.add(own.numpy(), truth.numpy())
+            yield valid, background, truth, own, ensemble(other)
 
-    table = diagnose(snakemake.wildcards.experiment, cycles(), torch.as_tensor(samples.deviation), samples.grid)
-    write_table(snakemake.output[0], table)
+    experiment = snakemake.wildcards.experiment
+    table = diagnose(experiment, cycles(), torch.as_tensor(samples.deviation), samples.grid)
+    write_table(snakemake.output.spanned, table)
+    write_table(snakemake.output.scores, scores.table().assign(experiment=experiment))
+    write_table(snakemake.output.ranks, scores.ranks().assign(experiment=experiment))

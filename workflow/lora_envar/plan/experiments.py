@@ -85,6 +85,11 @@ class Experiment:
         return self.entry.get("ensemble_of")
 
     @property
+    def has_cycled_members(self) -> bool:
+        """Whether its ensemble is cycled by a filter, its own or another's."""
+        return self.ensemble_of is not None or self.method.cycled_ensemble
+
+    @property
     def member_source(self) -> str:
         """What its members are: ``own``, ``other_days`` or ``nmc``."""
         return self.settings.get("member_source", "own")

@@ -73,6 +73,33 @@ class VerificationPlan:
         first = self._verification["spin_up_cycles"]
         return {experiment.name: experiment.cycles[first] for experiment in self._experiments.compared}
 
+    def first_scored(self, name: str) -> str:
+        """The first scored cycle of any experiment, a candidate of a search too."""
+        return self._experiments[name].cycles[self._verification["spin_up_cycles"]]
+
+    def own_references(self) -> dict[str, str]:
+        """What every experiment is first of all compared with, replicates under one name; those that have something.
+
+        Of the references on the same network that come before it: the static method with the same VAE, the one with the
+        same fitted background error, the same method, its control, or the first.
+        """
+        chosen: dict[str, str] = {}
+        before: dict[str, Experiment] = {}
+        for experiment in self._experiments.compared:
+            name = group(experiment.name)
+            known = [
+                (other, each)
+                for other, each in before.items()
+                if other != name
+                and experiment.method.assimilates
+                and each.entry["observations"] == experiment.entry["observations"]
+            ]
+            if known and name not in chosen:
+                chosen[name] = max(known, key=lambda pair: _kinship(experiment, pair[1]))[0]
+            if name in map(group, self._verification["references"]) and experiment.method.assimilates:
+                before.setdefault(name, experiment)
+        return chosen
+
     def networks(self) -> dict[str, str | None]:
         """The network of every experiment that is compared, replicates under one name; None where it uses none."""
         return {
@@ -104,6 +131,25 @@ class VerificationPlan:
             for experiment in experiments
             for block in self._scored_cycles[experiment.name]
         ]
+
+    @property
+    def families(self) -> list[str]:
+        """Names of the experiments that are compared, replicates under one."""
+        return list(dict.fromkeys(group(experiment.name) for experiment in self._experiments.compared))
+
+    def scores_of_pair(self, first: str, second: str) -> list[str]:
+        """The scores of two experiments, of all replicates of each."""
+        both = [each for each in self._experiments.compared if group(each.name) in (first, second)]
+        return self.scores(both)
+
+    def scorecards(self, ending: str) -> list[str]:
+        """The scorecard of every experiment against the one that it is first of all compared with."""
+        pairs = self.own_references().items()
+        return [f"results/scorecards/{first}_against_{second}.{ending}" for first, second in pairs]
+
+    def spectra(self) -> list[str]:
+        """The spectra of all blocks of the experiments that are compared."""
+        return [path.replace("/scores/", "/spectra/") for path in self.scores(self._experiments.compared)]
 
     def scored_files(self, name: str, block: str) -> dict[str, list[str]]:
         """Analyses, backgrounds and forecasts of a block's cycles, and the archive that they are scored against."""
@@ -262,27 +308,33 @@ class VerificationPlan:
 
     @property
     def diagnosed(self) -> list[Experiment]:
-        """Experiments with ensembles of their own forecasts or of a filter's, which `results.md` is to judge."""
+        """Experiments with ensembles of their own forecasts, or of a filter's or their own cycles, that are judged."""
         if not self._verification.get("ensembles"):
             return []
         return [
             experiment
             for experiment in self._experiments.compared
-            if experiment.method.ensemble
-            and experiment.member_source == "own"
+            if (experiment.method.cycled_ensemble or (experiment.method.ensemble and experiment.member_source == "own"))
             and len(self._ensembles.whole(experiment)) > 1
         ]
 
-    def ensemble_tables(self) -> list[str]:
-        """What the diagnosis of their ensembles gives."""
-        return [f"results/{experiment.name}/ensemble.csv" for experiment in self.diagnosed]
+    def of_diagnosed(self, file: str) -> list[str]:
+        """A file of each of these experiments: what the diagnosis of its ensembles gives."""
+        return [f"results/{experiment.name}/{file}" for experiment in self.diagnosed]
+
+    @property
+    def ensemble_files(self) -> list[str]:
+        """Figure and tables of the scores of ensembles; none where none is judged."""
+        names = ("figures/ensembles.svg", "ensemble_scores.csv", "rank_histograms.csv")
+        return [f"results/{name}" for name in names] if self.diagnosed else []
 
     def members(self, name: str) -> dict[str, list[str]]:
         """Member files of every time with a whole ensemble."""
         experiment = self._experiments[name]
         whole = self._ensembles.whole(experiment)
-        if experiment.ensemble_of:
-            return {time: [self._ensembles.cycled_file(experiment.ensemble_of, time)] for time in whole}
+        if experiment.has_cycled_members:
+            name = experiment.ensemble_of or experiment.name
+            return {time: [self._ensembles.cycled_file(name, time)] for time in whole}
         return {time: self._ensembles.own_files(experiment, time) for time in whole}
 
     def members_of_last_year(self, name: str) -> dict[str, list[str]]:
@@ -308,16 +360,50 @@ class VerificationPlan:
         """Experiments whose observations are of others, some of which are withheld to judge them."""
         return [experiment for experiment in self._experiments.compared if self._observations.is_checked(experiment)]
 
-    def of_reported(self, file: str) -> list[str]:
-        """A file of each of these experiments."""
-        return [f"results/{experiment.name}/{file}" for experiment in self.reported]
+    def of_assimilating(self, file: str) -> list[str]:
+        """A file of each experiment that uses observations."""
+        return [f"results/{experiment.name}/{file}" for experiment in self.assimilating]
 
     @property
-    def fits(self) -> list[str]:
-        """Tables of the fit to observations; none where no experiment is of such observations."""
-        return ["results/observation_fit.csv", "results/rejections.csv"] if self.reported else []
+    def diagnostics(self) -> list[str]:
+        """Tables of diagnostics, of the fit to observations, and of rejections; none where nothing is assimilated."""
+        names = ("diagnostics", "observation_fit", "rejections")
+        return [f"results/{name}.csv" for name in names] if self.assimilating else []
 
-    def fitted_tables(self, name: str) -> list[str]:
-        """Tables of the scored cycles of an experiment, to which its fit is judged."""
+    @property
+    def diagnostic_figures(self) -> list[str]:
+        """Diagnostics over time, and departures with height; none where nothing is assimilated."""
+        names = ("diagnostics", "departures")
+        return [f"results/figures/{name}.svg" for name in names] if self.assimilating else []
+
+    def about(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What the report says of the run, the fields of `verification.report.About`."""
+        return {
+            "config": config,
+            "question": group(self.shown.name),
+            "references": self.own_references(),
+            "networks": self.networks(),
+            "first": self.first_scored_cycles(),
+            "shown_time": f"{parse(self.shown.cycles[-1]):%Y-%m-%d %H}",
+        }
+
+    def diagnosed_analyses(self, name: str) -> dict[str, list[str]]:
+        """What an experiment's analyses say of themselves: their tables, and their adapters."""
         experiment = self._experiments[name]
-        return self.tables_of(experiment, experiment.cycles[self._verification["spin_up_cycles"]])
+        adapted = experiment.method.finetuned_file == "adapters"
+        folders = [f"results/{experiment.name}/{time}" for time in experiment.cycles]
+        return {
+            "observations": self.tables_of(experiment),
+            "adapters": [f"{folder}/adapters.safetensors" for folder in folders] if adapted else [],
+        }
+
+
+def _kinship(experiment: Experiment, other: Experiment) -> tuple[bool, ...]:
+    """What an experiment has in common with one that it may be compared with, the most telling first."""
+    static = not other.method.ensemble
+    return (
+        static and experiment.vae is not None and experiment.vae == other.vae,
+        static and bool(experiment.method.fitted_files) and experiment.method.fitted_files == other.method.fitted_files,
+        experiment.method is other.method,
+        experiment.method.control == other.method.name,
+    )

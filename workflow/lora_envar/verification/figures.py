@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, QuadMesh
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -24,20 +24,33 @@ from ..fields.state import CHANNELS, LEVELS, UPPER_AIR, Channel, channel_index
 from ..files.atomic import atomic_write
 from ..observations.catalogue import CODES, TYPES, at_surface, names_of
 from ..observations.table import REASONS, Observations
-from .gates import GATED
 from .learned import BANDS, LOOKED_AT, NMC, SMOOTHED_TO, Comparison
 from .observation_fit import nearest_level
 
 #: colours that stay apart for the colour-blind (Okabe and Ito)
 PALETTE = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442")
+#: of differences: blue below zero, orange above
+BLUE_ORANGE = LinearSegmentedColormap.from_list(
+    "blue_orange", ["#0b5394", "#9fc5e8", "#ffffff", "#f6b26b", "#b45f06"], N=256
+)
 #: of `gain_curves`: panels in a row, and how large a difference they show
 PANELS_ABREAST = 6
 SHOWN_PERCENT = 30.0
 
 
-def _save(figure: Figure, path: str | Path) -> None:
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": "lora-envar"})
+#: of files, by their ending: what their bytes would else depend on
+_METADATA = {"png": {"Software": "lora-envar"}, "svg": {"Creator": "lora-envar", "Date": None}}
+
+# names of the elements of an SVG are random unless this is set
+matplotlib.rcParams["svg.hashsalt"] = "lora-envar"
+
+
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write a figure, as PNG or SVG by the endings of the paths."""
+    for path in paths:
+        kind = str(path).rpartition(".")[2]
+        with atomic_write(path) as temporary:
+            figure.savefig(temporary, format=kind, dpi=110, metadata=_METADATA[kind])
     plt.close(figure)
 
 
@@ -78,7 +91,7 @@ def maps(
         for axis, field, title in zip(row, fields, titles, strict=True):
             whole_field = title == "truth"
             norm = Normalize(field.min(), field.max()) if whole_field else TwoSlopeNorm(0.0, -limit, limit)
-            image = _world_map(axis, grid, field, norm, coastline, "viridis" if whole_field else "RdBu_r")
+            image = _world_map(axis, grid, field, norm, coastline, "viridis" if whole_field else BLUE_ORANGE)
             error = "" if whole_field else f", rms {grid.mean(field.astype(float) ** 2) ** 0.5:.3g}"
             axis.set_title(f"{name}: {title}{error}", fontsize=9)
             figure.colorbar(image, ax=axis, shrink=0.8, label=CHANNELS[index].units)
@@ -86,7 +99,7 @@ def maps(
     for axis in axes[:, 2]:
         axis.plot(place[:, 0], place[:, 1], ".", color="black", markersize=1.2)
     figure.suptitle(f"{experiment}, {time:%Y-%m-%d %H} UTC; dots: observed columns", fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _world_map(
@@ -95,7 +108,7 @@ def _world_map(
     field: np.ndarray,
     norm: Normalize | None,
     coastline: pd.DataFrame,
-    colours: str = "viridis",
+    colours: str | Colormap = "viridis",
 ) -> QuadMesh:
     """Draw a field, (lat, lon), with coastlines."""
     order = np.argsort((grid.longitude + 180) % 360)
@@ -113,7 +126,7 @@ def state_map(
     image = _world_map(axis, grid, field, None, coastline)
     figure.colorbar(image, ax=axis, shrink=0.8, label=channel.units)
     axis.set_title(title, fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def observation_maps(path: str | Path, title: str, table: Observations, coastline: pd.DataFrame) -> None:
@@ -137,7 +150,7 @@ def observation_maps(path: str | Path, title: str, table: Observations, coastlin
     for profile in axes[0, 1:]:
         _departure_profile(profile, table, judged)
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _departure_profile(profile: Axes, table: Observations, judged: np.ndarray) -> None:
@@ -164,7 +177,7 @@ def deviation_profile(path: str | Path, title: str, deviation: np.ndarray) -> No
     axes[0].set_ylabel("hPa")
     axes[0].invert_yaxis()
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _world(axis: Axes, coastline: pd.DataFrame) -> None:
@@ -174,33 +187,6 @@ def _world(axis: Axes, coastline: pd.DataFrame) -> None:
     axis.add_collection(LineCollection(lines, colors="black", linewidths=0.4), autolim=False)
     axis.set(xlim=(-180, 180), ylim=(-90, 90), xticks=range(-180, 181, 60), yticks=range(-90, 91, 30))
     axis.tick_params(labelsize=7)
-
-
-def error_curves(path: str | Path, scores: pd.DataFrame, first: dict[str, str]) -> None:
-    """Global RMSE of analyses (lines) and backgrounds (dots) over time; `first` are the ends of the spin-up."""
-    chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
-    figure, axes = plt.subplots(2, 3, figsize=(15, 7.5), layout="constrained", sharex=True)
-    names = (*GATED, "v500")
-    for axis, name in zip(axes.flat, names, strict=True):
-        channel = CHANNELS[channel_index(name)]
-        rows = chosen[(chosen.variable == channel.variable) & (chosen.level.fillna(0) == (channel.level or 0))]
-        for colour, experiment in zip(PALETTE, rows.experiment.unique(), strict=False):
-            for kind, style in (("background", "."), ("analysis", "-")):
-                part = rows[(rows.experiment == experiment) & (rows.kind == kind)]
-                part = part.groupby("valid_time", as_index=False).value.mean()  # over replicates
-                label = experiment if kind == "analysis" else None
-                times = pd.to_datetime(part.valid_time, format="%Y-%m-%dT%H")
-                axis.plot(times, part.value, style, color=colour, label=label, markersize=3, linewidth=1.3)
-        for end in set(first.values()):
-            axis.axvline(pd.to_datetime(end, format="%Y%m%dT%H"), color="grey", linewidth=0.7, linestyle=":")
-        axis.set(yscale="log", ylabel=channel.units)
-        axis.set_title(name, fontsize=10)
-        axis.tick_params(labelsize=7, axis="x", rotation=25)
-    axes.flat[0].legend(fontsize=8)
-    figure.suptitle(
-        "Global RMSE: lines analyses, dots backgrounds; scored to the right of the dotted line", fontsize=11
-    )
-    _save(figure, path)
 
 
 def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
@@ -229,7 +215,7 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
     figure.legend(lines, list(looks), loc="outside upper center", ncols=min(8, len(looks)), fontsize=8)
     for axis in axes.flat[len(experiments) :]:
         axis.set_axis_off()
-    _save(figure, path)
+    save(figure, path)
 
 
 def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
@@ -277,7 +263,7 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
         axis.set_xlabel("observed points, %", fontsize=8)
     lines = [Line2D([], [], color=colour, marker="o") for colour in colours.values()]
     figure.legend(lines, list(colours), fontsize=9, loc="outside upper center", ncols=len(lines))
-    _save(figure, path)
+    save(figure, path)
 
 
 def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: pd.DataFrame) -> None:
@@ -324,7 +310,7 @@ def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: p
             axis.set_title(f"{name}: {title}", fontsize=9)
         label = "standard deviation over the global one"
         lower.colorbar(image, ax=rows.ravel().tolist(), shrink=0.9, label=f"{label},\nsmoothed to T{SMOOTHED_TO}")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _profiles(row: np.ndarray, own: list[Comparison]) -> None:

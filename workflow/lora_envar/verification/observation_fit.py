@@ -19,63 +19,118 @@ FIT_COLUMNS = [
     "bias_analysis",
     "rms_analysis",
     "observation_error",
+    "background_error",
+    "estimated_observation_error",
+    "estimated_background_error",
+    "background_over_error",
+    "analysis_over_error",
+    "background_over_expected",
     "interpolated",
     "rms_interpolation",
     "rms_analysis_there",
 ]
+#: what data that are compared with states can be
+STATUSES = ("used", "withheld", "rejected")
+#: and the codes of `rejection` that make them so
+_OF_STATUS = (("used",), ("withheld",), ("background_check", "buddy_check"))
 
 
 def fit(tables: Iterable[Observations]) -> pd.DataFrame:
-    """Bias and root mean square of O - B and O - A per report type, variable and level, in the units of the state.
+    """Fit of backgrounds and analyses to data, per report type, variable, level and status.
 
-    The level is the nearest of the state, 0 at the surface. Of withheld data, `rms_interpolation` is the root mean
-    square difference to the linear interpolation between used observations of the same variable and pressure, the
-    baseline that needs no model; `interpolated` is the number of data that have one, and `rms_analysis_there` is of
-    O - A of the same data.
+    The level is the nearest of the state, 0 at the surface. The status is of `STATUSES`: rejected are those whose
+    departures are too large, as H is not applied to what a check before has rejected.
+
+    Returns
+    -------
+    DataFrame
+        With `FIT_COLUMNS`. In the units of the state: bias and root mean square of O - B and O - A, and root mean
+        squares of the assumed errors of observations and backgrounds. Of used data these errors as Desroziers et al.
+        (2005, https://doi.org/10.1256/qj.05.108) estimate them, sqrt(mean (O - A)(O - B)) and
+        sqrt(mean (A - B)(O - B)); not numbers where such a mean is negative. Root mean squares of O - B and O - A over
+        the assumed observation error, and of O - B over sqrt(mean of both assumed variances), which is 1 where these
+        are right. Of withheld data, `rms_interpolation` is the root mean square difference to the linear interpolation
+        between used observations of the same variable and pressure, the baseline that needs no model; `interpolated`
+        is the number of data that have one, and `rms_analysis_there` is of O - A of the same data.
     """
-    parts = []
-    for table in tables:
-        status = np.select(
-            [table.rejection == REASONS["used"], table.rejection == REASONS["withheld"]], ["used", "withheld"], ""
-        )
-        rows = (status != "") & np.isfinite(table.observation_minus_analysis)
-        part = table.select(rows)
-        interpolated = part.value - interpolate(part, status[rows] == "used")
-        there = np.isfinite(interpolated)
-        ob = part.observation_minus_background.astype(float)
-        oa = part.observation_minus_analysis.astype(float)
-        frame = pd.DataFrame(
-            {
-                "report_type": part.report_type,
-                "variable": names_of(part.variable),
-                "level": nearest_level(part.pressure),
-                "status": status[rows],
-                "count": 1,
-                "ob": ob,
-                "ob2": ob**2,
-                "oa": oa,
-                "oa2": oa**2,
-                "error2": part.error.astype(float) ** 2,
-                "interpolated": there.astype(int),
-                "interpolated2": np.where(there, interpolated, 0.0) ** 2,
-                "there2": np.where(there, oa, 0.0) ** 2,
-            }
-        )
-        parts.append(frame.groupby(KEYS, as_index=False).sum())
+    parts = [_sums(table) for table in tables]
     sums = pd.concat(parts).groupby(KEYS, as_index=False).sum()
     count = sums["count"]
     found = sums.interpolated.where(sums.interpolated > 0)
+    used = sums.status == "used"
+    known = sums.known.where(sums.known > 0)
     result = sums[[*KEYS, "count"]].assign(
         bias_background=sums.ob / count,
         rms_background=(sums.ob2 / count) ** 0.5,
         bias_analysis=sums.oa / count,
         rms_analysis=(sums.oa2 / count) ** 0.5,
         observation_error=(sums.error2 / count) ** 0.5,
+        background_error=(sums.background2 / known) ** 0.5,
+        estimated_observation_error=_root((sums.oaob / count).where(used)),
+        estimated_background_error=_root(((sums.ob2 - sums.oaob) / count).where(used)),
+        background_over_error=(sums.ob2_over_error / count) ** 0.5,
+        analysis_over_error=(sums.oa2_over_error / count) ** 0.5,
+        background_over_expected=(sums.ob2_known / (sums.error2_known + sums.background2)) ** 0.5,
         interpolated=sums.interpolated,
         rms_interpolation=(sums.interpolated2 / found) ** 0.5,
         rms_analysis_there=(sums.there2 / found) ** 0.5,
     )
     return result[FIT_COLUMNS]
+
+
+def status_of(table: Observations) -> np.ndarray:
+    """Of every row one of `STATUSES`; empty where it was not compared with background and analysis, (rows,)."""
+    compared = np.isfinite(table.observation_minus_background) & np.isfinite(table.observation_minus_analysis)
+    of_reason = [np.isin(table.rejection, [REASONS[name] for name in names]) & compared for names in _OF_STATUS]
+    return np.select(of_reason, STATUSES, "")
+
+
+def _sums(table: Observations) -> pd.DataFrame:
+    """Sums over the data of one table, by `KEYS`."""
+    status = status_of(table)
+    part = table.select(status != "")
+    status = status[status != ""]
+    interpolated = np.full(len(part), np.nan)
+    if "withheld" in status:
+        judged = status != "rejected"
+        values = interpolate(part.select(judged), status[judged] == "used")
+        interpolated[judged] = part.value[judged] - values
+    there = np.isfinite(interpolated)
+    ob = part.observation_minus_background.astype(float)
+    oa = part.observation_minus_analysis.astype(float)
+    error2 = part.error.astype(float) ** 2
+    background2 = part.background_error.astype(float) ** 2
+    known = np.isfinite(background2)
+    frame = pd.DataFrame(
+        {
+            "report_type": part.report_type,
+            "variable": names_of(part.variable),
+            "level": nearest_level(part.pressure),
+            "status": status,
+            "count": 1,
+            "ob": ob,
+            "ob2": ob**2,
+            "oa": oa,
+            "oa2": oa**2,
+            "oaob": oa * ob,
+            "error2": error2,
+            "ob2_over_error": ob**2 / error2,
+            "oa2_over_error": oa**2 / error2,
+            "known": known.astype(int),
+            "background2": np.where(known, background2, 0.0),
+            "error2_known": np.where(known, error2, 0.0),
+            "ob2_known": np.where(known, ob**2, 0.0),
+            "interpolated": there.astype(int),
+            "interpolated2": np.where(there, interpolated, 0.0) ** 2,
+            "there2": np.where(there, oa, 0.0) ** 2,
+        }
+    )
+    return frame.groupby(KEYS, as_index=False).sum()
+
+
+def _root(values: pd.Series) -> pd.Series:
+    """Square roots; not numbers of negative values."""
+    return values.where(values >= 0) ** 0.5
 
 
 def nearest_level(pressure: np.ndarray) -> np.ndarray:
@@ -158,6 +213,8 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
         return []
     tables = []
     for status in ("withheld", "used"):
+        if status == "withheld" and status not in set(fits.status):
+            continue
         rows = []
         for (variable, level), (units, factor) in SHOWN.items():
             chosen = fits[(fits.status == status) & (fits.variable == variable) & (fits.level == level)]

@@ -1,10 +1,10 @@
 """The report: one HTML page with all that is needed to judge the experiments, figures included."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -12,166 +12,244 @@ import yaml
 
 from .. import __version__
 from ..fields.state import HEADLINE
-from ..fields.timeline import parse
 from ..files.atomic import atomic_write
 from ..files.provenance import group
 from ..files.tables import read_table
-from . import ABOUT_SIGNIFICANCE, SIGNIFICANCE, costs, learned
-from .figures import error_curves
+from . import ABOUT_SIGNIFICANCE, costs, learned
+from .claims import Claim, claims, headlines
+from .gate_notes import note
 from .means import forecast_errors, mean_errors, units_of
 from .observation_fit import shown
 from .replicates import grouped
 from .results import nothing_to_compare
-from .score import channel_of
 
-
-class TableFiles(Protocol):
-    """Files of tables by their names, as the inputs of a rule are."""
-
-    scores: str
-    comparison: str
-    model_gates: str
-    cycling_gates: str
-    forecast: str
-    learned: str
-    fits: Sequence[str]
-
-
-class ReportFiles(Protocol):
-    """Files of the report by their names, as the outputs of a rule are."""
-
-    curves: str
-    html: str
+#: how an image is named within a page, by the ending of its file
+_KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
+#: channels of the table of forecasts
+FORECAST_CHANNELS = ["z500", "t850", "u500"]
 
 
 @dataclass(frozen=True)
-class Tables:
-    """The tables that the report shows, and the end of the spin-up by experiment; replicates under one name."""
+class About:
+    """What was run, in the configuration's words.
 
-    scores: pd.DataFrame
-    comparison: pd.DataFrame
-    model_gates: pd.DataFrame
-    cycling_gates: pd.DataFrame
-    forecast: pd.DataFrame
-    learned: pd.DataFrame
-    first: dict[str, str]
-    fits: tuple[pd.DataFrame, ...] = ()
+    Attributes
+    ----------
+    config : dict
+        The configuration.
+    question : str
+        The experiment that is in question, replicates under one name.
+    references : mapping
+        Experiment -> the one that it is first of all compared with, replicates under one name.
+    networks : mapping
+        Experiment -> its network, None of those without observations; likewise.
+    first : mapping
+        Experiment -> first scored cycle, as ``20220131T18``.
+    shown_time : str
+        Of the cycle that is shown on maps.
+    """
+
+    config: dict[str, Any]
+    question: str
+    references: Mapping[str, str]
+    networks: Mapping[str, str | None]
+    first: Mapping[str, str]
+    shown_time: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the page: its address within it, and where its numbers are."""
+
+    source: str
+    table: str
 
     @classmethod
-    def read(cls, paths: TableFiles, first: dict[str, str]) -> "Tables":
-        """The tables of files.
-
-        Parameters
-        ----------
-        paths : object with the names of the tables as attributes
-        first : dict
-            Experiment -> first scored cycle, as ``20220131T18``.
-
-        Raises
-        ------
-        ValueError
-            If a file is missing or not whole.
-        """
-        names = ("scores", "comparison", "model_gates", "cycling_gates", "forecast", "learned")
-        tables = {name: read_table(getattr(paths, name)) for name in names}
-        for name in ("scores", "comparison"):
-            tables[name]["level"] = tables[name]["level"].astype("Int64")
-        tables["scores"] = grouped(tables["scores"])
-        fits = tuple(map(read_table, paths.fits))  # of experiments with reports
-        return cls(first={group(name): time for name, time in first.items()}, fits=fits, **tables)
+    def read(cls, path: str | Path, table: str) -> "Figure":
+        """A PNG or SVG file."""
+        data = base64.b64encode(Path(path).read_bytes()).decode()
+        return cls(f"data:{_KINDS[Path(path).suffix]};base64,{data}", table)
 
 
-def _comparisons(tables: Tables) -> list[dict[str, Any]]:
-    """Per pair of experiment and reference: one cell per headline channel."""
-    table = tables.comparison.assign(channel=channel_of(tables.comparison))
-    pairs = []
-    for (experiment, reference), rows in table.groupby(["experiment", "reference"], sort=False):
-        by_channel = rows.set_index("channel")
-        cells = []
-        for name in HEADLINE:
-            row = by_channel.loc[name]
-            verdict = ("better" if row.percent < 0 else "worse") if row.p_adjusted < SIGNIFICANCE else "equal"
-            cells.append(
-                {
-                    "percent": f"{row.percent:+.1f}",
-                    "interval": f"{row.percent_low:+.1f} to {row.percent_high:+.1f}",
-                    "p": f"{row.p_adjusted:.3g}",
-                    "verdict": verdict,
-                }
-            )
-        headline = by_channel.loc[list(HEADLINE)]
-        pairs.append(
-            {
-                "experiment": experiment,
-                "reference": reference,
-                "cells": cells,
-                "n": int(rows.n.iloc[0]),
-                "blocks": f"{headline.blocks.min():.0f} to {headline.blocks.max():.0f}",
-            }
-        )
-    return pairs
-
-
-def write_report(
-    paths: ReportFiles,
-    config: dict[str, Any],
-    tables: Tables,
-    figures: Sequence[str | Path],
-    shown_cycle: tuple[str, str],
-    run_costs: pd.DataFrame,
-) -> None:
-    """Write the error curves (paths.curves) and the page (paths.html).
+def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_costs: pd.DataFrame) -> None:
+    """Write the page.
 
     Parameters
     ----------
-    figures : sequence of paths
-        Maps of the shown cycle, what background errors have learned, and the course of amplitudes, where experiments
-        calibrate themselves.
-    shown_cycle : (str, str)
-        Its experiment and time.
+    path : path
+    files : mapping
+        The inputs of the rule `write_report`: tables and figures by their names, lists of them where there may be none.
+    about : About
     run_costs : DataFrame
-        Of `read_costs`.
+        Of `costs.read_costs`.
+
+    Raises
+    ------
+    ValueError
+        If a table is missing or not whole.
     """
-    error_curves(paths.curves, tables.scores, tables.first)
-    gates = pd.concat([tables.model_gates, tables.cycling_gates], ignore_index=True)
+    scores = grouped(read_table(files["scores"], dtype={"level": "Int64"}))
+    comparison = read_table(files["comparison"], dtype={"level": "Int64"})
+    diagnostics = _read_if_any(files["diagnostics"])
+    first = {group(name): time for name, time in about.first.items()}
+    found = claims(comparison, about.question, about.references)
+    gates = pd.concat([read_table(files["model_gates"]), read_table(files["cycling_gates"])], ignore_index=True)
+    forecast_model = read_table(files["forecast"])
     html = _template().render(
         version=__version__,
+        title=about.config["verification"].get("title", "Report"),
         headline=HEADLINE,
+        about=about,
+        claims=_of_assimilating(found, about),
+        headlines=_of_assimilating(headlines(found, about.question, about.references), about),
+        without=_without_observations(scores, about),
+        what=_what_was_run(about, diagnostics, scores),
+        about_comparisons=ABOUT_SIGNIFICANCE,
+        nothing=nothing_to_compare(about.config["verification"]["references"]),
+        relative_errors=Figure.read(files["relative_errors"], "relative_errors.csv"),
+        profiles=Figure.read(files["profiles"], "comparison.csv"),
+        spectra=Figure.read(files["spectra"], "spectra.csv"),
+        scorecards=_scorecards(files["cards"], about),
+        singles=[Figure.read(each, "single_observations.csv") for each in files["singles"]],
+        maps=Figure.read(files["maps"], ""),
+        diagnostics=[
+            Figure.read(each, table)
+            for each, table in zip(
+                files["diagnostic_figures"], ("diagnostics.csv", "observation_fit.csv"), strict=False
+            )
+        ],
+        ensembles=[Figure.read(each, "ensemble_scores.csv") for each in files["ensembles"][:1]],
+        amplitudes=[Figure.read(each, "amplitudes.csv") for each in files["amplitudes"]],
+        learned={
+            "about": learned.ABOUT,
+            "table": learned.shown(read_table(files["learned"])),
+            "figure": Figure.read(files["learned_figure"], "learned_errors.csv"),
+        },
+        lead_times=sorted(_lead_times(read_table(files["lead_time"])), key=lambda each: each[0] != about.question),
+        forecasts=forecast_errors(
+            scores[scores.experiment.map(about.networks).notna()], list(first), FORECAST_CHANNELS
+        ),
         errors=[
             (means, dict(zip(means.errors.index, units_of(means.errors.index), strict=True)))
-            for means in mean_errors(tables.scores, tables.first)
+            for means in mean_errors(scores, dict(about.first))
         ],
-        about_comparisons=ABOUT_SIGNIFICANCE,
-        nothing=nothing_to_compare(config["verification"]["references"]),
-        comparisons=_comparisons(tables),
-        forecasts=forecast_errors(tables.scores, list(tables.first), ["z500", "t850", "u500"]),
-        forecast_model=tables.forecast.pivot(index="variable", columns="lead_hours").reindex(HEADLINE),
-        leads=sorted(tables.forecast.lead_hours.unique()),
+        fits=shown(*map(read_table, files["fits"])) if files["fits"] else [],
         gates=gates,
-        summary=gates.groupby(["part", "gate"], sort=False).passed.agg(good="sum", of="size").reset_index(),
-        maps=_embedded(figures[0]),
-        learned={"about": learned.ABOUT, "table": learned.shown(tables.learned), "figure": _embedded(figures[1])},
-        amplitudes=[_embedded(path) for path in figures[2:]],
-        curves=_embedded(paths.curves),
-        sections=(shown(*tables.fits) if tables.fits else []) + costs.shown(run_costs),
-        shown_experiment=shown_cycle[0],
-        shown_time=parse(shown_cycle[1]),
-        settings=yaml.safe_dump(config, sort_keys=False, width=110),
-        spin_up=config["verification"]["spin_up_cycles"],
+        summary=_summary(gates),
+        forecast_model=forecast_model.pivot(index="variable", columns="lead_hours").reindex(HEADLINE),
+        leads=sorted(forecast_model.lead_hours.unique()),
+        costs=costs.shown(run_costs),
+        settings=yaml.safe_dump(about.config, sort_keys=False, width=110),
     )
-    with atomic_write(paths.html) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def _embedded(path: str | Path) -> str:
-    """A PNG file as the address of an image within a page."""
-    with open(path, "rb") as file:
-        return "data:image/png;base64," + base64.b64encode(file.read()).decode()
+def _scorecards(paths: Sequence[str], about: About) -> list[tuple[list[str], Figure]]:
+    """Pairs and their cards, that of the experiment in question first."""
+    cards = [
+        (Path(path).stem.split("_against_"), Figure.read(path, f"scorecards/{Path(path).stem}.csv")) for path in paths
+    ]
+    return sorted(cards, key=lambda card: card[0][0] != about.question)
+
+
+def _read_if_any(paths: Sequence[str | Path]) -> pd.DataFrame:
+    return pd.concat(map(read_table, paths), ignore_index=True) if paths else pd.DataFrame()
+
+
+def _of_assimilating(found: list[Claim], about: About) -> list[Claim]:
+    """Comparisons of experiments that use observations: what these are worth altogether is said in a line."""
+    return [claim for claim in found if about.networks[claim.experiment] and about.networks[claim.reference]]
+
+
+def _without_observations(scores: pd.DataFrame, about: About) -> str:
+    """How large errors are without observations, against those of the experiment in question; empty if none was run."""
+    free = [name for name, network in about.networks.items() if network is None]
+    means = [table.errors for table in mean_errors(scores, dict(about.first))]
+    for table in means:
+        if free and free[0] in table and about.question in table:
+            errors = table.loc["z500", [free[0], about.question]]
+            return (
+                f"Without observations (<code>{free[0]}</code>) the error of z500 is {errors.iloc[0]:.3g} m² s⁻², "
+                f"{errors.iloc[0] / errors.iloc[1]:.0f} times that of <code>{about.question}</code>."
+            )
+    return ""
+
+
+def _what_was_run(about: About, diagnostics: pd.DataFrame, scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """Names and values: period, network, number of data, truth, models, version."""
+    config = about.config
+    analyses = scores[scores.kind == "analysis"].valid_time
+    scored = min(f"{time[:4]}-{time[4:6]}-{time[6:]}" for time in about.first.values())
+    times = sorted({time for time in analyses.unique() if time >= scored})
+    spin_up = config["verification"]["spin_up_cycles"]
+    step = config["cycling"]["step_hours"]
+    rows = [("period", f"{times[0]} to {times[-1]} UTC, {len(times)} cycles of {step} h, after {spin_up} of spin-up")]
+    for network in dict.fromkeys(filter(None, about.networks.values())):
+        own = [name for name, other in about.networks.items() if other == network]
+        entry = ", ".join(f"{key} {value}" for key, value in config["observations"][network].items())
+        used = diagnostics[diagnostics.experiment.map(group).isin(own)].used if len(diagnostics) else pd.Series()
+        data = f"; {used.mean():,.0f} data used in a cycle" if len(used) else ""
+        rows.append((f"observations: {network}", f"{entry}{data}"))
+    grid = config["grid"]
+    archive = config["archive"]
+    rows += [
+        (
+            "truth",
+            f"the archive, source {archive['source']}",
+        ),
+        ("grid", f"{grid['kind']}, {grid['latitudes']} x {grid['longitudes']}, 69 channels"),
+        ("forecast model", str(config["forecast_model"]["name"])),
+        ("version", f"lora-envar {__version__}"),
+    ]
+    return rows
+
+
+def _lead_times(table: pd.DataFrame) -> list[tuple[str, str, list[tuple[str, list[str]]], list[int]]]:
+    """Of every pair, rows of channels with the hours gained at each lead, and these leads."""
+    found = []
+    for (experiment, reference), own in table.groupby(["experiment", "reference"], sort=False):
+        leads = sorted(lead for lead in own.lead_hours.unique() if lead)
+        rows = []
+        for channel, cells in own.groupby("channel", sort=False):
+            by_lead = cells.set_index("lead_hours")
+            rows.append((str(channel), [_hours(by_lead.loc[lead]) for lead in leads]))
+        found.append((str(experiment), str(reference), rows, leads))
+    return found
+
+
+def _hours(row: pd.Series) -> str:
+    if pd.isna(row.gained_hours):
+        return "–"
+    interval = "" if pd.isna(row.gained_low) else f" ({row.gained_low:+.1f} to {row.gained_high:+.1f})"
+    return f"{row.gained_hours:+.1f}{interval}"
+
+
+def _summary(gates: pd.DataFrame) -> list[dict[str, Any]]:
+    """How many gates of each kind are passed, and what it means where some are not."""
+    rows = []
+    for (part, gate), own in gates.groupby(["part", "gate"], sort=False):
+        failed = list(own.quantity[~own.passed])
+        rows.append(
+            {
+                "part": part,
+                "gate": gate,
+                "good": int(own.passed.sum()),
+                "of": len(own),
+                "failed": "; ".join(failed),
+                "note": note(str(gate)) if failed else "",
+            }
+        )
+    return rows
 
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lora_envar.verification"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("lora_envar.verification"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["short"] = lambda value: f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     return environment.get_template("report.html")

@@ -1,6 +1,6 @@
 """Scores of states against the truth, per channel and region, area-weighted as in WeatherBench 2."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -15,8 +15,6 @@ from ..files.tables import read_table
 
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}
-#: metric -> name of a function of `scores.continuous`, or a function of its own with the same arguments
-METRICS: dict[str, str | Callable[..., xr.DataArray]] = {"rmse": "rmse", "bias": "additive_bias"}
 #: points of a channel that are scored at once
 BATCH_POINTS = 65536
 
@@ -35,17 +33,44 @@ COLUMNS = [
 ]
 
 
-def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid) -> np.ndarray:
-    """Scores, (states, regions, metrics, 69), of states of shape (states, 69, lat, lon), in the units of the state.
+def activity(
+    forecast: xr.DataArray, observed: xr.DataArray, preserve_dims: Sequence[str], weights: xr.DataArray
+) -> xr.DataArray:
+    """Standard deviation of a forecast's anomalies over the region: what a forecast that is too smooth lacks."""
+    reduced = [name for name in forecast.dims if name not in preserve_dims]
+    return forecast.weighted(weights).std(reduced)
 
-    Bias is state minus truth.
+
+def anomaly_correlation(
+    forecast: xr.DataArray, observed: xr.DataArray, preserve_dims: Sequence[str], weights: xr.DataArray
+) -> xr.DataArray:
+    """Correlation of anomalies over the region, their means taken off, as ECMWF's."""
+    reduced = [name for name in forecast.dims if name not in preserve_dims]
+    return xr.corr(forecast, observed, reduced, weights=weights)
+
+
+#: metric -> name of a function of `scores.continuous`, or a function with the same arguments; they are given anomalies
+METRICS: dict[str, str | Callable[..., xr.DataArray]] = {
+    "rmse": "rmse",
+    "bias": "additive_bias",
+    "activity": activity,
+    "anomaly_correlation": anomaly_correlation,
+}
+#: metrics in other units than the state's
+UNITS = {"anomaly_correlation": "1"}
+
+
+def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid, climatology: np.ndarray) -> np.ndarray:
+    """Scores, (states, regions, metrics, 69), of states of shape (states, 69, lat, lon).
+
+    Bias is state minus truth. Anomalies are from the climatology, (69, lat, lon); errors do not depend on it.
     """
     from scores import continuous  # takes half a second: not where scores are only read
 
     coordinates = {"channel": list(NAMES), "latitude": grid.latitude, "longitude": grid.longitude}
     dimensions = ("state", "channel", "latitude", "longitude")
-    forecast = xr.DataArray(states.astype(np.float64), coordinates, dimensions)
-    observed = xr.DataArray(truths.astype(np.float64), coordinates, dimensions)
+    forecast = xr.DataArray(states.astype(np.float64) - climatology, coordinates, dimensions)
+    observed = xr.DataArray(truths.astype(np.float64) - climatology, coordinates, dimensions)
     area = xr.DataArray(grid.area_weights, {"latitude": grid.latitude}, ("latitude",))
     values = np.empty((len(states), len(REGIONS), len(METRICS), len(CHANNELS)))
     for region, (south, north) in enumerate(REGIONS.values()):
@@ -60,7 +85,10 @@ def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid) -> np.ndarr
 
 
 def score_all(
-    experiment: str, entries: Iterable[tuple[datetime, str, int, np.ndarray, np.ndarray]], grid: Grid
+    experiment: str,
+    entries: Iterable[tuple[datetime, str, int, np.ndarray, np.ndarray]],
+    grid: Grid,
+    climatology: np.ndarray,
 ) -> pd.DataFrame:
     """A table with `COLUMNS` of many states: of each a row per region, metric and channel.
 
@@ -68,6 +96,7 @@ def score_all(
     ----------
     entries : iterable of (valid time, kind, lead in hours, state, truth)
         Kind is ``analysis``, ``background`` or ``forecast``.
+    climatology : (69, lat, lon)
     """
     remaining = iter(entries)
     keys: list[tuple[str, str, int]] = []
@@ -76,11 +105,13 @@ def score_all(
         keys += [(f"{time:%Y-%m-%dT%H}", kind, lead) for time, kind, lead, *_ in batch]
         states = np.stack([state for *_, state, _ in batch])
         truths = np.stack([truth for *_, truth in batch])
-        values.append(score_states(states, truths, grid))
+        values.append(score_states(states, truths, grid, climatology))
     index = pd.MultiIndex.from_product([range(len(keys)), REGIONS, METRICS, range(len(CHANNELS))])
     state = index.get_level_values(0)
     channel = index.get_level_values(3)
     times, kinds, leads = zip(*keys, strict=True)
+    metric = index.get_level_values(2)
+    units = np.array([channel.units for channel in CHANNELS])[channel]
     return pd.DataFrame(
         {
             "experiment": experiment,
@@ -90,9 +121,9 @@ def score_all(
             "variable": np.array([channel.variable for channel in CHANNELS])[channel],
             "level": pd.array([channel.level for channel in CHANNELS], dtype="Int64")[channel],
             "region": index.get_level_values(1),
-            "metric": index.get_level_values(2),
+            "metric": metric,
             "value": np.concatenate(values).ravel(),
-            "unit": np.array([channel.units for channel in CHANNELS])[channel],
+            "unit": np.where(metric.isin(UNITS), metric.map(UNITS), units),
         },
         columns=COLUMNS,
     )

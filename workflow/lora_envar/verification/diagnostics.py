@@ -1,0 +1,134 @@
+"""What every analysis says of itself, over time: its minimisation, its fit, its assumed errors, and its adapters."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+
+from ..fields.timeline import parse
+from ..observations.table import Observations, read_observations
+from .observation_fit import status_of
+
+#: quantity -> what it is, with its unit
+QUANTITIES = {
+    "used": "data used",
+    "withheld": "data withheld",
+    "rejected": "data rejected by checks of departures",
+    "cost_at_background": "J at the background",
+    "cost_at_analysis": "J at the analysis",
+    "consistency": "2 J / p at the analysis",
+    "gradient_reduction": "norm of the gradient at the analysis over that at the background",
+    "evaluations": "evaluations of the gradient",
+    "degrees_of_freedom_for_signal": "degrees of freedom for signal, tr(H K)",
+    "signal_share": "tr(H K) / p",
+    "background_over_error": "rms of O - B over the assumed observation error",
+    "analysis_over_error": "rms of O - A over the assumed observation error",
+    "background_over_expected": "rms of O - B over what both assumed errors let expect",
+    "observation_error_ratio": "Desroziers' observation error over the assumed one",
+    "background_error_ratio": "Desroziers' background error over the assumed one",
+    "adapter_norm": "norm of the adapters",
+    "adapter_distance": "rms difference of increments from the pretrained model's, over these",
+}
+COLUMNS = ["experiment", "valid_time", *QUANTITIES]
+
+
+def diagnose(experiment: str, tables: Sequence[str], adapters: Sequence[str]) -> pd.DataFrame:
+    """A row per cycle, with `COLUMNS`; what a method does not have is not a number.
+
+    Parameters
+    ----------
+    tables : sequence of paths
+        Observations of all analyses, in folders named by their times.
+    adapters : sequence of paths
+        Of the same cycles, or none.
+    """
+    rows = []
+    for path, added in zip_longest(tables, adapters):
+        row: dict[str, Any] = {"experiment": experiment, "valid_time": f"{parse(Path(path).parent.name):%Y-%m-%dT%H}"}
+        row |= of_analysis(_attributes(path), read_observations(path))
+        if added:
+            row |= of_adapters(added)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def of_analysis(about: Mapping[str, float], table: Observations) -> dict[str, float]:
+    """The quantities of one analysis.
+
+    Parameters
+    ----------
+    about : mapping
+        What its table says of it, see `Analysis.attributes`.
+    table : Observations
+        With departures.
+    """
+    status = status_of(table)
+    counts = {name: int((status == name).sum()) for name in ("used", "withheld", "rejected")}
+    found: dict[str, float] = {**counts, "evaluations": about["evaluations"]}
+    found |= {name: about[name] for name in ("cost_at_background", "cost_at_analysis") if name in about}
+    used = counts["used"]
+    if not used:
+        return found
+    if "consistency" in about:
+        found["consistency"] = about["consistency"]
+    elif "cost_at_analysis" in about:
+        found["consistency"] = 2 * about["cost_at_analysis"] / used
+    if about.get("gradient_at_background"):
+        found["gradient_reduction"] = about["gradient_at_analysis"] / about["gradient_at_background"]
+    if "degrees_of_freedom_for_signal" in about:
+        found["degrees_of_freedom_for_signal"] = about["degrees_of_freedom_for_signal"]
+        found["signal_share"] = about["degrees_of_freedom_for_signal"] / used
+    return found | _departures(table.select(status == "used"))
+
+
+def _departures(used: Observations) -> dict[str, float]:
+    """Of used data: all in units of the assumed observation error, so that variables count alike."""
+    error = used.error.astype(float)
+    ob = used.observation_minus_background / error
+    oa = used.observation_minus_analysis / error
+    assumed = np.mean((used.background_error / error) ** 2)
+    squares = {
+        "background_over_error": np.mean(ob**2),
+        "analysis_over_error": np.mean(oa**2),
+        "background_over_expected": np.mean(ob**2) / (1 + assumed),
+        "observation_error_ratio": np.mean(oa * ob),
+        "background_error_ratio": np.mean((ob - oa) * ob) / assumed if assumed else np.nan,
+    }
+    return {name: float(value**0.5) if value >= 0 else float("nan") for name, value in squares.items()}
+
+
+def of_adapters(path: str | Path) -> dict[str, float]:
+    """Norm of adapters, and how far the VAE with them is from the pretrained one, see `background.finetuning`.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a whole one that finetuning has written.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {})["settings"])
+        return {"adapter_norm": about["norm"], "adapter_distance": about["distance"]}
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a whole file of adapters ({error}); remake it") from error
+
+
+def _attributes(path: str | Path) -> dict[str, float]:
+    """The numbers that a table of observations says of its analysis.
+
+    Raises
+    ------
+    ValueError
+        If it is of no analysis.
+    """
+    with netCDF4.Dataset(path) as dataset:
+        found = {name: dataset.getncattr(name) for name in dataset.ncattrs()}
+    if "evaluations" not in found:
+        raise ValueError(f"{path}: says nothing of an analysis; remake it")
+    return {name: float(value) for name, value in found.items() if not isinstance(value, str)}
