@@ -158,10 +158,9 @@ def _opened(path: Path, start: datetime) -> StateFile:
     """A file of a cycle, checked to be of its time."""
     file = StateFile(path)
     for time, lead in zip(file.times, file.leads, strict=True):
-        if time - timedelta(hours=lead) != start:
-            raise ValueError(
-                f"{path}: is of {time - timedelta(hours=lead):%Y-%m-%dT%H}, its folder of {path.parent.name}"
-            )
+        begins = time - timedelta(hours=lead)
+        if begins != start:
+            raise ValueError(f"{path}: is of {time_name(begins)}, its folder of {time_name(start)}; remake it")
     return file
 
 
