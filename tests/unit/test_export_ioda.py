@@ -271,8 +271,8 @@ def test_a_half_made_run_is_exported_and_what_it_lacks_is_named(results, tmp_pat
     (results / "hybrid" / name(cycle(1)) / "observations.nc").unlink()
     assert export(results / "hybrid", out=tmp_path / "ioda") == 0
     said = capsys.readouterr().out
-    assert f"hybrid: observations.nc is missing in 1 cycles and left out: {name(cycle(1))}" in said
-    assert "departures of 1 cycles; data: 1 of gnssro, 2 of sfcship, 6 of sondes, 1 of surface" in said
+    assert f"hybrid: observations.nc is missing at 1 of 2 times, which are left out: {name(cycle(1))}" in said
+    assert "cycles: 1, data: 1 of gnssro, 2 of sfcship, 6 of sondes, 1 of surface" in said
     (results / "hybrid" / name(START) / "observations.nc").unlink()
     assert export(results / "hybrid", out=tmp_path / "none") == 1
     assert "none of its 2 cycles has an observations.nc yet" in capsys.readouterr().err
@@ -284,6 +284,14 @@ def test_a_cycle_without_data_has_no_files(results, tmp_path):
     write_observations(path, read_observations(path).select(np.zeros(0, dtype=int)))
     assert export(results / "hybrid", out=tmp_path / "ioda") == 0
     assert {file.stem.rpartition("_")[2] for file in (tmp_path / "ioda").iterdir()} == {f"{cycle(1):%Y%m%d%H}"}
+
+
+def test_an_export_that_was_killed_is_made_anew(results, folder):
+    left = folder / f".sondes_obs_{FIRST}.nc4.1.part"
+    left.write_bytes(b"half")
+    (folder / f"sondes_obs_{FIRST}.nc4").unlink()
+    assert export(results / "hybrid", out=folder) == 0
+    assert not left.exists() and (folder / f"sondes_obs_{FIRST}.nc4").exists()
 
 
 def test_folders_of_others_are_left_alone(results, tmp_path, folder, capsys):

@@ -138,8 +138,8 @@ def test_a_half_made_run_is_exported_and_what_it_lacks_is_named(results, tmp_pat
     assert dataset.sizes["init_time"] == 3
     assert dataset.attrs["missing_analyses"] == name(cycle(1))
     said = capsys.readouterr().out
-    assert f"hybrid: analysis.nc is missing in 1 cycles and left out: {name(cycle(1))}" in said
-    assert "3 analyses and 2 forecasts, at leads of 0 h, 24 h, 48 h" in said
+    assert f"hybrid: analysis.nc is missing at 1 of 4 times, which are left out: {name(cycle(1))}" in said
+    assert "analyses: 3, forecasts: 2, at leads of 0 h, 24 h, 48 h" in said
 
 
 def test_the_run_s_record_says_which_cycles_are_to_come(results, tmp_path, config, capsys):
@@ -153,8 +153,11 @@ def test_the_run_s_record_says_which_cycles_are_to_come(results, tmp_path, confi
     assert dataset.attrs["missing_analyses"].split() == [name(cycle(number)) for number in range(4, 10)]
     assert dataset.attrs["missing_forecasts"].split() == [name(cycle(number)) for number in (4, 6, 8)]
     said = capsys.readouterr().out
-    assert f"analysis.nc is missing in 6 cycles and left out: {name(cycle(4))}" in said and "and 2 more" in said
-    assert f"forecast.nc is missing in 3 cycles and left out: {name(cycle(4))}" in said
+    assert (
+        f"analysis.nc is missing at 6 of 10 times, which are left out: {name(cycle(4))}" in said
+        and "and 2 more" in said
+    )
+    assert f"forecast.nc is missing at 3 of 5 times, which are left out: {name(cycle(4))}" in said
 
 
 @pytest.mark.parametrize("record", ["not: [whole", "configuration: {}", "configuration: {experiments: {other: {}}}"])

@@ -62,6 +62,8 @@ def check_folder(out: str | Path, experiment: str) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out}: is a file ({kind_of(out)[0]}); name a folder after -o, files of IODA are many")
     for path in sorted(out.iterdir()) if out.is_dir() else ():
+        if path.match(".*.part"):  # left by an export that was killed; the next one removes it
+            continue
         found = _exported_experiment(path)
         if found is None:
             raise ValueError(f"{out}: holds {path.name}, which is no export; name an empty or a new folder after -o")

@@ -106,7 +106,7 @@ def export_departures(cycles: Cycles, out: str | Path) -> str:
             write_space(Path(out) / f"{space}_obs_{time:%Y%m%d%H}.nc4", table.select(rows), space, attributes)
             written[space] = written.get(space, 0) + len(rows)
     counts = ", ".join(f"{count} of {space}" for space, count in sorted(written.items())) or "none"
-    return f"departures of {len(tables)} cycles; data: {counts}"
+    return f"cycles: {len(tables)}, data: {counts}"
 
 
 def ioda_variable(kind: ObservationType) -> IodaVariable:

@@ -39,17 +39,19 @@ class Cycles:
         """The files of a name that there are, by time."""
         return {time: folder / name for time, folder in self.folders.items() if (folder / name).is_file()}
 
-    def missing(self, name: str) -> list[datetime]:
-        """Times at which there should be a file of a name, and is none.
+    def wanted(self, name: str) -> list[datetime]:
+        """Times at which there should be a file of a name.
 
-        What a plan would have; without one, cycles that have begun, unless the file is none of every cycle.
+        What the run's plan says; without one, cycles that have begun, but for forecasts, which not every cycle has.
         """
         if self.planned is not None:
-            wanted = self.planned[name]
-        else:
-            wanted = [] if name == "forecast.nc" else list(self.folders)
+            return self.planned[name]
+        return [] if name == "forecast.nc" else list(self.folders)
+
+    def missing(self, name: str) -> list[datetime]:
+        """Times at which there should be a file of a name, and is none."""
         there = self.files(name)
-        return [time for time in wanted if time not in there]
+        return [time for time in self.wanted(name) if time not in there]
 
     def shortfall(self, name: str) -> str | None:
         """What is missing of a file, in words, or None."""
@@ -58,7 +60,8 @@ class Cycles:
             return None
         named = ", ".join(time_name(time) for time in lacking[:_SHOWN])
         more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-        return f"{self.experiment}: {name} is missing in {len(lacking)} cycles and left out: {named}{more}"
+        share = f"{len(lacking)} of {len(self.wanted(name))}"
+        return f"{self.experiment}: {name} is missing at {share} times, which are left out: {named}{more}"
 
 
 def cycle_time(folder: Path) -> datetime | None:

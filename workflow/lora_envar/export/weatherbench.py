@@ -91,7 +91,7 @@ def export_targets(paths: Sequence[str | Path], out: str | Path) -> str:
         variables = declare_fields(dataset, ("time",))
         for index, time in enumerate(times):
             put_fields(variables, index, by_time[time].read(time))
-    return f"{len(times)} states, {time_name(times[0])} to {time_name(times[-1])}"
+    return f"states: {len(times)}, {time_name(times[0])} to {time_name(times[-1])}"
 
 
 def export_predictions(cycles: Cycles, out: str | Path) -> str:
@@ -143,7 +143,7 @@ def export_predictions(cycles: Cycles, out: str | Path) -> str:
                 state = forecasts[start].read(start + timedelta(hours=lead))
                 put_fields(variables, (row, leads.index(lead)), state)
     hours = ", ".join(f"{lead} h" for lead in leads)
-    return f"{len(analyses)} analyses and {len(forecasts)} forecasts, at leads of {hours}"
+    return f"analyses: {len(analyses)}, forecasts: {len(forecasts)}, at leads of {hours}"
 
 
 def _write_times(dataset: netCDF4.Dataset, starts: list[datetime], leads: list[int]) -> None:
