@@ -51,7 +51,8 @@ import numpy as np
 import torch
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import channel_index
-from lora_envar.observations.catalogue import CODES
+from lora_envar.export.ioda import ioda_variable
+from lora_envar.observations.catalogue import CODES, TYPES
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.table import Observations
 
@@ -66,6 +67,7 @@ operator = ObservationOperator(table, grid)
 assert abs(operator(state).item() - 5.0) < 1e-3
 deviations = torch.ones(69)
 assert abs(operator.deviation(state, deviations).item() - 1.0) < 1e-3
+assert ioda_variable(TYPES["wind_speed_10m"]).name == "windSpeedAt10M"
 """
 
 SCORE = """

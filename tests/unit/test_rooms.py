@@ -24,6 +24,7 @@ ORDER = (
     "verification",
     "example_world",
     "plan",
+    "export",
     "command",
 )
 #: what may not be imported by a room, though it comes before

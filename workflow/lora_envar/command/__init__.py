@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from .outputs import check_output
+from .outputs import check_folder, check_output
 
 if TYPE_CHECKING:
     from ..fields.grid import Grid
@@ -60,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--channel", default="z500", metavar="NAME", help="of states; z500")
     show.add_argument("--time", metavar="TIME", help="of states, as 2022-01-31T18; the first")
     show.set_defaults(run=_show)
+
+    export = commands.add_parser(
+        "export", help="analyses and forecasts, or the truth, for WeatherBench-X; departures for JEDI (IODA)"
+    )
+    export.add_argument("--to", choices=["weatherbench-x", "ioda"], required=True, help="the form")
+    results = "results/{experiment}, or folders of its cycles; for weatherbench-x also results/archive, the truth"
+    export.add_argument("results", nargs="+", metavar="RESULTS", help=results)
+    export.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file; of ioda a folder")
+    export.set_defaults(run=_export)
 
     schema = commands.add_parser("schema", help="the schema of the configuration, for editors")
     schema.set_defaults(run=_schema)
@@ -153,6 +162,31 @@ def _show(options: argparse.Namespace) -> None:
     from .show import show
 
     print(show(options.file, options.out, options.channel, options.time, RESOURCES / "coastline.csv"))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ..export.ioda import export_departures
+    from ..export.results import find_cycles, is_experiment
+    from ..export.weatherbench import export_predictions, export_targets, state_files
+
+    out = Path(options.out)
+    if options.to == "ioda":
+        cycles = find_cycles(options.results)
+        check_folder(out, cycles.experiment)
+        done = export_departures(cycles, out)
+        lacking = [cycles.shortfall("observations.nc")]
+    elif any(is_experiment(path) for path in options.results) or not all(map(state_files, options.results)):
+        cycles = find_cycles(options.results)
+        names = ("analysis.nc", "forecast.nc")
+        inputs = [path for name in names for path in cycles.files(name).values()]
+        check_output(out, inputs, "predictions")
+        done = export_predictions(cycles, out)
+        lacking = [cycles.shortfall(name) for name in names]
+    else:
+        check_output(out, [file for path in options.results for file in state_files(path)], "states")
+        done = export_targets(options.results, out)
+        lacking = []
+    print("\n".join([*filter(None, lacking), f"{out}: {done}"]))
 
 
 def _schema(options: argparse.Namespace) -> None:

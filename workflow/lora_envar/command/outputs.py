@@ -10,8 +10,8 @@ from ..files.kinds import NETCDF4, PNG, kind_of
 #: mark of figures, see `verification.figures`
 FIGURE_MARK = b"Software\0lora-envar"
 
-#: kind of netCDF file -> a variable that it has and that no other has
-_MARKS = {"observations": "rejection", "states": "geopotential"}
+#: kind of netCDF file -> a variable that it has and that none below it has
+_MARKS = {"observations": "rejection", "predictions": "lead_time", "states": "geopotential"}
 
 
 def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str) -> None:
@@ -23,7 +23,7 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
     inputs : iterable of paths
         All files that the command reads; None among them is passed over.
     kind : str
-        ``observations``, ``states`` or ``figure``.
+        ``observations``, ``predictions``, ``states`` or ``figure``.
 
     Raises
     ------
@@ -48,6 +48,39 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
         raise ValueError(
             f"{out}: exists, and holds {found} where {kind} would be written; remove it, or name another file after -o"
         )
+
+
+def check_folder(out: str | Path, experiment: str) -> None:
+    """Refuse a folder that holds anything but files of IODA that were exported of an experiment.
+
+    Raises
+    ------
+    ValueError
+        The message names the file, and what it is.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: is a file ({kind_of(out)[0]}); name a folder after -o, files of IODA are many")
+    for path in sorted(out.iterdir()) if out.is_dir() else ():
+        if path.match(".*.part"):  # left by an export that was killed; the next one removes it
+            continue
+        found = _exported_experiment(path)
+        if found is None:
+            raise ValueError(f"{out}: holds {path.name}, which is no export; name an empty or a new folder after -o")
+        if found != experiment:
+            raise ValueError(f"{out}: holds {path.name}, an export of {found}; name another folder after -o")
+
+
+def _exported_experiment(path: Path) -> str | None:
+    """The experiment that a file of IODA was exported of; None if it is no such file."""
+    if path.is_dir() or kind_of(path)[0] != NETCDF4:
+        return None
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            found = dataset.__dict__
+    except OSError:
+        return None
+    return str(found.get("experiment")) if {"_ioda_layout", "converter"} <= set(found) else None
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -82,6 +82,9 @@ def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.
             names = set(dataset.variables)
     except OSError as error:
         raise ValueError(f"{source}: cannot be read as netCDF ({error}); it may be cut off, get it again") from error
+    if names & {"lead_time", "Location"}:
+        form = "WeatherBench-X" if "lead_time" in names else "JEDI"
+        raise ValueError(f"{source}: is an export for {form}; open it as docs/examples does")
     if "rejection" in names:
         figures.observation_maps(out, str(source), read_observations(source), coastline)
     elif {"error", "standard_deviation"} <= names:

@@ -1,5 +1,6 @@
 """What all netCDF files of the workflow have in common: what made them, and coordinates as CF wants them."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,17 @@ from numpy.typing import ArrayLike
 
 from .. import __version__
 from ..fields.grid import Grid
-from ..fields.state import NAMES
+from ..fields.state import LEVELS, NAMES, UPPER_AIR, VARIABLES
 
 #: variable with the names of channels: one that has the name of its dimension would have to be a number
 CHANNEL_NAMES = "channel_name"
+#: attributes of coordinates: times are whole hours
+_CLOCK = {"kind": "i8", "units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"}
+VALID_TIME = {**_CLOCK, "standard_name": "time", "long_name": "valid time"}
+START = {**_CLOCK, "standard_name": "forecast_reference_time", "long_name": "start of the forecast"}
+LEAD = {"kind": "i4", "units": "hours", "standard_name": "forecast_period", "long_name": "lead of the forecast"}
+#: by which xarray reads a lead as what it is, a difference of times
+AS_DIFFERENCE = {"dtype": "timedelta64[ns]"}
 
 
 def provenance(**attributes: Any) -> dict[str, Any]:
@@ -63,3 +71,51 @@ def write_channel_names(dataset: netCDF4.Dataset) -> None:
     variable = dataset.createVariable(CHANNEL_NAMES, str, ("channel",))
     variable.long_name = "name of the channel: a variable, and its pressure level in hPa"
     variable[:] = np.array(NAMES, dtype=object)
+
+
+def begin_states(dataset: netCDF4.Dataset, grid: Grid, attributes: dict[str, Any]) -> None:
+    """Global attributes, levels and grid of a file of states that is open."""
+    dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **attributes))
+    coordinate(dataset, "level", LEVELS, "i4", units="hPa", standard_name="air_pressure", positive="down")
+    write_horizontal(dataset, grid)
+
+
+def declare_fields(
+    dataset: netCDF4.Dataset, leading: tuple[str, ...], auxiliary: Sequence[str] = (), **options: Any
+) -> list[netCDF4.Variable]:
+    """The nine variables of states, without values, in a file of `begin_states`.
+
+    Each horizontal field is a chunk of its own, since states are read whole; a chunk that is never written takes no
+    space.
+
+    Parameters
+    ----------
+    leading : tuple of str
+        Dimensions before level, latitude and longitude.
+    auxiliary : sequence of str
+        Names of coordinates that are not dimensions.
+    options
+        Of `createVariable`: compression, fill_value.
+    """
+    variables = []
+    for short, (long, standard, units) in VARIABLES.items():
+        dimensions = (*leading, *(("level",) if short in UPPER_AIR else ()), "latitude", "longitude")
+        sizes = [len(dataset.dimensions[name]) for name in dimensions[-2:]]
+        chunks = (*(1,) * (len(dimensions) - 2), *sizes)
+        variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **options)
+        variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
+        if auxiliary:
+            variable.coordinates = " ".join(auxiliary)
+        variables.append(variable)
+    return variables
+
+
+def put_fields(variables: Sequence[netCDF4.Variable], index: Any, states: np.ndarray) -> None:
+    """Write states, (..., 69, lat, lon), at an index of the leading dimensions of `declare_fields`."""
+    position = 0
+    for variable in variables:
+        upper = "level" in variable.dimensions
+        count = len(LEVELS) if upper else 1
+        block = states[..., position : position + count, :, :]
+        variable[index] = block if upper else block[..., 0, :, :]
+        position += count

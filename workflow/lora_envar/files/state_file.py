@@ -15,10 +15,22 @@ import netCDF4
 import numpy as np
 
 from ..fields.grid import Grid
-from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
+from ..fields.state import CHANNELS, SURFACE, VARIABLES
 from ..fields.timeline import from_hours, hours_since_1970
 from .atomic import atomic_write
-from .netcdf import CHANNEL_NAMES, auxiliary_coordinate, coordinate, provenance, write_channel_names, write_horizontal
+from .netcdf import (
+    AS_DIFFERENCE,
+    CHANNEL_NAMES,
+    LEAD,
+    START,
+    VALID_TIME,
+    auxiliary_coordinate,
+    begin_states,
+    coordinate,
+    declare_fields,
+    put_fields,
+    write_channel_names,
+)
 
 #: of files that are to be small: a third less, for some 15 times the processor's time to write (see
 #: tests/benchmarks/storage.py). Deflation of level 1 after byte shuffling is read everywhere, other filters are not
@@ -27,11 +39,6 @@ _COMPRESSION = {"compression": "zlib", "complevel": 1, "shuffle": True}
 
 #: name of the lead of forecasts in WeatherBench
 LEAD_AXIS = "prediction_timedelta"
-
-_CLOCK = {"kind": "i8", "units": "hours since 1970-01-01", "calendar": "proleptic_gregorian"}
-_TIME = {**_CLOCK, "standard_name": "time", "long_name": "valid time"}
-_START = {**_CLOCK, "standard_name": "forecast_reference_time", "long_name": "start of the forecast"}
-_LEAD = {"kind": "i4", "units": "hours", "standard_name": "forecast_period", "long_name": "lead of the forecast"}
 
 
 def write_states(
@@ -67,14 +74,15 @@ def write_states(
         what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
         title = f"{what} that starts at {start:%Y-%m-%dT%H} UTC"
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        _begin(dataset, grid, title, attributes)
-        coordinate(dataset, "time", [hours_since_1970(time) for time in times], **_TIME)
+        begin_states(dataset, grid, {"title": title, **(attributes or {})})
+        coordinate(dataset, "time", [hours_since_1970(time) for time in times], **VALID_TIME)
         auxiliary: list[str] = []
         if start is not None:
             auxiliary = ["forecast_reference_time", "forecast_period"]
-            auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **_START)
-            auxiliary_coordinate(dataset, auxiliary[1], ("time",), [_hours(time - start) for time in times], **_LEAD)
-        _fields(dataset, states, ("time",), grid, auxiliary, compressed)
+            auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **START)
+            auxiliary_coordinate(dataset, auxiliary[1], ("time",), [_hours(time - start) for time in times], **LEAD)
+        variables = declare_fields(dataset, ("time",), auxiliary, **(_COMPRESSION if compressed else {}))
+        put_fields(variables, ..., states)
         if per_channel:
             dataset.createDimension("channel", len(CHANNELS))
             write_channel_names(dataset)
@@ -114,15 +122,16 @@ def write_forecast(
     states = _checked(path, states, (len(leads),), grid)
     dimensions = ("time", LEAD_AXIS)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        _begin(dataset, grid, f"Forecast that starts at {start:%Y-%m-%dT%H} UTC", attributes)
+        title = f"Forecast that starts at {start:%Y-%m-%dT%H} UTC"
+        begin_states(dataset, grid, {"title": title, **(attributes or {})})
         # CF expects of a variable of this name that it says so of itself; what it is is said by another
-        coordinate(dataset, "time", [hours_since_1970(start)], **{**_START, "standard_name": "time"})
-        auxiliary_coordinate(dataset, "forecast_reference_time", ("time",), [hours_since_1970(start)], **_START)
-        # the attribute dtype lets xarray read it as what it is, a difference of times
-        coordinate(dataset, LEAD_AXIS, leads, **_LEAD, dtype="timedelta64[ns]")
+        coordinate(dataset, "time", [hours_since_1970(start)], **{**START, "standard_name": "time"})
+        auxiliary_coordinate(dataset, "forecast_reference_time", ("time",), [hours_since_1970(start)], **START)
+        coordinate(dataset, LEAD_AXIS, leads, **LEAD, **AS_DIFFERENCE)
         valid = [[hours_since_1970(start) + lead for lead in leads]]
-        auxiliary_coordinate(dataset, "valid_time", dimensions, valid, **_TIME)
-        _fields(dataset, states[None], dimensions, grid, ["forecast_reference_time", "valid_time"], compressed=False)
+        auxiliary_coordinate(dataset, "valid_time", dimensions, valid, **VALID_TIME)
+        variables = declare_fields(dataset, dimensions, ["forecast_reference_time", "valid_time"])
+        put_fields(variables, ..., states[None])
 
 
 def _checked(path: str | Path, states: np.ndarray, leading: tuple[int, ...], grid: Grid) -> np.ndarray:
@@ -159,11 +168,12 @@ def write_ensemble(
     """
     members = _checked(path, members, (len(members),), grid)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        _begin(dataset, grid, f"Ensemble of states valid at {time:%Y-%m-%dT%H} UTC", attributes)
+        title = f"Ensemble of states valid at {time:%Y-%m-%dT%H} UTC"
+        begin_states(dataset, grid, {"title": title, **(attributes or {})})
         numbers = {"units": "1", "standard_name": "realization", "long_name": "member of the ensemble"}
         coordinate(dataset, "member", range(len(members)), "i4", **numbers)
-        auxiliary_coordinate(dataset, "time", (), hours_since_1970(time), **_TIME)
-        _fields(dataset, members, ("member",), grid, ["time"], compressed=False)
+        auxiliary_coordinate(dataset, "time", (), hours_since_1970(time), **VALID_TIME)
+        put_fields(declare_fields(dataset, ("member",), ["time"]), ..., members)
 
 
 def read_ensemble(path: str | Path, time: datetime) -> tuple[np.ndarray, Grid]:
@@ -204,44 +214,6 @@ def _read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.n
 
 def _hours(difference: timedelta) -> int:
     return int(difference.total_seconds()) // 3600
-
-
-def _begin(dataset: netCDF4.Dataset, grid: Grid, title: str, attributes: dict[str, Any] | None) -> None:
-    """Global attributes, and what all files of states have for coordinates."""
-    given = {"title": title, **(attributes or {})}
-    dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
-    coordinate(dataset, "level", LEVELS, "i4", units="hPa", standard_name="air_pressure", positive="down")
-    write_horizontal(dataset, grid)
-
-
-def _fields(
-    dataset: netCDF4.Dataset,
-    states: np.ndarray,
-    leading: tuple[str, ...],
-    grid: Grid,
-    auxiliary: Sequence[str],
-    compressed: bool,
-) -> None:
-    """The nine variables of states of shape (*leading, 69, lat, lon)."""
-    position = 0
-    compression: dict[str, Any] = _COMPRESSION if compressed else {}
-    for short, (long, standard, units) in VARIABLES.items():
-        upper = short in UPPER_AIR
-        dimensions = (*leading, *(("level",) if upper else ()), "latitude", "longitude")
-        chunks = _chunks(dimensions, grid)
-        variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **compression)
-        variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
-        if auxiliary:
-            variable.coordinates = " ".join(auxiliary)
-        count = len(LEVELS) if upper else 1
-        block = states[..., position : position + count, :, :]
-        variable[:] = block if upper else block[..., 0, :, :]
-        position += count
-
-
-def _chunks(dimensions: tuple[str, ...], grid: Grid) -> tuple[int, ...]:
-    """One horizontal field each: states are read whole."""
-    return (1,) * (len(dimensions) - 2) + grid.shape
 
 
 class StateFile:

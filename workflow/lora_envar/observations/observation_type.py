@@ -25,6 +25,7 @@ Snakemake reads these modules at every start: they import torch for type checker
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -41,6 +42,30 @@ _LOG_LEVELS = np.log(LEVELS)
 LAYERS_OF_LEVELS = (_LOG_LEVELS[1:] + _LOG_LEVELS[:-1]) / 2
 #: no layers: all data are of one
 NO_LAYERS = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class IodaVariable:
+    """What a type is called in JEDI's Interface for Observation Data Access (IODA), see `export.ioda`.
+
+    Names and units are those of share/ioda/yaml/validation/ObsSpace.yaml in https://github.com/JCSDA/ioda.
+
+    Attributes
+    ----------
+    name : str
+        ``airTemperature``.
+    units : str
+        IODA's, in the writing of UDUNITS.
+    factor : float
+        What brings values, errors and departures of the type's own units to these.
+    obs_space : str or None
+        The observation space, and so the file, that the type has to itself; None where the type of a report says it.
+    """
+
+    name: str
+    units: str
+    factor: float = 1.0
+    obs_space: str | None = None
 
 
 class ObservationType(ABC):
@@ -75,6 +100,8 @@ class ObservationType(ABC):
         Levels (hPa, 0 at the surface) at which a report shows how analyses fit it.
     shown_units : tuple of str and float, or None
         Units in which it does, and what brings values to them; None for `units`.
+    ioda : IodaVariable or None
+        Its variable in files of IODA; a type without one is not exported there.
     """
 
     name: ClassVar[str] = ""
@@ -90,6 +117,7 @@ class ObservationType(ABC):
     vector: ClassVar[str | None] = None
     shown_levels: ClassVar[tuple[int, ...]] = ()
     shown_units: ClassVar[tuple[str, float] | None] = None
+    ioda: ClassVar[IodaVariable | None] = None
 
     @abstractmethod
     def equivalent(self, inputs: Mapping[str, torch.Tensor], pressure: torch.Tensor) -> torch.Tensor:

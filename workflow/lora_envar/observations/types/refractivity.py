@@ -8,7 +8,7 @@ import numpy as np
 
 from ...fields.constants import GAS_CONSTANT, VAPOUR_GAS_CONSTANT
 from ...fields.state import LEVELS
-from ..observation_type import ObservationType
+from ..observation_type import IodaVariable, ObservationType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +54,7 @@ class Refractivity(ObservationType):
     layer_edges = (_CENTRES[1:] + _CENTRES[:-1]) / 2
     shown_levels = (100, 300, 500, 850)
     shown_units = ("N-units", 1.0)
+    ioda = IodaVariable("atmosphericRefractivity", "1e-6", obs_space="gnssro")
 
     def equivalent(self, inputs: Mapping[str, torch.Tensor], pressure: torch.Tensor) -> torch.Tensor:
         """N of specific humidity, temperature and pressure."""

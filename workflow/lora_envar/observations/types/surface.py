@@ -1,6 +1,6 @@
 """Variables of the state at the surface."""
 
-from ..observation_type import StateVariable
+from ..observation_type import IodaVariable, StateVariable
 
 
 class EastwardWind10m(StateVariable):
@@ -11,6 +11,7 @@ class EastwardWind10m(StateVariable):
     limits = (-80.0, 80.0)
     vector = "wind_10m"
     shown_levels = (0,)
+    ioda = IodaVariable("windEastwardAt10M", "m s-1")
 
 
 class NorthwardWind10m(StateVariable):
@@ -21,6 +22,7 @@ class NorthwardWind10m(StateVariable):
     limits = (-80.0, 80.0)
     vector = "wind_10m"
     shown_levels = (0,)
+    ioda = IodaVariable("windNorthwardAt10M", "m s-1")
 
 
 class Temperature2m(StateVariable):
@@ -30,6 +32,7 @@ class Temperature2m(StateVariable):
     code = 2
     limits = (180.0, 335.0)
     shown_levels = (0,)
+    ioda = IodaVariable("airTemperatureAt2M", "K")
 
 
 class SeaLevelPressure(StateVariable):
@@ -40,3 +43,4 @@ class SeaLevelPressure(StateVariable):
     limits = (8.7e4, 1.09e5)
     shown_levels = (0,)
     shown_units = ("hPa", 1e-2)
+    ioda = IodaVariable("pressureReducedToMeanSeaLevel", "Pa")

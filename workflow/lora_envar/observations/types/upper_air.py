@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..observation_type import StateVariable
+from ...fields.constants import GRAVITY
+from ..observation_type import IodaVariable, StateVariable
 from ..standard_atmosphere import standard_geopotential
 
 
@@ -15,6 +16,7 @@ class Geopotential(StateVariable):
     # the stratosphere of the example's world is lower than ours by 0.4 of the width of the limits
     margin = 1.0
     shown_levels = (500,)
+    ioda = IodaVariable("geopotentialHeight", "m", factor=1.0 / GRAVITY)
 
     def limited(self, value: np.ndarray, pressure: np.ndarray) -> np.ndarray:
         """Its difference to that of the standard atmosphere."""
@@ -29,6 +31,7 @@ class SpecificHumidity(StateVariable):
     limits = (0.0, 0.04)
     shown_levels = (700,)
     shown_units = ("g kg-1", 1e3)
+    ioda = IodaVariable("specificHumidity", "kg kg-1")
 
 
 class EastwardWind(StateVariable):
@@ -39,6 +42,7 @@ class EastwardWind(StateVariable):
     limits = (-150.0, 150.0)
     vector = "wind"
     shown_levels = (250, 500)
+    ioda = IodaVariable("windEastward", "m s-1")
 
 
 class NorthwardWind(StateVariable):
@@ -49,6 +53,7 @@ class NorthwardWind(StateVariable):
     limits = (-150.0, 150.0)
     vector = "wind"
     shown_levels = (500,)
+    ioda = IodaVariable("windNorthward", "m s-1")
 
 
 class Temperature(StateVariable):
@@ -58,3 +63,4 @@ class Temperature(StateVariable):
     code = 8
     limits = (150.0, 335.0)
     shown_levels = (500, 850)
+    ioda = IodaVariable("airTemperature", "K")
