@@ -90,7 +90,10 @@ def scorecard(
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(p_adjusted=false_discovery_control(table.p_value, method="bh"))[COLUMNS]
+    adjusted = table.groupby(["kind", "lead_hours"]).p_value.transform(
+        lambda p: false_discovery_control(p, method="bh")
+    )
+    return table.assign(p_adjusted=adjusted)[COLUMNS]
 
 
 def draw(paths: list[str | Path], card: pd.DataFrame) -> None:
