@@ -10,12 +10,15 @@ import pytest
 import yaml
 from conftest import ROOT
 
-SCORES = {"score", "collect_scores", "compare", "cycling_gates", "write_report", "write_results"}
-FITS = {"fit_to_observations", "collect_fits"}
+#: what is made of scores
+COMPARED = {"compare", "scorecard", "cycling_gates", "write_report", "write_results"}
+SCORES = {"score", "collect_scores", "collect_spectra"} | COMPARED
+FITS = {"diagnose_analyses", "collect_diagnostics"}
 #: an analysis of a method without an ensemble, and what comes of it
-PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES
+PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES | FITS
 #: one of a method with an ensemble
-ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast", "ensemble_diagnostics"} | SCORES
+JUDGED = {"ensemble_diagnostics", "collect_ensemble_scores"}
+ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast"} | JUDGED | SCORES | FITS
 #: one of a method that calibrates itself, and one of a filter with an ensemble of its own
 ADAPTIVE = {"assimilate_adaptive", "draw_amplitudes"}
 FILTER = {"assimilate_ensemble", "cycled_ensemble_forecast"}
@@ -24,7 +27,7 @@ VAE = {"pretrain_vae", "fit_residual", "model_gates"}
 #: what comes of a VAE: all but the filter
 LEARNED = VAE | CYCLES - FILTER
 TRAINING_SET = (
-    {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES | FITS
+    {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES
 )
 REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
 FORECASTS = {"first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
@@ -50,18 +53,18 @@ TABLE = {
     "observations.sparse.columns": (101, CYCLES | {"simulate_observations"}),
     "observations.sparse.seed": (3, CYCLES | {"simulate_observations"}),
     "observations.sparse.error_fraction": (0.2, CYCLES | {"simulate_observations"}),
-    "observations.reports.gross_error_share": (0.02, PLAIN | FITS | REPORTS),
-    "observations.reports.reported_errors": (False, PLAIN | FITS | REPORTS - {"simulate_reports"}),
-    "observations.reports.quality.withheld": (0.2, PLAIN | FITS | {"select_observations"}),
-    "observations.reports.background_check": (4.0, PLAIN | FITS),
-    "cycling.first_guess_hours": (24, CYCLES | FITS | {"first_guess", "first_ensemble"}),
+    "observations.reports.gross_error_share": (0.02, PLAIN | REPORTS),
+    "observations.reports.reported_errors": (False, PLAIN | REPORTS - {"simulate_reports"}),
+    "observations.reports.quality.withheld": (0.2, PLAIN | {"select_observations"}),
+    "observations.reports.background_check": (4.0, PLAIN),
+    "cycling.first_guess_hours": (24, CYCLES | {"first_guess", "first_ensemble"}),
     "cycling.keep_forecasts": (False, {"learned_errors", "write_report"}),
     "cycling.block_days": (2, {"write_report"}),
     "warm_start": (False, {"write_report"}),
-    "minimiser.iterations": (9, CYCLES | FITS),
-    "methods.3dvar.background_weight": (9.0, PLAIN | FITS),
+    "minimiser.iterations": (9, CYCLES),
+    "methods.3dvar.background_weight": (9.0, PLAIN),
     "methods.vae_var.residual_amplitude": (1.0, PLAIN | ADAPTIVE),
-    "methods.hybrid.alpha": (0.5, ENSEMBLE - {"ensemble_diagnostics"}),  # too few cycles to judge its members
+    "methods.hybrid.alpha": (0.5, ENSEMBLE - JUDGED),  # too few cycles to judge its members
     "methods.latent_lora.background_weight": (9.0, ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "methods.latent_lora.normalisation": ("spread", ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "methods.full_finetuning.epochs": (6, ENSEMBLE | {"finetune_all"}),

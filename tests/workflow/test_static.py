@@ -170,7 +170,7 @@ def test_the_paper_s_month_with_real_reports_says_what_it_downloads_and_keeps(er
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     jobs = counts(done.stdout + done.stderr)
     assert (jobs["download_gdas"], jobs["decode_prepbufr"], jobs["select_observations"]) == (124, 124, 31)
-    assert (jobs["nmc_forecasts"], jobs["fit_to_observations"]) == (451, 7)
+    assert (jobs["nmc_forecasts"], jobs["diagnose_analyses"]) == (451, 7)
 
 
 def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(era5):
