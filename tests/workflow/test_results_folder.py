@@ -26,9 +26,7 @@ CYCLES = PLAIN | ENSEMBLE | ADAPTIVE | FILTER | {"finetune_lora", "finetune_all"
 VAE = {"pretrain_vae", "fit_residual", "model_gates"}
 #: what comes of a VAE: all but the filter
 LEARNED = VAE | CYCLES - FILTER
-TRAINING_SET = (
-    {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES
-)
+TRAINING_SET = {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES
 REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
 FORECASTS = {"first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
 ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observations"} | REPORTS | FORECASTS

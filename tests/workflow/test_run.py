@@ -258,7 +258,7 @@ def test_snakemake_s_own_report_says_what_the_run_was(finished):
     page = (finished.folder / "snakemake_report.html").read_text()
     assert "a hybrid ensemble-variational data assimilation system" in page
     assert "latent_lora (latent_lora, 2009-02-26T00 to 2009-02-27T06)" in page
-    for name in ("scores.csv", "comparison.csv", "maps.png", "relative_errors.svg", "report.html"):
+    for name in ("scores.csv", "comparison.csv", "maps.svg", "relative_errors.svg", "report.html"):
         assert name in page
 
 

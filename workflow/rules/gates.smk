@@ -43,11 +43,7 @@ rule learned_errors:
         coastline="resources/coastline.csv",
     output:
         table="results/learned_errors.csv",
-        figure=report(
-            "results/figures/learned_errors.png",
-            caption="../report/learned_errors.rst",
-            category="Figures",
-        ),
+        figure=figure("learned_errors"),
     log:
         "logs/learned_errors.log",
         timings="logs/learned_errors.timings.tsv",

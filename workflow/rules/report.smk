@@ -4,11 +4,7 @@ rule draw_maps:
         unpack(lambda wildcards: plan.verification.shown_files()),
         coastline="resources/coastline.csv",
     output:
-        report(
-            "results/figures/maps.png",
-            caption="../report/maps.rst",
-            category="Figures",
-        ),
+        figure("maps"),
     log:
         "logs/draw_maps.log",
         timings="logs/draw_maps.timings.tsv",
@@ -33,11 +29,7 @@ rule draw_amplitudes:
         [path for paths in plan.verification.amplitudes().values() for path in paths],
     output:
         table="results/amplitudes.csv",
-        figure=report(
-            "results/figures/amplitudes.png",
-            caption="../report/amplitudes.rst",
-            category="Figures",
-        ),
+        figure=figure("amplitudes"),
     log:
         "logs/draw_amplitudes.log",
         timings="logs/draw_amplitudes.timings.tsv",

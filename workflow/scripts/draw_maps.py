@@ -15,7 +15,7 @@ with step(snakemake) as clock:
     archive = Archive(snakemake.input.archive)
     table = read_observations(snakemake.input.observations)
     maps(
-        snakemake.output[0],
+        snakemake.output,
         snakemake.params.experiment,
         time,
         archive.grid,

@@ -304,7 +304,7 @@ class VerificationPlan:
     @property
     def amplitude_figures(self) -> list[str]:
         """The figure of their course; none where no experiment calibrates itself."""
-        return ["results/figures/amplitudes.png"] if self.amplitudes() else []
+        return ["results/figures/amplitudes.svg"] if self.amplitudes() else []
 
     @property
     def diagnosed(self) -> list[Experiment]:

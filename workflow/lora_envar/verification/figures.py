@@ -1,5 +1,6 @@
 """Figures of the report, as PNG files whose bytes depend on the data alone."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import cycle
 from pathlib import Path
@@ -55,7 +56,7 @@ def save(figure: Figure, *paths: str | Path) -> None:
 
 
 def maps(
-    path: str | Path,
+    paths: Sequence[str | Path],
     experiment: str,
     time: datetime,
     grid: Grid,
@@ -69,8 +70,8 @@ def maps(
 
     Parameters
     ----------
-    path : path
-        Of the figure.
+    paths : sequence of paths
+        Of the figure, one per format.
     experiment : str
     time : datetime
         Both for the title.
@@ -99,7 +100,7 @@ def maps(
     for axis in axes[:, 2]:
         axis.plot(place[:, 0], place[:, 1], ".", color="black", markersize=1.2)
     figure.suptitle(f"{experiment}, {time:%Y-%m-%d %H} UTC; dots: observed columns", fontsize=11)
-    save(figure, path)
+    save(figure, *paths)
 
 
 def _world_map(
@@ -113,7 +114,7 @@ def _world_map(
     """Draw a field, (lat, lon), with coastlines."""
     order = np.argsort((grid.longitude + 180) % 360)
     longitude = (grid.longitude[order] + 180) % 360 - 180
-    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], norm=norm, cmap=colours)
+    image = axis.pcolormesh(longitude, grid.latitude, field[:, order], norm=norm, cmap=colours, rasterized=True)
     _world(axis, coastline)
     return image
 
@@ -189,7 +190,7 @@ def _world(axis: Axes, coastline: pd.DataFrame) -> None:
     axis.tick_params(labelsize=7)
 
 
-def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
+def amplitude_curves(paths: Sequence[str | Path], table: pd.DataFrame) -> None:
     """Variances of the parts of background errors over time, a panel an experiment, of `amplitudes.course`."""
     experiments = list(table.experiment.unique())
     rows = -(-len(experiments) // 3)
@@ -215,7 +216,7 @@ def amplitude_curves(path: str | Path, table: pd.DataFrame) -> None:
     figure.legend(lines, list(looks), loc="outside upper center", ncols=min(8, len(looks)), fontsize=8)
     for axis in axes.flat[len(experiments) :]:
         axis.set_axis_off()
-    save(figure, path)
+    save(figure, *paths)
 
 
 def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
@@ -266,7 +267,7 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
     save(figure, path)
 
 
-def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: pd.DataFrame) -> None:
+def learned_errors(paths: Sequence[str | Path], comparisons: list[Comparison], coastline: pd.DataFrame) -> None:
     """Standard deviation of samples and errors by latitude, a row a background error, and as maps of z500 and t850.
 
     Parameters
@@ -310,7 +311,7 @@ def learned_errors(path: str | Path, comparisons: list[Comparison], coastline: p
             axis.set_title(f"{name}: {title}", fontsize=9)
         label = "standard deviation over the global one"
         lower.colorbar(image, ax=rows.ravel().tolist(), shrink=0.9, label=f"{label},\nsmoothed to T{SMOOTHED_TO}")
-    save(figure, path)
+    save(figure, *paths)
 
 
 def _profiles(row: np.ndarray, own: list[Comparison]) -> None:
