@@ -37,7 +37,9 @@ addEventListener("load", () => {
 </script>"""
 #: a window of a browser has a least width, a frame has none
 FRAME = """<!doctype html><body><iframe src="asked.html" style="width: {width}px; height: 900px; border: 0"></iframe>
-<script>addEventListener("message", event => document.body.append("ANS" + "WER" + event.data + "END"));</script></body>"""
+<script>
+addEventListener("message", event => document.body.append("ANS" + "WER" + event.data + "END"));
+</script></body>"""
 
 
 def browse(*arguments):

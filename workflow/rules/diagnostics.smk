@@ -25,7 +25,9 @@ rule ensemble_diagnostics:
         cycled=lambda wildcards: plan.experiments[
             wildcards.experiment
         ].has_cycled_members,
-        first_scored=lambda wildcards: plan.verification.first_scored(wildcards.experiment),
+        first_scored=lambda wildcards: plan.verification.first_scored(
+            wildcards.experiment
+        ),
         last_year=lambda wildcards: plan.verification.members_of_last_year(
             wildcards.experiment
         ),
@@ -61,7 +63,9 @@ rule diagnose_analyses:
     """What an experiment's analyses say of themselves, and how backgrounds and analyses fit observations."""
     input:
         unpack(
-            lambda wildcards: plan.verification.diagnosed_analyses(wildcards.experiment)
+            lambda wildcards: plan.verification.diagnosed_analyses(
+                wildcards.experiment
+            )
         ),
     output:
         cycles="results/{experiment}/diagnostics.csv",

@@ -55,7 +55,9 @@ rule score:
         mem_mb=8000,
         runtime=240,
     params:
-        first_scored=lambda wildcards: plan.verification.first_scored(wildcards.experiment),
+        first_scored=lambda wildcards: plan.verification.first_scored(
+            wildcards.experiment
+        ),
     script:
         "../scripts/score.py"
 
