@@ -69,6 +69,7 @@ include: "workflow/rules/cycle.smk"
 include: "workflow/rules/cycled_ensemble.smk"
 include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/verification.smk"
+include: "workflow/rules/single_observations.smk"
 include: "workflow/rules/gates.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/study.smk"
@@ -86,6 +87,7 @@ rule all:
         "results/report.html",
         "results/results.md",
         plan.verification.fits,
+        plan.verification.single_observation_figures,
 
 
 # what a user must bring and is missing is said at once, and a dry run still shows the graph

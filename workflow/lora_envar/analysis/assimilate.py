@@ -42,6 +42,8 @@ class Analysis:
     Attributes
     ----------
     state : (69, lat, lon)
+    increment : (69, lat, lon)
+        The state less the background, not rounded to what numbers of the size of the state hold.
     observations : Observations
         With departures, and why data were not used.
     minimum : Minimum or None
@@ -53,6 +55,7 @@ class Analysis:
     """
 
     state: np.ndarray
+    increment: np.ndarray
     observations: Observations
     minimum: Minimum | None = None
     ensemble: AnalysedEnsemble | None = None
@@ -147,19 +150,25 @@ class Comparison:
     errors: torch.Tensor
 
     def conclude(
-        self, state: torch.Tensor, minimum: Minimum | None = None, ensemble: AnalysedEnsemble | None = None
+        self,
+        state: torch.Tensor,
+        increment: torch.Tensor | None = None,
+        minimum: Minimum | None = None,
+        ensemble: AnalysedEnsemble | None = None,
     ) -> Analysis:
-        """The analysis with its table, of a state of shape (69, lat, lon).
+        """The analysis with its table, of a state and an increment of shape (69, lat, lon); None is none anywhere.
 
         Departures are given of all data that are compared.
         """
+        if increment is None:
+            increment = torch.zeros_like(state)
         with torch.no_grad():
             table = self.table.with_columns(
                 rejection=self.rejection,
                 observation_minus_background=self.departure,
                 observation_minus_analysis=_departure(self.table, self.compared, self.observe, state),
             )
-        return Analysis(state.cpu().numpy(), table, minimum, ensemble)
+        return Analysis(state.cpu().numpy(), increment.cpu().numpy(), table, minimum, ensemble)
 
 
 def compare(case: Case) -> Comparison:
@@ -233,13 +242,14 @@ def assimilate(
     if calibration:
         amplitudes = calibration.updated(cost, minimum, types, case.minimiser, case.progress)
     with torch.no_grad():
-        analysed = cost.state(minimum.control)
+        increment = cost.increment(minimum.control)
     case.progress(
         f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
         f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
         f"{2 * minimum.cost_end / used:.3f}"
     )
-    return replace(compared.conclude(analysed, minimum), amplitudes=amplitudes)
+    analysed = compared.background + increment
+    return replace(compared.conclude(analysed, increment, minimum), amplitudes=amplitudes)
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

@@ -89,7 +89,8 @@ def filter_ensemble(
         f"{len(members)} members, {len(compared.usable)} observations; squared departures over what spread and errors "
         f"let expect: {consistency:.3f}"
     )
-    return compared.conclude(state, ensemble=AnalysedEnsemble((state + analysed).cpu().numpy(), consistency))
+    ensemble = AnalysedEnsemble((state + analysed).cpu().numpy(), consistency)
+    return compared.conclude(state, increment, ensemble=ensemble)
 
 
 def weights(products: torch.Tensor, inflation: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from ..files.kinds import NETCDF4, PNG, kind_of
 FIGURE_MARK = b"Software\0lora-envar"
 
 #: kind of netCDF file -> a variable that it has and that no other has
-_MARKS = {"observations": "rejection", "states": "geopotential"}
+_MARKS = {"observations": "rejection", "states": "geopotential", "increments": "increment"}
 
 
 def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str) -> None:
@@ -23,7 +23,7 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
     inputs : iterable of paths
         All files that the command reads; None among them is passed over.
     kind : str
-        ``observations``, ``states`` or ``figure``.
+        ``observations``, ``states``, ``increments`` or ``figure``.
 
     Raises
     ------
