@@ -4,16 +4,21 @@ Written as ``z500@45N,30W+100``: a variable of the state with a pressure in hPa,
 and longitude in degrees; and O - B, in the units of the variable, which is one observation error where nothing is said.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from .catalogue import CODES
-from .table import Observations
+
+if TYPE_CHECKING:
+    from .table import Observations
 
 #: examples of what is right, for errors
 EXAMPLE = "write it as z500@45N,30W+100 or t2m@30S,120E-1.5"
@@ -92,6 +97,8 @@ class SingleObservation:
         self, latitude: np.ndarray, longitude: np.ndarray, hours: int = 0, value: float = 0.0, error: float = 1.0
     ) -> Observations:
         """A table of the same variable and pressure at other places, (rows,) in degrees."""
+        from .table import Observations  # Snakemake reads this module at every start, which netCDF would slow down
+
         rows = len(latitude)
         return Observations.build(
             variable=np.full(rows, CODES[self.variable]),

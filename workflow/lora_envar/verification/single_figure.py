@@ -19,7 +19,7 @@ from .figures import _save
 #: experiments in a row of the figure
 ABREAST = 6
 #: width and height of a panel with its margins, in inches
-PANEL = (2.9, 2.2)
+PANEL = (2.7, 2.1)
 #: degrees of longitude and latitude that are shown on either side of an observation
 WIDTH = 60.0
 HEIGHT = 40.0
@@ -99,13 +99,15 @@ def _panels(figure: Figure, blocks: int, columns: int) -> list[np.ndarray]:
             right=1 - 1.1 / width,
             top=(top - 0.55) / height,
             bottom=(top - block_height + 0.45) / height,
-            wspace=0.12,
-            hspace=0.16,
+            wspace=0.06,
+            hspace=0.14,
         )
         axes = np.empty((3, columns + 1), dtype=object)
         for row, column in np.ndindex(axes.shape):
             axis = figure.add_subplot(grid[row, column])
-            axis.tick_params(labelleft=column == 0)
+            # what is not drawn costs no time: ticks are most of it
+            axis.xaxis.set_visible(row != 1 and column < columns)
+            axis.yaxis.set_visible(column in (0, columns))
             axes[row, column] = axis
         panels.append(axes)
     return panels
@@ -130,9 +132,10 @@ class Neighbourhood:
         self.observation = observation
         relative = (grid.longitude - observation.longitude + 180.0) % 360.0 - 180.0
         order = np.argsort(relative)
-        self._columns = order[np.abs(relative[order]) <= WIDTH]
+        # to the edges, and a point beyond
+        self._columns = order[np.abs(relative[order]) <= WIDTH + 360.0 / grid.nlon]
         self.longitude = relative[self._columns]
-        self._rows = np.flatnonzero(np.abs(grid.latitude - observation.latitude) <= HEIGHT)
+        self._rows = np.flatnonzero(np.abs(grid.latitude - observation.latitude) <= HEIGHT + 180.0 / grid.nlat)
         self.latitude = grid.latitude[self._rows]
         self._meridian = int(np.abs(relative).argmin())
         level = observation.level
@@ -178,7 +181,7 @@ class Neighbourhood:
         )
         axis.add_collection(LineCollection(self._coast(coastline), colors="grey", linewidths=0.5), autolim=False)
         axis.plot(0.0, self.observation.latitude, "kx", markersize=5)
-        ticks = np.arange(-WIDTH, WIDTH + 1.0, WIDTH / 2)
+        ticks = np.array([-WIDTH / 2, 0.0, WIDTH / 2])
         axis.set(xlim=(-WIDTH, WIDTH), ylim=self._span, xticks=ticks, xticklabels=[self._eastward(x) for x in ticks])
         axis.tick_params(labelsize=7)
 
@@ -228,7 +231,5 @@ def _label(figure: Figure, axes: np.ndarray, near: Neighbourhood, limits: Limits
     axes[0, 0].set_ylabel("latitude", fontsize=8, labelpad=1)
     for axis in axes[1:, 0]:
         axis.set_ylabel(f"hPa, along {near.observation.where.partition(' ')[2]}", fontsize=8, labelpad=1)
-    for axis in axes[1, :-1]:
-        axis.tick_params(labelbottom=False)
     for axis in axes[2, :-1]:
         axis.set_xlabel("latitude", fontsize=8, labelpad=1)
