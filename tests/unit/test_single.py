@@ -152,6 +152,8 @@ def test_without_common_cycles_or_observations_there_is_no_figure(config):
     plan = planned(config)
     assert plan.verification.single_observation_figures == []
     assert plan.verification.single.times == []
+    with pytest.raises(PlanError, match="no cycle in common"):
+        plan.single_observation_files("3dvar")
 
 
 def test_the_files_are_those_of_the_analysis_but_for_checks_and_windows(config):

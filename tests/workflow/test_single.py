@@ -96,9 +96,11 @@ def test_the_command_makes_what_the_rule_makes_of_every_method(finished):
         assert name in done.stdout
     assert len(list(finished.folder.glob("by_hand_*.png"))) == len(SINGLE) * len(TIMES)
     tuned = ["latent_lora", "hybrid", "full_finetuning", "scaled_static", "lora_envar"]
-    done = command(finished, TEXT, "--experiment", ",".join(tuned), "--time", "2009-02-26T12", "-o", "later.nc")
+    later = ("--time", "2009-02-26T12", "--error", 50, "-o", "later.nc")
+    done = command(finished, TEXT, "--experiment", ",".join(tuned), *later)
     assert done.returncode == 0, done.stderr
     assert (finished.folder / "later.png").stat().st_size > 20_000
+    assert (read_increments(finished.folder / "later.nc").error == 50).all()
     later = read_increments(finished.folder / "later.nc").fields[:, 0, 0]
     for index, name in enumerate(tuned):
         others = np.delete(later, index, axis=0)

@@ -246,7 +246,18 @@ class Plan:
         return inputs
 
     def single_observation_files(self, name: str) -> list[str]:
-        """All files of these, of the times at which experiments are compared by single observations."""
+        """All files of these, of the times at which experiments are compared by single observations.
+
+        Raises
+        ------
+        PlanError
+            If there are no such times, or no observations.
+        """
+        if not self.verification.single.figures:
+            raise PlanError(
+                "verification.single_observations: names none, or the compared experiments have no cycle in common; "
+                "there are no increments to make"
+            )
         return all_files(self.single_observation_inputs(name, self.verification.single.times))
 
     @staticmethod
