@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from lora_envar.analysis.increments import Increments, write_increments
+from lora_envar.analysis.single import Response
 from lora_envar.background.training_set import write_samples
 from lora_envar.example_world.packed import write_coefficients
 from lora_envar.fields.grid import Grid
 from lora_envar.files.netcdf import provenance
 from lora_envar.files.state_file import StateFile, read_ensemble, write_ensemble, write_forecast, write_states
+from lora_envar.observations.single import parse_single
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
 from test_reports import fitted
 
@@ -35,6 +38,16 @@ def coefficients(path, attributes=None):
     write_coefficients(path, times, torch.randn(40, 69, 16), packed=True, attributes=attributes)
 
 
+def increments(path, attributes=None):
+    """Of a filter, which has no gradient, and of one that has."""
+    observations = [parse_single("z500@45N,30W+100"), parse_single("t2m@30S,0E")]
+    made = {
+        name: {time: [Response(STATES[0], 1.5, 0.5, 0.2, reduction, 7) for _ in observations] for time in LATER}
+        for name, reduction in (("letkf", np.nan), ("3dvar", 1e-3))
+    }
+    write_increments(path, Increments.of(GRID, observations, made), attributes)
+
+
 WRITERS = {
     "states": lambda path, about=None: write_states(path, STATES, LATER, GRID, about),
     "members": lambda path, about=None: write_states(path, STATES, LATER, GRID, about, start=TIME),
@@ -46,6 +59,7 @@ WRITERS = {
     "training_set": lambda path, about=None: write_samples(path, [([0, 6], STATES)], GRID, about),
     "observations": lambda path, about=None: write_observations(path, fitted(), about),
     "packed": coefficients,
+    "increments": increments,
 }
 
 

@@ -29,12 +29,21 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "reports": 124,
         "reanalysis_members": 0,
         "experiments": {
-            "lora_envar": {"cycles": 124, "forecasts": 88, "members": 984, "ensemble": 0, "vaes": 0, "vae": "grid"}
+            "lora_envar": {
+                "cycles": 124,
+                "forecasts": 88,
+                "members": 984,
+                "ensemble": 0,
+                "increments": 6,
+                "vaes": 0,
+                "vae": "grid",
+            }
         },
     }
     table = requirements(config, counts, {"grid": 1000}).set_index("item")
     assert table.loc["states of the training archive", "keep"] == 54056 * 69 * 128 * 256 * 4
     assert table.loc["files of reports", "download"] == 124 * 60_000_000
+    assert table.loc["lora_envar: increments of single observations", "keep"] == 6 * 69 * 128 * 256 * 4
     assert table.loc["lora_envar: analyses", "keep"] == 124 * 286_554_240
     passing = [
         "files of reports",
@@ -53,6 +62,7 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "forecasts": 0,
         "members": 0,
         "ensemble": 0,
+        "increments": 0,
         "vaes": 124,
         "vae": "grid",
     }
@@ -61,7 +71,8 @@ def test_a_training_archive_of_its_own_saves_terabytes():
     )
     assert list(of_all_weights) == [124, 0, 124_000, 0]
     del counts["experiments"]["full_finetuning"]
-    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "vaes": 0, "vae": None}
+    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "increments": 0}
+    cycled |= {"vaes": 0, "vae": None}
     counts["experiments"]["letkf"] = cycled
     of_members = requirements(config, counts, {"grid": 1000}).set_index("item").loc["letkf: cycled ensemble"]
     assert list(of_members) == [9920, 0, 9920 * 286_554_240, 0]

@@ -14,11 +14,12 @@ from conftest import ROOT
 COMPARED = {"compare", "scorecard", "cycling_gates", "write_report", "write_results"}
 SCORES = {"score", "collect_scores", "collect_spectra"} | COMPARED
 FITS = {"diagnose_analyses", "collect_diagnostics"}
+SINGLE = {"single_observations", "draw_single_observations"}
 #: an analysis of a method without an ensemble, and what comes of it
-PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES | FITS
+PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES | FITS | SINGLE
 #: one of a method with an ensemble
 JUDGED = {"ensemble_diagnostics", "collect_ensemble_scores"}
-ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast"} | JUDGED | SCORES | FITS
+ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast"} | JUDGED | SCORES | FITS | SINGLE
 #: one of a method that calibrates itself, and one of a filter with an ensemble of its own
 ADAPTIVE = {"assimilate_adaptive", "draw_amplitudes"}
 FILTER = {"assimilate_ensemble", "cycled_ensemble_forecast"}
@@ -38,7 +39,7 @@ TABLE = {
     "archive.end": (
         "2009-03-13T00",
         {"download_era5", "prepare_archive", "simulate_observations", "model_gates", "finetune_lora", "draw_maps"}
-        | ENSEMBLE,
+        | ENSEMBLE - SINGLE,
     ),
     "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations", "model_errors"}),
     "nmc.tau_hours": (12, TRAINING_SET),
@@ -68,8 +69,9 @@ TABLE = {
     "methods.full_finetuning.epochs": (6, ENSEMBLE | {"finetune_all"}),
     "experiments.latent_lora.seed": (5, ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "experiments.vae_var.seed": (5, {"write_report"}),
-    "experiments.3dvar.period": (["2009-02-26T00", "2009-02-26T12"], PLAIN),
+    "experiments.3dvar.period": (["2009-02-26T00", "2009-02-26T12"], PLAIN - SINGLE),
     "verification.references": (["3dvar"], {"compare", "write_report", "write_results"}),
+    "verification.single_observations": (["z500@45N,0E+100"], SINGLE | {"write_report"}),
     "verification.title": ("Another", {"write_report", "write_results"}),
     "verification.forecast.lead_hours": ([6], SCORES | {"medium_range_forecast"}),
     "verification.bootstrap.seed": (

@@ -258,7 +258,14 @@ def test_snakemake_s_own_report_says_what_the_run_was(finished):
     page = (finished.folder / "snakemake_report.html").read_text()
     assert "a hybrid ensemble-variational data assimilation system" in page
     assert "latent_lora (latent_lora, 2009-02-26T00 to 2009-02-27T06)" in page
-    for name in ("scores.csv", "comparison.csv", "maps.svg", "relative_errors.svg", "report.html"):
+    for name in (
+        "scores.csv",
+        "comparison.csv",
+        "maps.svg",
+        "relative_errors.svg",
+        "report.html",
+        "single_observation_z500_45N_30W_20090226T06.png",
+    ):
         assert name in page
 
 
@@ -336,7 +343,8 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
         shutil.copy2(finished.folder / name, tmp_path / name)
     for name in ("archive", "background"):
         shutil.copytree(finished.folder / "results" / name, tmp_path / "results" / name)
-    command = ("--cores", 1, "--configfile", "tiny.yaml", "--rerun-triggers", "mtime", "--", "results/results.md")
+    targets = ("results/results.md", "results/single_observations.csv")
+    command = ("--cores", 1, "--configfile", "tiny.yaml", "--rerun-triggers", "mtime", "--", *targets)
     done = run.snakemake(*command)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     before, after = digests(finished.folder), digests(tmp_path)

@@ -33,6 +33,7 @@ GPU_RULES = {
     "medium_range_forecast",
     "model_gates",
     "learned_errors",
+    "single_observations",
     "train_emulator",
     "example_nmc",
     "train_vae",

@@ -49,6 +49,8 @@ class Run:
         return {"args": command, "cwd": self.folder, "env": environment}
 
 
+#: single observations whose increments are shown
+SINGLE = ("z500@45N,30W+100", "t2m@30S,120E")
 #: LoRA-EnVar as published, for a few cycles
 PUBLISHED = {
     "background_weight": 2.0,
@@ -146,6 +148,7 @@ def tiny_configuration(folder) -> dict:
     config["windows"] = {"six_hours": window}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     config["verification"]["ensembles"] = True
+    config["verification"]["single_observations"] = list(SINGLE)
     del config["example"]
     return config
 

@@ -63,7 +63,7 @@ rule write_report:
         profiles="results/figures/profiles.svg",
         spectra="results/figures/spectra.svg",
         cards=plan.verification.scorecards("svg"),
-        singles=[],
+        singles=plan.verification.single_observation_figures,
         maps="results/figures/maps.png",
         diagnostic_figures=plan.verification.diagnostic_figures,
         ensembles=plan.verification.ensemble_files,

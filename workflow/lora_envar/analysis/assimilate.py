@@ -43,6 +43,8 @@ class Analysis:
     Attributes
     ----------
     state : (69, lat, lon)
+    increment : (69, lat, lon)
+        The state less the background, not rounded to what numbers of the size of the state hold.
     observations : Observations
         With departures, and why data were not used.
     minimum : Minimum or None
@@ -56,6 +58,7 @@ class Analysis:
     """
 
     state: np.ndarray
+    increment: np.ndarray
     observations: Observations
     minimum: Minimum | None = None
     ensemble: AnalysedEnsemble | None = None
@@ -161,15 +164,18 @@ class Comparison:
     def conclude(
         self,
         state: torch.Tensor,
+        increment: torch.Tensor | None = None,
         minimum: Minimum | None = None,
         ensemble: AnalysedEnsemble | None = None,
         background_error: torch.Tensor | None = None,
     ) -> Analysis:
-        """The analysis with its table, of a state of shape (69, lat, lon).
+        """The analysis with its table, of a state and an increment of shape (69, lat, lon); None is none anywhere.
 
         Departures are given of all data that are compared, and what is known of the background's error at these,
         `background_error`, (compared rows,).
         """
+        if increment is None:
+            increment = torch.zeros_like(state)
         with torch.no_grad():
             table = self.table.with_columns(
                 rejection=self.rejection,
@@ -180,7 +186,7 @@ class Comparison:
             deviation = np.full(len(table), np.nan, dtype=np.float32)
             deviation[self.compared] = background_error.cpu().numpy()
             table = table.with_columns(background_error=deviation)
-        return Analysis(state.cpu().numpy(), table, minimum, ensemble)
+        return Analysis(state.cpu().numpy(), increment.cpu().numpy(), table, minimum, ensemble)
 
 
 def compare(case: Case) -> Comparison:
@@ -264,13 +270,13 @@ def assimilate(
         if signal is None and diagnosis.signal:
             signal = diagnosis.degrees_of_freedom(cost, case.minimiser, case.progress)
     with torch.no_grad():
-        analysed = cost.state(minimum.control)
+        increment = cost.increment(minimum.control)
     case.progress(
         f"cost {minimum.cost_start:.6g} -> {minimum.cost_end:.6g} in {minimum.evaluations} evaluations, gradient "
         f"norm {minimum.gradient_start:.3g} -> {minimum.gradient_end:.3g}, 2 J / p = "
         f"{2 * minimum.cost_end / used:.3f}"
     )
-    concluded = compared.conclude(analysed, minimum, background_error=assumed)
+    concluded = compared.conclude(compared.background + increment, increment, minimum, background_error=assumed)
     return replace(concluded, amplitudes=amplitudes, signal=signal)
 
 

@@ -95,7 +95,8 @@ def filter_ensemble(
         f"let expect: {consistency:.3f}"
     )
     ensemble = AnalysedEnsemble((state + analysed).cpu().numpy(), consistency)
-    return replace(compared.conclude(state, ensemble=ensemble, background_error=observed.std(0)), signal=signal)
+    concluded = compared.conclude(state, increment, ensemble=ensemble, background_error=observed.std(0))
+    return replace(concluded, signal=signal)
 
 
 def weights(products: torch.Tensor, inflation: float) -> tuple[torch.Tensor, torch.Tensor]:

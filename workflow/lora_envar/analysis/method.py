@@ -13,6 +13,7 @@ from ..background.settings import ADAPTIVE, AdapterSettings, BackgroundWeight
 from ..settings import names_of, needed_of, settings_from
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     import torch
@@ -130,6 +131,14 @@ class Method(ABC):
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
         """Make an analysis of a background and observations."""
 
+    def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
+        """What makes analyses of several cases at one time, with one background error; no cycle learns from these."""
+
+        def analyse(case: Case) -> Analysis:
+            return self.analyse(case, inputs)
+
+        return analyse
+
     @classmethod
     def adaptive(cls, settings: dict[str, Any]) -> bool:
         """Whether an analysis learns from those before it, by settings."""
@@ -201,6 +210,25 @@ class VariationalMethod(Method):
         if not self.adaptive(vars(self.settings)):
             return assimilate(case, background_error, self.settings.background_weight, None, diagnosis)
         return assimilate(case, background_error, 1.0, self._calibration(inputs), diagnosis)
+
+    def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
+        """The background error is made once, of the amplitudes of the cycle before; errors of data stay as declared."""
+        import torch
+
+        from .assimilate import assimilate
+
+        background_error = self.background_error(inputs)
+        weight = 1.0
+        if self.adaptive(vars(self.settings)):
+            like = torch.zeros((), device=inputs.device)
+            background_error = self._calibration(inputs).amplified(background_error, like)
+        else:
+            weight = self.settings.background_weight
+
+        def analyse(case: Case) -> Analysis:
+            return assimilate(case, background_error, weight)
+
+        return analyse
 
     def _calibration(self, inputs: Inputs) -> Calibration:
         """From the amplitudes of the cycle before."""

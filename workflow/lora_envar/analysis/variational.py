@@ -89,9 +89,13 @@ class CostFunction:
         self.values = values
         self.errors = errors
 
+    def increment(self, control: torch.Tensor) -> torch.Tensor:
+        """dx(w) on the state grid, shape (69, lat, lon)."""
+        return self.to_state_grid(self.background_error.increment(control))
+
     def state(self, control: torch.Tensor) -> torch.Tensor:
         """x_b + dx(w), shape (69, lat, lon)."""
-        return self.background + self.to_state_grid(self.background_error.increment(control))
+        return self.background + self.increment(control)
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         """J, a scalar."""

@@ -55,10 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     state.set_defaults(run=_state)
 
     show = commands.add_parser("show", help="a figure of any netCDF file of the workflow; weights in words")
-    show.add_argument("file", metavar="FILE", help="states, observations, forecast errors, a packed archive, weights")
+    show.add_argument(
+        "file", metavar="FILE", help="states, observations, forecast errors, increments, a packed archive, weights"
+    )
     show.add_argument("-o", "--out", metavar="OUT", help="PNG to write; beside FILE, with its name, if not given")
     show.add_argument("--channel", default="z500", metavar="NAME", help="of states; z500")
-    show.add_argument("--time", metavar="TIME", help="of states, as 2022-01-31T18; the first")
+    show.add_argument("--time", metavar="TIME", help="of states or increments, as 2022-01-31T18; the first")
     show.set_defaults(run=_show)
 
     export = commands.add_parser(
@@ -69,6 +71,19 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("results", nargs="+", metavar="RESULTS", help=results)
     export.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file; of ioda a folder")
     export.set_defaults(run=_export)
+
+    single = commands.add_parser(
+        "single", help="what background errors of an experiment that was run make of single observations"
+    )
+    single.add_argument("observations", nargs="+", metavar="OBSERVATION", help="as z500@45N,30W+100 or t2m@30S,120E")
+    single.add_argument("--config", nargs="+", required=True, metavar="FILE", help="configuration of the run, in order")
+    single.add_argument(
+        "--experiment", required=True, metavar="NAME[,NAME...]", help="that have been run in this folder"
+    )
+    single.add_argument("--time", required=True, metavar="TIME[,TIME...]", help="cycles, as 2009-05-01T06")
+    single.add_argument("--error", type=_positive, metavar="NUMBER", help="of observations; that which networks assume")
+    single.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write; figures go beside it")
+    single.set_defaults(run=_single)
 
     schema = commands.add_parser("schema", help="the schema of the configuration, for editors")
     schema.set_defaults(run=_schema)
@@ -187,6 +202,20 @@ def _export(options: argparse.Namespace) -> None:
         done = export_targets(options.results, out)
         lacking = []
     print("\n".join([*filter(None, lacking), f"{out}: {done}"]))
+
+
+def _single(options: argparse.Namespace) -> None:
+    from .single import single
+
+    single(
+        options.observations,
+        options.config,
+        options.experiment.split(","),
+        options.time.split(","),
+        options.error,
+        options.out,
+        RESOURCES,
+    )
 
 
 def _schema(options: argparse.Namespace) -> None:

@@ -11,7 +11,12 @@ from ..files.kinds import NETCDF4, PNG, kind_of
 FIGURE_MARK = b"Software\0lora-envar"
 
 #: kind of netCDF file -> a variable that it has and that none below it has
-_MARKS = {"observations": "rejection", "predictions": "lead_time", "states": "geopotential"}
+_MARKS = {
+    "observations": "rejection",
+    "predictions": "lead_time",
+    "increments": "increment",
+    "states": "geopotential",
+}
 
 
 def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str) -> None:
@@ -23,7 +28,7 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
     inputs : iterable of paths
         All files that the command reads; None among them is passed over.
     kind : str
-        ``observations``, ``predictions``, ``states`` or ``figure``.
+        ``observations``, ``predictions``, ``states``, ``increments`` or ``figure``.
 
     Raises
     ------

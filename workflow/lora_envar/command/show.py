@@ -31,13 +31,13 @@ def show(source: str | Path, out: str | Path | None, channel: str, time: str | N
     Parameters
     ----------
     source : path
-        Of states, observations, forecast errors, a packed archive, or weights.
+        Of states, observations, forecast errors, increments of single observations, a packed archive, or weights.
     out : path or None
         Figure to write; beside `source` with its name if None. Weights have none.
     channel : str
         Of states, as z500.
     time : str or None
-        Of states; the first time if None.
+        Of states or increments; the first time if None.
     coastline : path
         CSV of coastlines.
 
@@ -72,10 +72,12 @@ def show(source: str | Path, out: str | Path | None, channel: str, time: str | N
 
 def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.DataFrame) -> None:
     """Draw the figure of a kind of netCDF file, known by its variables."""
+    from ..analysis.increments import read_increments
     from ..fields.state import CHANNELS, channel_index
     from ..files.state_file import StateFile, read_per_channel
     from ..observations.table import read_observations
     from ..verification import figures
+    from ..verification.single_figure import single_observation
 
     try:
         with netCDF4.Dataset(source) as dataset:
@@ -87,6 +89,10 @@ def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.
         raise ValueError(f"{source}: is an export for {form}; open it as docs/examples does")
     if "rejection" in names:
         figures.observation_maps(out, str(source), read_observations(source), coastline)
+    elif "increment" in names:
+        increments = read_increments(source)
+        index = increments.times.index(_chosen(increments.times, time, source))
+        single_observation(out, increments, 0, index, coastline)
     elif {"error", "standard_deviation"} <= names:
         title = f"{source}: standard deviation of forecast errors"
         figures.deviation_profile(out, title, read_per_channel(source, "standard_deviation"))

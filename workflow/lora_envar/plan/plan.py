@@ -12,7 +12,7 @@ from ..forecast import model_files
 from .archive import TRAINING, ArchivePlan
 from .brought import named_files
 from .ensembles import EnsemblePlan
-from .experiments import Experiment, Experiments
+from .experiments import Experiment, Experiments, PlanError
 from .observations import ObservationPlan
 from .training_set import TrainingSetPlan
 from .vaes import VAEPlan
@@ -23,6 +23,15 @@ from .windows import WindowPlan
 def any_of(names: list[str]) -> str:
     """A pattern for a wildcard; one that nothing matches where there are no names."""
     return "|".join(names) or "(?!)"
+
+
+def all_files(inputs: dict[str, dict[str, Any]]) -> list[str]:
+    """The paths of what is made from named files, or lists of files, each once."""
+    paths: set[str] = set()
+    for files in inputs.values():
+        for given in files.values():
+            paths.update([given] if isinstance(given, str) else given)
+    return sorted(paths)
 
 
 class Plan:
@@ -200,11 +209,56 @@ class Plan:
         experiment.require(time, experiment.cycles)
         return {
             "observations": self.observations.table(experiment, time),
-            **self.ensembles.analysis_inputs(experiment, time),
-            **self._amplitudes_before(experiment, time),
+            **self._background_error_inputs(experiment, time),
             **self.windows.inputs(experiment),
             **self.observations.departure_inputs(experiment),
         }
+
+    def _background_error_inputs(self, experiment: Experiment, time: str) -> dict[str, Any]:
+        """What the background error of a cycle is made of, its amplitudes among it."""
+        return {
+            **self.ensembles.analysis_inputs(experiment, time),
+            **self._amplitudes_before(experiment, time),
+        }
+
+    def single_observation_inputs(self, name: str, times: list[str]) -> dict[str, dict[str, Any]]:
+        """What single observations are assimilated with in each of some cycles of an experiment.
+
+        Raises
+        ------
+        PlanError
+            If a time is no cycle, or the experiment uses no observations.
+        """
+        experiment = self.experiments[name]
+        if not experiment.method.assimilates:
+            raise PlanError(
+                f"{name} uses no observations (method {experiment.method.name}), so that none has an increment; leave "
+                "it out"
+            )
+        inputs: dict[str, dict[str, Any]] = {}
+        for time in times:
+            experiment.require(time, experiment.cycles)
+            inputs[time] = {
+                "background": f"results/{name}/{time}/background.nc",
+                "observations": self.observations.table(experiment, time),
+                **self._background_error_inputs(experiment, time),
+            }
+        return inputs
+
+    def single_observation_files(self, name: str) -> list[str]:
+        """All files of these, of the times at which experiments are compared by single observations.
+
+        Raises
+        ------
+        PlanError
+            If there are no such times, or no observations.
+        """
+        if not self.verification.single.figures:
+            raise PlanError(
+                "verification.single_observations: names none, or the compared experiments have no cycle in common; "
+                "there are no increments to make"
+            )
+        return all_files(self.single_observation_inputs(name, self.verification.single.times))
 
     @staticmethod
     def _amplitudes_before(experiment: Experiment, time: str) -> dict[str, str]:
@@ -250,6 +304,9 @@ class Plan:
                     * len(experiment.cycles)
                     * experiment.ensemble_size
                     * experiment.method.cycled_ensemble,
+                    "increments": len(self.verification.single.texts)
+                    * len(self.verification.single.times)
+                    * (experiment in self.verification.single.experiments),
                     "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
                     "vae": experiment.vae,
                 }

@@ -8,6 +8,7 @@ from .configuration import check
 from .plan import Plan
 from .replicates import expand, with_networks
 from .schema import check_schema, check_settings
+from .single import check_single_observations
 from .study import check_study
 
 
@@ -31,6 +32,7 @@ def prepare(config: dict[str, Any]) -> Plan:
         check(config)
         check_settings(config)
         check_study(config)
+        check_single_observations(config)
     except ConfigurationError as error:
         raise ConfigurationError(f"the configuration cannot be run. {error}") from None
     refuse_another(config)

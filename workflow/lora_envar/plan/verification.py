@@ -14,6 +14,7 @@ from .archive import ArchivePlan
 from .ensembles import EnsemblePlan, background_file, fitted_files
 from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
+from .single import SingleObservationPlan
 from .study import StudyPlan
 
 
@@ -43,6 +44,8 @@ class VerificationPlan:
         self._archive = archive
         self._observations = observations
         self._ensembles = ensembles
+        #: the key `single_observations`
+        self.single = SingleObservationPlan(config, experiments)
         #: the section `study`, if there is one
         self.study = StudyPlan(config, experiments) if "study" in config else None
 
@@ -305,6 +308,11 @@ class VerificationPlan:
     def amplitude_figures(self) -> list[str]:
         """The figure of their course; none where no experiment calibrates itself."""
         return ["results/figures/amplitudes.svg"] if self.amplitudes() else []
+
+    @property
+    def single_observation_figures(self) -> list[str]:
+        """Figures of increments of single observations; none where there are no such, or no cycles in common."""
+        return self.single.figures
 
     @property
     def diagnosed(self) -> list[Experiment]:

@@ -8,6 +8,8 @@ from ...background.settings import LETKFSettings
 from ..method import Inputs, Method
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..assimilate import Analysis, Case
 
 
@@ -20,6 +22,15 @@ class LETKF(Method):
 
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
         """The analyses of all members, and their mean."""
+        return self.analyser(inputs)(case)
+
+    def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
+        """The backgrounds of all members are read once."""
         from ..letkf import filter_ensemble
 
-        return filter_ensemble(case, inputs.cycled_ensemble(), self.settings, inputs.truncation)
+        members = inputs.cycled_ensemble()
+
+        def analyse(case: Case) -> Analysis:
+            return filter_ensemble(case, members, self.settings, inputs.truncation)
+
+        return analyse
