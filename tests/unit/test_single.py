@@ -245,7 +245,7 @@ def test_the_figure_has_the_same_bytes_again_and_another_picture_of_another_day(
     coastline = pd.read_csv(ROOT / "resources" / "coastline.csv")
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for path, case in zip(paths, ((0, 0), (0, 0), (0, 1)), strict=True):
-        single_observation(path, given, *case, coastline)
+        single_observation([path], given, *case, coastline)
     first, again, other = (path.read_bytes() for path in paths)
     assert first == again != other
 

@@ -44,6 +44,10 @@ rule draw_single_observations:
             caption="../report/single_observations.rst",
             category="Figures",
         ),
+        vectors=[
+            path.replace(".png", ".svg")
+            for path in plan.verification.single_observation_figures
+        ],
         table="results/single_observations.csv",
     log:
         "logs/draw_single_observations.log",

@@ -13,6 +13,6 @@ with step(snakemake) as clock:
     increments = joined([read_increments(path) for path in snakemake.input.increments])
     write_table(snakemake.output.table, table_of(increments))
     coastline = pd.read_csv(snakemake.input.coastline)
-    for index, path in enumerate(snakemake.output.figures):
+    for index, paths in enumerate(zip(snakemake.output.figures, snakemake.output.vectors, strict=True)):
         number, time = divmod(index, len(increments.times))
-        single_observation(path, increments, number, time, coastline)
+        single_observation(paths, increments, number, time, coastline)

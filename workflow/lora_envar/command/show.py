@@ -92,7 +92,7 @@ def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.
     elif "increment" in names:
         increments = read_increments(source)
         index = increments.times.index(_chosen(increments.times, time, source))
-        single_observation(out, increments, 0, index, coastline)
+        single_observation([out], increments, 0, index, coastline)
     elif {"error", "standard_deviation"} <= names:
         title = f"{source}: standard deviation of forecast errors"
         figures.deviation_profile(out, title, read_per_channel(source, "standard_deviation"))

@@ -168,6 +168,6 @@ def _write(out: Path, figures: Sequence[Path], increments: "Increments", resourc
     coastline = pd.read_csv(resources / "coastline.csv")
     for index, path in enumerate(figures):
         number, time = divmod(index, len(increments.times))
-        single_observation(path, increments, number, time, coastline)
+        single_observation([path], increments, number, time, coastline)
     print(table_of(increments)[SHOWN].to_string(index=False, float_format="{:.4g}".format))
     print(" ".join(map(str, [out, *figures])))

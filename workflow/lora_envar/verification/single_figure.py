@@ -1,5 +1,6 @@
 """Figures of increments of single observations: a column an experiment, a map and two sections each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,7 +15,7 @@ from ..analysis.increments import Increments
 from ..fields.grid import Grid
 from ..fields.state import LEVELS, VARIABLES, channel_index
 from ..observations.single import SingleObservation
-from .figures import _save
+from .figures import BLUE_ORANGE, save
 
 #: experiments in a row of the figure
 ABREAST = 6
@@ -27,13 +28,12 @@ HEIGHT = 40.0
 ARROWS = 24
 #: share of the largest geopotential at which lines of it are drawn in sections
 LINES = (0.1, 0.3, 0.5, 0.7, 0.9)
-COLOURS = "RdBu_r"
 
 Limits = dict[str, float]
 
 
 def single_observation(
-    path: str | Path, increments: Increments, number: int, time: int, coastline: pd.DataFrame
+    paths: Sequence[str | Path], increments: Increments, number: int, time: int, coastline: pd.DataFrame
 ) -> None:
     """Increments of one observation at one time, of all experiments.
 
@@ -42,8 +42,8 @@ def single_observation(
 
     Parameters
     ----------
-    path : path
-        Of the figure.
+    paths : sequence of paths
+        Of the figure, one per format.
     increments : Increments
     number, time : int
         Which observation and which time of these.
@@ -77,7 +77,7 @@ def single_observation(
         y=1 - 0.08 / figure.get_figheight(),
         verticalalignment="top",
     )
-    _save(figure, path)
+    save(figure, *paths)
 
 
 def _panels(figure: Figure, blocks: int, columns: int) -> list[np.ndarray]:
@@ -167,7 +167,9 @@ class Neighbourhood:
 
     def _draw_map(self, axis: Axes, field: np.ndarray, limits: Limits, coastline: pd.DataFrame) -> None:
         norm = Normalize(-limits["map"], limits["map"])
-        axis.pcolormesh(self.longitude, self.latitude, self.map_of("z", field), norm=norm, cmap=COLOURS)
+        axis.pcolormesh(
+            self.longitude, self.latitude, self.map_of("z", field), norm=norm, cmap=BLUE_ORANGE, rasterized=True
+        )
         step = max(1, -(-len(self.longitude) // ARROWS))
         axis.quiver(
             self.longitude[::step],
@@ -187,7 +189,15 @@ class Neighbourhood:
 
     def _draw_section(self, axis: Axes, name: str, field: np.ndarray, limits: Limits) -> None:
         norm = Normalize(-limits[name], limits[name])
-        axis.pcolormesh(self.latitude, LEVELS, self.section_of(name, field), norm=norm, cmap=COLOURS, shading="nearest")
+        axis.pcolormesh(
+            self.latitude,
+            LEVELS,
+            self.section_of(name, field),
+            norm=norm,
+            cmap=BLUE_ORANGE,
+            rasterized=True,
+            shading="nearest",
+        )
         levels = limits["z"] * np.array([*(-share for share in reversed(LINES)), *LINES])
         axis.contour(self.latitude, LEVELS, self.section_of("z", field), levels=levels, colors="black", linewidths=0.7)
         axis.plot(self.observation.latitude, self.observation.pressure or LEVELS[-1], "kx", markersize=5)
