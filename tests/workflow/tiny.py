@@ -21,7 +21,7 @@ class Run:
         self.folder = folder
         (folder / "resources").symlink_to(ROOT / "resources")
 
-    def snakemake(self, *arguments, timeout=600):
+    def snakemake(self, *arguments, timeout=1500):
         """Run it to its end."""
         options = self.process(arguments) | {"timeout": timeout}
         return subprocess.run(**options, capture_output=True, text=True)
