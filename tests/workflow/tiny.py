@@ -160,6 +160,6 @@ def two_methods(folder) -> dict:
     for experiment in config["experiments"].values():
         experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
     del config["observations"]["reports"], config["search"]
-    config["verification"] |= {"ensembles": False, "references": ["3dvar"]}
+    config["verification"] |= {"ensembles": False, "references": ["3dvar"], "single_observations": []}
     config["verification"]["forecast"] = {"every_hours": 12, "lead_hours": [12]}
     return config
