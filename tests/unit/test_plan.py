@@ -277,7 +277,7 @@ def test_nothing_is_counted_twice(plan):
     counts = plan.counts()
     assert counts["experiments"]["latent_lora"] == {
         "cycles": 28,
-        "forecasts": 8,
+        "forecasts": 25,
         "members": 27 * 8,
         "ensemble": 0,
         "increments": 6,
@@ -315,16 +315,17 @@ def test_a_model_of_two_frames_needs_the_ensemble_of_the_frame_before(config):
 
 
 def test_a_cycled_ensemble_is_no_time_lagged_one(config):
-    """It has no members of other cycles, is not diagnosed as if it had, and its size is counted by itself."""
+    """It has no members of other cycles, is diagnosed by those of the cycle, and its size is counted by itself."""
     config["verification"]["ensembles"] = True
     plan = Plan(with_letkf(config))
     experiment = plan.experiments["letkf"]
     assert (experiment.lags, experiment.last_year, experiment.ensemble_size) == (0, 0, 20)
-    assert "letkf" not in [other.name for other in plan.verification.diagnosed]
+    assert "letkf" in [other.name for other in plan.verification.diagnosed]
+    assert plan.verification.members("letkf")[LAST] == [f"results/letkf/{LAST}/background_ensemble.nc"]
     assert "letkf" not in plan.verification.judged
     assert plan.ensembles.own_files(experiment, LAST) == []
     counts = plan.counts()
-    wanted = {"cycles": 28, "forecasts": 8, "members": 0, "ensemble": 2 * 20 * 28, "increments": 6}
+    wanted = {"cycles": 28, "forecasts": 25, "members": 0, "ensemble": 2 * 20 * 28, "increments": 6}
     wanted |= {"vaes": 0, "vae": None}
     assert counts["experiments"]["letkf"] == wanted
     assert counts["model_errors"] == len(plan.training_set.model_error_times())
