@@ -273,6 +273,28 @@ def test_no_names_are_matched_by_a_pattern_of_none():
     assert re.fullmatch(any_of(["a", "b"]), "b")
 
 
+def test_every_experiment_is_first_of_all_compared_with_its_nearest_kin(config):
+    verification = Plan(config).verification
+    assert verification.own_references() == {
+        "hybrid": "3dvar",
+        "vae_var": "3dvar",
+        "latent_lora": "vae_var",
+        "vae_var_grid": "vae_var",
+        "lora_envar": "vae_var_grid",
+    }
+    assert "results/scorecards/lora_envar_against_vae_var_grid.svg" in verification.scorecards("svg")
+    config["verification"]["references"] = ["no_assimilation"]
+    assert Plan(config).verification.own_references() == {}, "what does not assimilate is no scale"
+
+
+def test_the_scores_of_a_pair_are_those_of_all_replicates(config):
+    config["experiments"]["vae_var_seed_2"] = config["experiments"]["vae_var"] | {"seed": 2}
+    verification = Plan(config).verification
+    found = verification.scores_of_pair("vae_var", "3dvar")
+    assert {path.split("/")[1] for path in found} == {"vae_var", "vae_var_seed_2", "3dvar"}
+    assert verification.families.count("vae_var") == 1
+
+
 def test_nothing_is_counted_twice(plan):
     counts = plan.counts()
     assert counts["experiments"]["latent_lora"] == {
