@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,6 +40,13 @@ MODULES = (
     "lora_envar.forecast.emulator",
     "lora_envar.files.state_file",
 )
+#: imported before the first job whose script names `VERIFICATION`: it takes longer than most of these jobs work
+VERIFICATION = "lora_envar.verification"
+VERIFICATION_MODULES = (
+    "scores.continuous",
+    "lora_envar.verification.curves",
+    "lora_envar.verification.scorecard",
+)
 
 
 def serve(owner: int, folder: Path) -> None:
@@ -58,12 +66,12 @@ def serve(owner: int, folder: Path) -> None:
         path.unlink(missing_ok=True)
         listener.bind(str(path))
         listener.listen(64)  # jobs that come while modules are imported wait for that here
-        import_modules(owner)
+        import_modules(owner, MODULES)
         listener.settimeout(0.5)
         while alive(owner):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
-                _start_child(connection, listener, children)
+                _start_child(owner, connection, listener, children)
             _report_ends(children)
             # a short timeout while children run, so that their end is noticed at once
             listener.settimeout(0.01 if children else 0.5)
@@ -77,12 +85,14 @@ def serve(owner: int, folder: Path) -> None:
         folder.rmdir()
 
 
-def import_modules(owner: int) -> None:
-    """Import all that is there of `MODULES`, while the owner lives; what is not is named in the log.
+def import_modules(owner: int, modules: Iterable[str]) -> None:
+    """Import all that is there of some modules, while the owner lives; what is not is named in the log.
 
     A module that cannot be imported costs the jobs that need it time, or gives them the same error with a name.
     """
-    for name in MODULES:
+    for name in modules:
+        if name in sys.modules:
+            continue
         if not alive(owner):
             return
         try:
@@ -91,7 +101,9 @@ def import_modules(owner: int) -> None:
             print(f"{name} is not imported beforehand: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
-def _start_child(connection: socket.socket, listener: socket.socket, children: dict[int, socket.socket]) -> None:
+def _start_child(
+    owner: int, connection: socket.socket, listener: socket.socket, children: dict[int, socket.socket]
+) -> None:
     """Fork a child for the job that has connected, and tell the job its pid; hang up where that fails."""
     descriptors: list[int] = []
     try:
@@ -99,6 +111,8 @@ def _start_child(connection: socket.socket, listener: socket.socket, children: d
         header, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
         (length,) = LENGTH.unpack(header)
         message = json.loads(receive(connection, length))
+        if VERIFICATION in Path(message["cwd"], message["argv"][0]).read_text():
+            import_modules(owner, VERIFICATION_MODULES)
         child = os.fork()
         if child == 0:
             _run_script(message, descriptors, connection, [listener, *children.values()])

@@ -52,6 +52,7 @@ def save(figure: Figure, *paths: str | Path) -> None:
         kind = str(path).rpartition(".")[2]
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format=kind, dpi=110, metadata=_METADATA[kind])
+        figure.set_layout_engine("none")  # it is laid out, and need not be for each format
     plt.close(figure)
 
 

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from scipy.stats import false_discovery_control
 
 from ..fields.state import CHANNELS
@@ -105,13 +105,13 @@ def draw(paths: list[str | Path], card: pd.DataFrame) -> None:
     )
     norm = Normalize(-LIMIT, LIMIT)
     for axis, region in zip(axes, REGIONS, strict=True):
-        for column, (kind, lead) in enumerate(leads):
-            own = card[(card.region == region) & (card.kind == kind) & (card.lead_hours == lead)]
-            for cell in own.assign(channel=channel_of(own)).itertuples():
-                undecided = cell.p_adjusted >= SIGNIFICANCE
-                place = (column, SHOWN.index(cell.channel))
-                style = {"facecolor": BLUE_ORANGE(norm(cell.percent)), "edgecolor": "#a0a0a0", "linewidth": 0.4}
-                axis.add_patch(Rectangle(place, 1, 1, hatch="////" if undecided else None, **style))
+        if not leads:
+            continue
+        percents, undecided = _matrices(card[card.region == region], leads)
+        edges = np.arange(len(leads) + 1), np.arange(len(SHOWN) + 1)
+        axis.pcolormesh(*edges, percents, norm=norm, cmap=BLUE_ORANGE, edgecolors="#a0a0a0", linewidth=0.4)
+        hatched = axis.pcolor(*edges, np.ma.masked_where(~undecided, percents), hatch="////", edgecolor="#a0a0a0")
+        hatched.set(array=None, facecolor="none", linewidth=0.0)
         axis.set(xlim=(0, max(1, len(leads))), ylim=(len(SHOWN), 0), title=region)
         axis.set_xticks(np.arange(len(leads)) + 0.5, [_label(kind, lead) for kind, lead in leads], rotation=90)
         axis.set_yticks(np.arange(len(SHOWN)) + 0.5, SHOWN)
@@ -120,9 +120,20 @@ def draw(paths: list[str | Path], card: pd.DataFrame) -> None:
     figure.colorbar(scale, ax=axes, shrink=0.6, label="RMSE, % of the reference's: blue is better", extend="both")
     if not card.empty:
         figure.suptitle(f"{card.experiment.iloc[0]} against {card.reference.iloc[0]}", fontsize=11)
-    undecided = Patch(facecolor="white", edgecolor="#777777", hatch="////")
-    figure.legend([undecided], [f"undecided (adjusted p of {SIGNIFICANCE} or more)"], loc="outside lower left")
+    sample = Patch(facecolor="white", edgecolor="#777777", hatch="////")
+    figure.legend([sample], [f"undecided (adjusted p of {SIGNIFICANCE} or more)"], loc="outside lower left")
     save(figure, *paths)
+
+
+def _matrices(card: pd.DataFrame, leads: list[tuple[str, int]]) -> tuple[np.ma.MaskedArray, np.ndarray]:
+    """Percents of a region, masked where there are none, and what is undecided, each (channels of `SHOWN`, leads)."""
+    percents = np.full((len(SHOWN), len(leads)), np.nan)
+    undecided = np.zeros(percents.shape, dtype=bool)
+    for cell in card.assign(channel=channel_of(card)).itertuples():
+        place = SHOWN.index(cell.channel), leads.index((cell.kind, cell.lead_hours))
+        percents[place] = cell.percent
+        undecided[place] = cell.p_adjusted >= SIGNIFICANCE
+    return np.ma.masked_invalid(percents), undecided
 
 
 def _leads(card: pd.DataFrame) -> list[tuple[str, int]]:
