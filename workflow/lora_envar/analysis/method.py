@@ -13,6 +13,7 @@ from ..background.settings import ADAPTIVE, AdapterSettings, BackgroundWeight
 from ..settings import names_of, needed_of, settings_from
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     import torch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..fields.grid import Grid
     from .assimilate import Analysis, Case
     from .calibration import Calibration
+    from .posterior import Posterior
 
 
 @dataclass(frozen=True)
@@ -198,9 +200,19 @@ class VariationalMethod(Method):
         background_error = self.background_error(inputs)
         # a minimisation more is too dear for every analysis, and one a day says enough
         diagnosis = Diagnosis(generator(0, "diagnosis", inputs.time.isoformat()), inputs.time.hour == 0)
+        return assimilate(case, background_error, *self._amplitude(inputs), diagnosis)
+
+    def sample(self, case: Case, inputs: Inputs, draws: Sequence[torch.Generator]) -> Posterior:
+        """The analysis, and samples of what it leaves uncertain, one of each generator."""
+        from .posterior import sample_posterior
+
+        return sample_posterior(case, self.background_error(inputs), *self._amplitude(inputs), draws)
+
+    def _amplitude(self, inputs: Inputs) -> tuple[float, Calibration | None]:
+        """The background's weight, and what amplifies its error, from the amplitudes of the cycle before."""
         if not self.adaptive(vars(self.settings)):
-            return assimilate(case, background_error, self.settings.background_weight, None, diagnosis)
-        return assimilate(case, background_error, 1.0, self._calibration(inputs), diagnosis)
+            return self.settings.background_weight, None
+        return 1.0, self._calibration(inputs)
 
     def _calibration(self, inputs: Inputs) -> Calibration:
         """From the amplitudes of the cycle before."""

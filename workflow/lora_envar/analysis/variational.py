@@ -88,6 +88,7 @@ class CostFunction:
         self.operator = operator
         self.values = values
         self.errors = errors
+        self._centre: torch.Tensor | None = None
 
     def state(self, control: torch.Tensor) -> torch.Tensor:
         """x_b + dx(w), shape (69, lat, lon)."""
@@ -96,7 +97,12 @@ class CostFunction:
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         """J, a scalar."""
         departure = (self.values - self.operator(self.state(control))) / self.errors
-        return 0.5 * self.background_weight * self.background_error.penalty(control) + 0.5 * departure.square().sum()
+        return 0.5 * self.background_weight * self._penalty(control) + 0.5 * departure.square().sum()
+
+    def _penalty(self, control: torch.Tensor) -> torch.Tensor:
+        if self._centre is None:
+            return self.background_error.penalty(control)
+        return (self.background_error.standard(control) - self._centre).square().sum()
 
     def zero(self) -> torch.Tensor:
         """The control vector of the background."""
@@ -106,6 +112,19 @@ class CostFunction:
         """The same cost of other observed values, (rows,)."""
         other = copy(self)
         other.values = values
+        return other
+
+    def perturbed(self, centre: torch.Tensor, values: torch.Tensor) -> "CostFunction":
+        """The same cost of other observed values, (rows,), and of another background.
+
+        Parameters
+        ----------
+        centre : (control_size,)
+            The standard normal numbers that this background's control vector stands for, see
+            `BackgroundError.standard`: its term is lambda / 2 |S w - centre|^2.
+        """
+        other = self.observing(values)
+        other._centre = centre
         return other
 
 

@@ -250,6 +250,7 @@ class Plan:
                     * len(experiment.cycles)
                     * experiment.ensemble_size
                     * experiment.method.cycled_ensemble,
+                    "samples": self.verification.spread.samples * len(self.verification.spread.times(experiment)),
                     "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
                     "vae": experiment.vae,
                 }
