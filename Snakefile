@@ -80,6 +80,7 @@ include: "workflow/rules/cycled_ensemble.smk"
 include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/verification.smk"
 include: "workflow/rules/single_observations.smk"
+include: "workflow/rules/analysis_spread.smk"
 include: "workflow/rules/gates.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/study.smk"
@@ -96,6 +97,7 @@ rule all:
         "results/comparison.csv",
         "results/report.html",
         "results/results.md",
+        plan.verification.spread_files,
 
 
 # what a user must bring and is missing is said at once, and a dry run still shows the graph

@@ -67,6 +67,7 @@ rule write_report:
         maps="results/figures/maps.png",
         diagnostic_figures=plan.verification.diagnostic_figures,
         ensembles=plan.verification.ensemble_files,
+        spreads=plan.verification.spread_files,
         amplitudes=plan.verification.amplitude_figures,
         learned_figure="results/figures/learned_errors.png",
     output:

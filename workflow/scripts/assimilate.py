@@ -6,43 +6,26 @@ with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.analysis import METHODS
         from lora_envar.analysis.amplitudes import write_amplitudes
-        from lora_envar.analysis.assimilate import Case
+        from lora_envar.analysis.case_files import read_case
         from lora_envar.analysis.method import Inputs
-        from lora_envar.analysis.variational import MinimiserSettings
         from lora_envar.fields.grid import Grid
-        from lora_envar.fields.timeline import hours_since_1970, parse
+        from lora_envar.fields.timeline import parse
         from lora_envar.files.provenance import described
-        from lora_envar.files.state_file import StateFile, read_per_channel, write_ensemble, write_states
-        from lora_envar.forecast import load_model
-        from lora_envar.observations.quality import DepartureChecks
-        from lora_envar.observations.table import read_observations, write_observations
-        from lora_envar.observations.window import Window, read_forecast_error
+        from lora_envar.files.state_file import write_ensemble, write_states
+        from lora_envar.observations.table import write_observations
 
     time = parse(snakemake.wildcards.time)
-    start = hours_since_1970(time)
     files = dict(snakemake.input.items())
-    background = StateFile(snakemake.input.background)
-    error_grid = Grid.from_settings(snakemake.params.error_grid)
-    window = None
-    if wanted := snakemake.params.window:
-        slots = wanted["slots"], wanted["slot_hours"]
-        model = load_model(**wanted["model"], device=device())
-        forecast_error = read_forecast_error(files["forecast_error"], *slots).to(device())
-        window = Window(start, *slots, model, forecast_error, wanted["checkpoint"])
-    checks = None
-    if snakemake.params.checks:
-        deviation = read_per_channel(files["background_deviation"], "standard_deviation")
-        checks = DepartureChecks(background_deviation=deviation, **snakemake.params.checks)
-    observations = read_observations(snakemake.input.observations).at(window.hours if window else [start])
-    minimiser = MinimiserSettings(**snakemake.params.minimiser)
-    method = METHODS[snakemake.params.method](snakemake.params.settings)
-    case = Case(background.read(time), background.grid, error_grid, observations, minimiser, window, checks, device())
-    result = method.analyse(case, Inputs(files, time, error_grid, device(), snakemake.params.truncation))
+    params = snakemake.params
+    error_grid = Grid.from_settings(params.error_grid)
+    case = read_case(files, time, error_grid, params.minimiser, params.window, params.checks, device())
+    method = METHODS[params.method](params.settings)
+    result = method.analyse(case, Inputs(files, time, error_grid, device(), params.truncation))
     about = described(snakemake)
     title = {"title": f"Analysis of {time:%Y-%m-%dT%H} UTC"}
-    write_states(snakemake.output.analysis, result.state[None], [time], background.grid, title | about)
+    write_states(snakemake.output.analysis, result.state[None], [time], case.grid, title | about)
     if result.ensemble:
-        write_ensemble(snakemake.output.ensemble, result.ensemble.members, time, background.grid, about)
+        write_ensemble(snakemake.output.ensemble, result.ensemble.members, time, case.grid, about)
     if result.amplitudes is not None:
         write_amplitudes(snakemake.output.amplitudes, result.amplitudes)
     write_observations(snakemake.output.observations, result.observations, about | result.attributes())

@@ -244,25 +244,13 @@ def assimilate(
     if not used or background_error is None:
         without_data = calibration.without_data() if calibration else None
         return replace(compared.conclude(compared.background), amplitudes=without_data)
-    types = compared.usable.report_type
-    errors = compared.errors
-    if calibration:
-        background_error = calibration.amplified(background_error, compared.background)
-        errors = errors * torch.as_tensor(calibration.error_factor(types), device=case.device)
-    cost = CostFunction(
-        background_error,
-        background_weight,
-        compared.background,
-        regridder(case.error_grid, case.grid, device=case.device),
-        compared.operator,
-        compared.values,
-        errors,
-    )
+    cost = cost_function(compared, background_error, background_weight, calibration)
     minimum = minimise(cost, cost.zero(), case.minimiser, case.progress)
     amplitudes = None
     signal = None
     assumed = None
     if calibration:
+        types = compared.usable.report_type
         amplitudes = calibration.updated(cost, minimum, types, case.minimiser, case.progress)
         signal = expected_signal(amplitudes, background_error.parts())
     if diagnosis:
@@ -278,6 +266,30 @@ def assimilate(
     )
     concluded = compared.conclude(compared.background + increment, increment, minimum, background_error=assumed)
     return replace(concluded, amplitudes=amplitudes, signal=signal)
+
+
+def cost_function(
+    compared: Comparison,
+    background_error: BackgroundError,
+    background_weight: float,
+    calibration: Calibration | None = None,
+) -> CostFunction:
+    """The cost function of an analysis; parameters as of `assimilate`."""
+    case = compared.case
+    errors = compared.errors
+    if calibration:
+        background_error = calibration.amplified(background_error, compared.background)
+        factor = calibration.error_factor(compared.usable.report_type)
+        errors = errors * torch.as_tensor(factor, device=case.device)
+    return CostFunction(
+        background_error,
+        background_weight,
+        compared.background,
+        regridder(case.error_grid, case.grid, device=case.device),
+        compared.operator,
+        compared.values,
+        errors,
+    )
 
 
 def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOperator:

@@ -13,7 +13,7 @@ from ..background.settings import ADAPTIVE, AdapterSettings, BackgroundWeight
 from ..settings import names_of, needed_of, settings_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import torch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..fields.grid import Grid
     from .assimilate import Analysis, Case
     from .calibration import Calibration
+    from .posterior import Posterior
 
 
 @dataclass(frozen=True)
@@ -207,9 +208,19 @@ class VariationalMethod(Method):
         background_error = self.background_error(inputs)
         # a minimisation more is too dear for every analysis, and one a day says enough
         diagnosis = Diagnosis(generator(0, "diagnosis", inputs.time.isoformat()), inputs.time.hour == 0)
+        return assimilate(case, background_error, *self._amplitude(inputs), diagnosis)
+
+    def sample(self, case: Case, inputs: Inputs, draws: Sequence[torch.Generator]) -> Posterior:
+        """The analysis, and samples of what it leaves uncertain, one of each generator."""
+        from .posterior import sample_posterior
+
+        return sample_posterior(case, self.background_error(inputs), *self._amplitude(inputs), draws)
+
+    def _amplitude(self, inputs: Inputs) -> tuple[float, Calibration | None]:
+        """The background's weight, and what amplifies its error, from the amplitudes of the cycle before."""
         if not self.adaptive(vars(self.settings)):
-            return assimilate(case, background_error, self.settings.background_weight, None, diagnosis)
-        return assimilate(case, background_error, 1.0, self._calibration(inputs), diagnosis)
+            return self.settings.background_weight, None
+        return 1.0, self._calibration(inputs)
 
     def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
         """The background error is made once, of the amplitudes of the cycle before; errors of data stay as declared."""
@@ -218,12 +229,9 @@ class VariationalMethod(Method):
         from .assimilate import assimilate
 
         background_error = self.background_error(inputs)
-        weight = 1.0
-        if self.adaptive(vars(self.settings)):
-            like = torch.zeros((), device=inputs.device)
-            background_error = self._calibration(inputs).amplified(background_error, like)
-        else:
-            weight = self.settings.background_weight
+        weight, calibration = self._amplitude(inputs)
+        if calibration:
+            background_error = calibration.amplified(background_error, torch.zeros((), device=inputs.device))
 
         def analyse(case: Case) -> Analysis:
             return assimilate(case, background_error, weight)

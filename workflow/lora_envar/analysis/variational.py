@@ -88,6 +88,7 @@ class CostFunction:
         self.operator = operator
         self.values = values
         self.errors = errors
+        self._centre: torch.Tensor | None = None
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
         """dx(w) on the state grid, shape (69, lat, lon)."""
@@ -100,7 +101,12 @@ class CostFunction:
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         """J, a scalar."""
         departure = (self.values - self.operator(self.state(control))) / self.errors
-        return 0.5 * self.background_weight * self.background_error.penalty(control) + 0.5 * departure.square().sum()
+        return 0.5 * self.background_weight * self._penalty(control) + 0.5 * departure.square().sum()
+
+    def _penalty(self, control: torch.Tensor) -> torch.Tensor:
+        if self._centre is None:
+            return self.background_error.penalty(control)
+        return (self.background_error.standard(control) - self._centre).square().sum()
 
     def zero(self) -> torch.Tensor:
         """The control vector of the background."""
@@ -110,6 +116,19 @@ class CostFunction:
         """The same cost of other observed values, (rows,)."""
         other = copy(self)
         other.values = values
+        return other
+
+    def perturbed(self, centre: torch.Tensor, values: torch.Tensor) -> "CostFunction":
+        """The same cost of other observed values, (rows,), and of another background.
+
+        Parameters
+        ----------
+        centre : (control_size,)
+            The standard normal numbers that this background's control vector stands for, see
+            `BackgroundError.standard`: its term is lambda / 2 |S w - centre|^2.
+        """
+        other = self.observing(values)
+        other._centre = centre
         return other
 
 

@@ -81,7 +81,11 @@ def begin_states(dataset: netCDF4.Dataset, grid: Grid, attributes: dict[str, Any
 
 
 def declare_fields(
-    dataset: netCDF4.Dataset, leading: tuple[str, ...], auxiliary: Sequence[str] = (), **options: Any
+    dataset: netCDF4.Dataset,
+    leading: tuple[str, ...],
+    auxiliary: Sequence[str] = (),
+    modifier: str = "",
+    **options: Any,
 ) -> list[netCDF4.Variable]:
     """The nine variables of states, without values, in a file of `begin_states`.
 
@@ -94,6 +98,8 @@ def declare_fields(
         Dimensions before level, latitude and longitude.
     auxiliary : sequence of str
         Names of coordinates that are not dimensions.
+    modifier : str
+        Of the standard names, as CF has it: ``standard_error``.
     options
         Of `createVariable`: compression, fill_value.
     """
@@ -103,7 +109,8 @@ def declare_fields(
         sizes = [len(dataset.dimensions[name]) for name in dimensions[-2:]]
         chunks = (*(1,) * (len(dimensions) - 2), *sizes)
         variable = dataset.createVariable(long, "f4", dimensions, chunksizes=chunks, **options)
-        variable.setncatts({"standard_name": standard, "units": units, "short_name": short})
+        name = f"{standard} {modifier}".strip()
+        variable.setncatts({"standard_name": name, "units": units, "short_name": short})
         if auxiliary:
             variable.coordinates = " ".join(auxiliary)
         variables.append(variable)

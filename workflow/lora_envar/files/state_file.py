@@ -34,7 +34,7 @@ from .netcdf import (
 
 #: of files that are to be small: a third less, for some 15 times the processor's time to write (see
 #: tests/benchmarks/storage.py). Deflation of level 1 after byte shuffling is read everywhere, other filters are not
-_COMPRESSION = {"compression": "zlib", "complevel": 1, "shuffle": True}
+_COMPRESSION: dict[str, Any] = {"compression": "zlib", "complevel": 1, "shuffle": True}
 
 
 #: name of the lead of forecasts in WeatherBench
@@ -91,6 +91,37 @@ def write_states(
             variable.long_name = f"{name.replace('_', ' ')} of each channel, in the units of its variable"
             variable.coordinates = CHANNEL_NAMES
             variable[:] = values
+
+
+def write_standard_error(
+    path: str | Path,
+    deviation: np.ndarray,
+    time: datetime,
+    grid: Grid,
+    attributes: dict[str, Any] | None = None,
+) -> None:
+    """Write the standard deviation of the error of a state, (69, lat, lon): `read_state` reads it like a state.
+
+    Its variables have the names and units of the state's; the standard names say what they are (CF, appendix C).
+
+    Parameters
+    ----------
+    time : datetime
+        At which the state is valid.
+    attributes : dict, optional
+        As of `write_states`.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or a channel holds values that are not finite.
+    """
+    deviation = _checked(path, deviation[None], (1,), grid)
+    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
+        title = f"Standard deviation of the error of the state valid at {time:%Y-%m-%dT%H} UTC"
+        begin_states(dataset, grid, {"title": title, **(attributes or {})})
+        coordinate(dataset, "time", [hours_since_1970(time)], **VALID_TIME)
+        put_fields(declare_fields(dataset, ("time",), modifier="standard_error"), ..., deviation)
 
 
 def write_forecast(

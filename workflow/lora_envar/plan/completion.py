@@ -13,9 +13,9 @@ class ConfigurationError(ValueError):
 
 
 def without_dropped(config: dict[str, Any]) -> None:
-    """Leave out experiments, also as references, VAEs and a study's worlds that are null, in place.
+    """Leave out experiments, VAEs and a study's worlds that are null, in place; a file on top drops them so.
 
-    A file on top drops them so.
+    Experiments are left out as references, and among those whose analyses' spread is looked at, too.
     """
     for section, key in ((config, "vaes"), (config.get("study"), "worlds")):
         if isinstance(section, dict) and isinstance(section.get(key), dict):
@@ -26,8 +26,11 @@ def without_dropped(config: dict[str, Any]) -> None:
     dropped = [name for name, entry in experiments.items() if entry is None]
     config["experiments"] = {name: entry for name, entry in experiments.items() if name not in dropped}
     verification = config.get("verification")
-    if dropped and isinstance(verification, dict) and isinstance(verification.get("references"), list):
-        verification["references"] = [name for name in verification["references"] if name not in dropped]
+    if not isinstance(verification, dict):
+        return
+    for section, key in ((verification, "references"), (verification.get("analysis_spread"), "experiments")):
+        if isinstance(section, dict) and isinstance(section.get(key), list):
+            section[key] = [name for name in section[key] if name not in dropped]
 
 
 def with_found_settings(config: dict[str, Any]) -> None:

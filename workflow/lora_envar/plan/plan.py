@@ -307,6 +307,7 @@ class Plan:
                     "increments": len(self.verification.single.texts)
                     * len(self.verification.single.times)
                     * (experiment in self.verification.single.experiments),
+                    "samples": self.verification.spread.samples * len(self.verification.spread.times(experiment)),
                     "vaes": len(experiment.cycles) if experiment.method.finetuned_file == "vae" else 0,
                     "vae": experiment.vae,
                 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .analysis_spread import check_analysis_spread
 from .belonging import refuse_another
 from .completion import ConfigurationError, with_found_settings, with_single_vae, without_dropped
 from .configuration import check
@@ -33,6 +34,7 @@ def prepare(config: dict[str, Any]) -> Plan:
         check_settings(config)
         check_study(config)
         check_single_observations(config)
+        check_analysis_spread(config)
     except ConfigurationError as error:
         raise ConfigurationError(f"the configuration cannot be run. {error}") from None
     refuse_another(config)

@@ -12,8 +12,8 @@ OTHER_EXPERIMENTS = ("donor", "ensemble_of")
 def with_networks(config: dict[str, Any]) -> None:
     """Put one experiment per network in place of every experiment with a list `observations`, in place.
 
-    Experiment `name` becomes `name_network`, ...; so do references, and what `OTHER_EXPERIMENTS` name, on the same
-    network.
+    Experiment `name` becomes `name_network`, ...; so do references, those whose analyses' spread is
+    looked at, and what `OTHER_EXPERIMENTS` name, on the same network.
     """
     members = {
         name: [f"{name}_{network}" for network in entry["observations"]]
@@ -32,8 +32,10 @@ def with_networks(config: dict[str, Any]) -> None:
                     single[key] = f"{entry[key]}_{network}"
             experiments[f"{name}_{network}"] = single
     config["experiments"] = experiments
-    references = config["verification"]["references"]
-    config["verification"]["references"] = [each for name in references for each in members.get(name, [name])]
+    verification = config["verification"]
+    for section, key in ((verification, "references"), (verification.get("analysis_spread", {}), "experiments")):
+        if key in section:
+            section[key] = [each for name in section[key] for each in members.get(name, [name])]
 
 
 def expand(config: dict[str, Any]) -> None:

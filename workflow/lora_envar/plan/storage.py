@@ -30,8 +30,8 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: dict
     counts : dict
         training_times, archive_times, samples, model_errors, reports (PrepBUFR files to download), reanalysis_members
         (states on the error grid), and experiments: by name, cycles, forecasts (states), members (states on the error
-        grid), ensemble (states of an ensemble that is cycled), increments (of single observations), vaes (cycles that
-        write all weights of the VAE) and vae (its name).
+        grid), ensemble (states of an ensemble that is cycled), increments (of single observations), samples (states
+        about analyses), vaes (cycles that write all weights of the VAE) and vae (its name).
     vae_bytes : dict
         Of the weights of every VAE, by its name.
 
@@ -69,6 +69,7 @@ def requirements(config: dict[str, Any], counts: dict[str, Any], vae_bytes: dict
         add(f"{name}: members", experiment["members"], small, kept)
         add(f"{name}: cycled ensemble", experiment["ensemble"], state, kept)
         add(f"{name}: increments of single observations", experiment["increments"], small)
+        add(f"{name}: samples about analyses", experiment["samples"], state, kept)
         add(f"{name}: weights of the VAE", experiment["vaes"], vae_bytes.get(experiment["vae"], 0), kept)
     table = pd.DataFrame(rows, columns=["item", "count", "download", "write", "keep"])
     return table[table["count"] > 0].reset_index(drop=True)

@@ -10,6 +10,7 @@ from ..analysis.method import Method, VariationalMethod
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse
 from ..files.provenance import group
+from .analysis_spread import AnalysisSpreadPlan
 from .archive import ArchivePlan
 from .ensembles import EnsemblePlan, background_file, fitted_files
 from .experiments import Experiment, Experiments
@@ -46,6 +47,8 @@ class VerificationPlan:
         self._ensembles = ensembles
         #: the key `single_observations`
         self.single = SingleObservationPlan(config, experiments)
+        #: the key `analysis_spread`
+        self.spread = AnalysisSpreadPlan(config, experiments, archive)
         #: the section `study`, if there is one
         self.study = StudyPlan(config, experiments) if "study" in config else None
 
@@ -383,6 +386,11 @@ class VerificationPlan:
         """Diagnostics over time, and departures with height; none where nothing is assimilated."""
         names = ("diagnostics", "departures")
         return [f"results/figures/{name}.svg" for name in names] if self.assimilating else []
+
+    @property
+    def spread_files(self) -> list[str]:
+        """Figure and table of the spread about analyses over their error; none where no analysis is looked at."""
+        return self.spread.files
 
     def about(self, config: dict[str, Any]) -> dict[str, Any]:
         """What the report says of the run, the fields of `verification.report.About`."""

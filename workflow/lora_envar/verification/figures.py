@@ -93,7 +93,7 @@ def maps(
         for axis, field, title in zip(row, fields, titles, strict=True):
             whole_field = title == "truth"
             norm = Normalize(field.min(), field.max()) if whole_field else TwoSlopeNorm(0.0, -limit, limit)
-            image = _world_map(axis, grid, field, norm, coastline, "viridis" if whole_field else BLUE_ORANGE)
+            image = world_map(axis, grid, field, norm, coastline, "viridis" if whole_field else BLUE_ORANGE)
             error = "" if whole_field else f", rms {grid.mean(field.astype(float) ** 2) ** 0.5:.3g}"
             axis.set_title(f"{name}: {title}{error}", fontsize=9)
             figure.colorbar(image, ax=axis, shrink=0.8, label=CHANNELS[index].units)
@@ -104,7 +104,7 @@ def maps(
     save(figure, *paths)
 
 
-def _world_map(
+def world_map(
     axis: Axes,
     grid: Grid,
     field: np.ndarray,
@@ -125,7 +125,7 @@ def state_map(
 ) -> None:
     """One channel of a state, (lat, lon), as a map."""
     figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
-    image = _world_map(axis, grid, field, None, coastline)
+    image = world_map(axis, grid, field, None, coastline)
     figure.colorbar(image, ax=axis, shrink=0.8, label=channel.units)
     axis.set_title(title, fontsize=10)
     save(figure, path)
@@ -308,7 +308,7 @@ def learned_errors(paths: Sequence[str | Path], comparisons: list[Comparison], c
                 axis.set_axis_off()
                 continue
             title, found = shown[cell]
-            image = _world_map(axis, found.grid, found.deviation_map[index].numpy(), Normalize(0.0, limit), coastline)
+            image = world_map(axis, found.grid, found.deviation_map[index].numpy(), Normalize(0.0, limit), coastline)
             axis.set_title(f"{name}: {title}", fontsize=9)
         label = "standard deviation over the global one"
         lower.colorbar(image, ax=rows.ravel().tolist(), shrink=0.9, label=f"{label},\nsmoothed to T{SMOOTHED_TO}")

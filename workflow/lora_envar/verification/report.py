@@ -119,6 +119,7 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
             )
         ],
         ensembles=[Figure.read(each, "ensemble_scores.csv") for each in files["ensembles"][:1]],
+        spreads=[Figure.read(each, "analysis_spread.csv") for each in files["spreads"][:1]],
         amplitudes=[Figure.read(each, "amplitudes.csv") for each in files["amplitudes"]],
         learned={
             "about": learned.ABOUT,
