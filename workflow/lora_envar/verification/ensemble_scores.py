@@ -58,7 +58,7 @@ class EnsembleScores:
             "square": (ensemble.mean("member") - observed) ** 2,
         }
         for name, values in found.items():
-            self._accumulate(name, np.stack([self._mean(values, *limits) for limits in REGIONS.values()]))
+            self._accumulate(name, self._means(values.values))
         self._accumulate("ranks", self._ranks(ensemble, observed))
 
     def _array(self, values: np.ndarray, dimensions: tuple[str, ...], channels: list[str]) -> xr.DataArray:
@@ -68,11 +68,16 @@ class EnsembleScores:
     def _area(self) -> xr.DataArray:
         return xr.DataArray(self.grid.area_weights, {"latitude": self.grid.latitude}, ("latitude",))
 
-    def _mean(self, values: xr.DataArray, south: float, north: float) -> np.ndarray:
-        """Area mean over a region, (69,)."""
-        weights = self._area()
-        inside = (weights.latitude >= south) & (weights.latitude <= north)
-        return values.weighted(weights.where(inside, 0.0)).mean(("latitude", "longitude")).values
+    def _means(self, values: np.ndarray) -> np.ndarray:
+        """Area means over the regions, (regions, 69), of values at all points."""
+        weights = np.stack([np.where(inside, self.grid.area_weights, 0.0) for inside in self._regions()])
+        weights /= weights.sum(1, keepdims=True)
+        return np.einsum("rl,cl->rc", weights, values.mean(-1))
+
+    def _regions(self) -> list[np.ndarray]:
+        """Which latitudes lie in each region, (lat,) of bool."""
+        latitude = self.grid.latitude
+        return [(latitude >= south) & (latitude <= north) for south, north in REGIONS.values()]
 
     def _ranks(self, ensemble: xr.DataArray, observed: xr.DataArray) -> np.ndarray:
         """Share of the area by rank, (regions, channels of `HEADLINE`, K + 1)."""
@@ -80,8 +85,7 @@ class EnsembleScores:
 
         chosen = {"channel": [channel_index(name) for name in HEADLINE]}
         shares = []
-        for south, north in REGIONS.values():
-            inside = (self.grid.latitude >= south) & (self.grid.latitude <= north)
+        for inside in self._regions():
             pair = [values.isel(chosen).isel(latitude=inside) for values in (ensemble, observed)]
             found = rank_histogram(*pair, "member", preserve_dims=["channel"], weights=self._area()[inside])
             shares.append(found.transpose("channel", "rank").values)
