@@ -79,8 +79,11 @@ def test_a_row_per_cycle_says_what_the_analysis_said(tmp_path):
         "evaluations": 21,
     }
     write_observations(path, consistent(), about)
-    table = diagnose("a", [str(path)], [])
+    found = diagnose("a", [str(path)], [])
+    table = found.cycles
     assert list(table.columns) == COLUMNS
+    assert found.fit["count"].tolist() == found.rejections["count"].tolist() == [SIZE]
+    assert diagnose("a", [str(path)] * 2, [], spin_up=1).fit["count"].tolist() == [SIZE], "after the spin-up"
     row = table.iloc[0]
     assert (row.experiment, row.valid_time) == ("a", "2009-01-01T06")
     assert (row.used, row.withheld, row.rejected, row.evaluations) == (SIZE, 0, 0, 21)

@@ -5,15 +5,14 @@ from lora_envar.runtime.step import step
 with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.files.tables import write_table
-        from lora_envar.observations.table import read_observations
         from lora_envar.verification.diagnostics import diagnose
-        from lora_envar.verification.observation_fit import fit, rejections
 
-    experiment = snakemake.wildcards.experiment
-    tables = list(snakemake.input.observations)
-    write_table(snakemake.output.cycles, diagnose(experiment, tables, snakemake.input.adapters))
-    scored = tables[snakemake.params.spin_up :]
-    for function, path in ((fit, snakemake.output.fit), (rejections, snakemake.output.rejections)):
-        table = function(read_observations(name) for name in scored)
-        table.insert(0, "experiment", experiment)
-        write_table(path, table)
+    found = diagnose(
+        snakemake.wildcards.experiment,
+        snakemake.input.observations,
+        snakemake.input.adapters,
+        snakemake.params.spin_up,
+    )
+    write_table(snakemake.output.cycles, found.cycles)
+    write_table(snakemake.output.fit, found.fit)
+    write_table(snakemake.output.rejections, found.rejections)

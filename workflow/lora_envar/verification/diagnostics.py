@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..fields.timeline import parse
 from ..observations.table import Observations, read_observations
-from .observation_fit import status_of
+from .observation_fit import counts_of, fit_of_sums, rejections_of_counts, status_of, sums_of
 
 #: quantity -> what it is, with its unit
 QUANTITIES = {
@@ -38,8 +39,25 @@ QUANTITIES = {
 COLUMNS = ["experiment", "valid_time", *QUANTITIES]
 
 
-def diagnose(experiment: str, tables: Sequence[str], adapters: Sequence[str]) -> pd.DataFrame:
-    """A row per cycle, with `COLUMNS`; what a method does not have is not a number.
+@dataclass(frozen=True)
+class Diagnosed:
+    """What an experiment's analyses say.
+
+    Attributes
+    ----------
+    cycles : DataFrame
+        A row per cycle, with `COLUMNS`; what a method does not have is not a number.
+    fit, rejections : DataFrame
+        Of `observation_fit.fit` and `rejections`, of the cycles after the spin-up.
+    """
+
+    cycles: pd.DataFrame
+    fit: pd.DataFrame
+    rejections: pd.DataFrame
+
+
+def diagnose(experiment: str, tables: Sequence[str], adapters: Sequence[str], spin_up: int = 0) -> Diagnosed:
+    """Diagnose an experiment's analyses; every table is read once.
 
     Parameters
     ----------
@@ -47,15 +65,26 @@ def diagnose(experiment: str, tables: Sequence[str], adapters: Sequence[str]) ->
         Observations of all analyses, in folders named by their times.
     adapters : sequence of paths
         Of the same cycles, or none.
+    spin_up : int
+        Cycles at the start of which no fits are taken.
     """
     rows = []
-    for path, added in zip_longest(tables, adapters):
+    sums = []
+    counts = []
+    for index, (path, added) in enumerate(zip_longest(tables, adapters)):
+        table = read_observations(path)
         row: dict[str, Any] = {"experiment": experiment, "valid_time": f"{parse(Path(path).parent.name):%Y-%m-%dT%H}"}
-        row |= of_analysis(_attributes(path), read_observations(path))
+        row |= of_analysis(_attributes(path), table)
         if added:
             row |= of_adapters(added)
         rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+        if index >= spin_up:
+            sums.append(sums_of(table))
+            counts.append(counts_of(table))
+    found = [fit_of_sums(sums), rejections_of_counts(counts)]
+    for table in found:
+        table.insert(0, "experiment", experiment)
+    return Diagnosed(pd.DataFrame(rows, columns=COLUMNS), *found)
 
 
 def of_analysis(about: Mapping[str, float], table: Observations) -> dict[str, float]:

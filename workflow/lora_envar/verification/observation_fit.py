@@ -53,7 +53,11 @@ def fit(tables: Iterable[Observations]) -> pd.DataFrame:
         between used observations of the same variable and pressure, the baseline that needs no model; `interpolated`
         is the number of data that have one, and `rms_analysis_there` is of O - A of the same data.
     """
-    parts = [_sums(table) for table in tables]
+    return fit_of_sums(map(sums_of, tables))
+
+
+def fit_of_sums(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The table of `fit`, of what `sums_of` gave for each table."""
     sums = pd.concat(parts).groupby(KEYS, as_index=False).sum()
     count = sums["count"]
     found = sums.interpolated.where(sums.interpolated > 0)
@@ -85,7 +89,7 @@ def status_of(table: Observations) -> np.ndarray:
     return np.select(of_reason, STATUSES, "")
 
 
-def _sums(table: Observations) -> pd.DataFrame:
+def sums_of(table: Observations) -> pd.DataFrame:
     """Sums over the data of one table, by `KEYS`."""
     status = status_of(table)
     part = table.select(status != "")
@@ -173,21 +177,22 @@ def interpolate(table: Observations, used: np.ndarray) -> np.ndarray:
 
 def rejections(tables: Iterable[Observations]) -> pd.DataFrame:
     """Number of data by report type, variable and reason (`used` and `withheld` among them)."""
-    parts = [
-        pd.DataFrame(
-            {
-                "report_type": table.report_type,
-                "variable": names_of(table.variable),
-                "reason": np.array(list(REASONS))[table.rejection],
-            }
-        )
-        .value_counts()
-        .rename("count")
-        .reset_index()
-        for table in tables
-    ]
-    keys = ["report_type", "variable", "reason"]
-    return pd.concat(parts).groupby(keys, as_index=False)["count"].sum()
+    return rejections_of_counts(map(counts_of, tables))
+
+
+def rejections_of_counts(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The table of `rejections`, of what `counts_of` gave for each table."""
+    return pd.concat(parts).groupby(["report_type", "variable", "reason"], as_index=False)["count"].sum()
+
+
+def counts_of(table: Observations) -> pd.DataFrame:
+    """Number of data of one table by report type, variable and reason."""
+    columns = {
+        "report_type": table.report_type,
+        "variable": names_of(table.variable),
+        "reason": np.array(list(REASONS))[table.rejection],
+    }
+    return pd.DataFrame(columns).value_counts().rename("count").reset_index()
 
 
 #: variables in the order in which they are shown; other types follow
