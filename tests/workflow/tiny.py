@@ -146,6 +146,8 @@ def tiny_configuration(folder) -> dict:
     config["windows"] = {"six_hours": window}
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     config["verification"]["ensembles"] = True
+    spread = {"experiments": ["3dvar", "adaptive"], "samples": 3, "every_hours": 6}
+    config["verification"]["analysis_spread"] = spread
     del config["example"]
     return config
 
@@ -158,5 +160,6 @@ def two_methods(folder) -> dict:
         experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
     del config["observations"]["reports"], config["search"]
     config["verification"] |= {"ensembles": False, "references": ["3dvar"]}
+    del config["verification"]["analysis_spread"]
     config["verification"]["forecast"] = {"every_hours": 12, "lead_hours": [12]}
     return config
