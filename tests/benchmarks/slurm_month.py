@@ -59,7 +59,7 @@ def project(folder: Path, cycles: int, block_days: float) -> list[str]:
     config["cycling"] |= {"block_days": block_days, "keep_forecasts": True}
     config["archive"] |= {"end": "2009-05-01T00", "block_days": 200}
     config["verification"]["references"] = ["3dvar"]
-    del config["observations"]["reports"], config["search"]
+    del config["observations"]["reports"], config["search"], config["verification"]["analysis_spread"]
     (folder / "month.yaml").write_text(yaml.safe_dump(config))
     names = ["archive/states/20090210.nc", "archive/climatology.nc"]
     names += [f"background/{model}.safetensors" for model in ("genbe", "gaussian", "spectral/vae", "spectral/residual")]

@@ -20,7 +20,15 @@ from lora_envar.background.training_set import write_samples
 from lora_envar.example_world.packed import write_coefficients
 from lora_envar.fields.grid import Grid
 from lora_envar.files.netcdf import provenance
-from lora_envar.files.state_file import StateFile, read_ensemble, write_ensemble, write_forecast, write_states
+from lora_envar.files.state_file import (
+    StateFile,
+    read_ensemble,
+    read_state,
+    write_ensemble,
+    write_forecast,
+    write_standard_error,
+    write_states,
+)
 from lora_envar.observations.single import parse_single
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
 from test_reports import fitted
@@ -53,6 +61,7 @@ WRITERS = {
     "members": lambda path, about=None: write_states(path, STATES, LATER, GRID, about, start=TIME),
     "forecast": lambda path, about=None: write_forecast(path, STATES, TIME, [6, 12], GRID, about),
     "ensemble": lambda path, about=None: write_ensemble(path, STATES, TIME, GRID, about),
+    "standard_error": lambda path, about=None: write_standard_error(path, np.abs(STATES[0]), TIME, GRID, about),
     "climatology": lambda path, about=None: write_states(
         path, STATES[:1], [TIME], GRID, about, {"anomaly_standard_deviation": np.ones(69)}
     ),
@@ -139,6 +148,15 @@ def test_forecasts_are_read_by_weatherbench_and_by_us(tmp_path):
         np.testing.assert_array_equal(file.read(time), state)
     with pytest.raises(ValueError, match="has no state valid at 2009-01-01T00"):
         file.read(TIME)
+
+
+def test_a_standard_error_says_so_by_its_standard_names_and_is_read_like_a_state(tmp_path):
+    WRITERS["standard_error"](tmp_path / "spread.nc")
+    np.testing.assert_array_equal(read_state(tmp_path / "spread.nc", GRID), np.abs(STATES[0]))
+    with netCDF4.Dataset(tmp_path / "spread.nc") as dataset:
+        assert dataset["temperature"].standard_name == "air_temperature standard_error"
+        assert dataset["temperature"].units == "K"
+        assert dataset["10m_u_component_of_wind"].standard_name == "eastward_wind standard_error"
 
 
 def test_ensembles_are_read_as_they_were_written(tmp_path):

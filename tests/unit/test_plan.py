@@ -303,6 +303,7 @@ def test_nothing_is_counted_twice(plan):
         "members": 27 * 8,
         "ensemble": 0,
         "increments": 6,
+        "samples": 0,
         "vaes": 0,
         "vae": "spectral",
     }
@@ -347,7 +348,7 @@ def test_a_cycled_ensemble_is_no_time_lagged_one(config):
     assert "letkf" not in plan.verification.judged
     assert plan.ensembles.own_files(experiment, LAST) == []
     counts = plan.counts()
-    wanted = {"cycles": 28, "forecasts": 25, "members": 0, "ensemble": 2 * 20 * 28, "increments": 6}
+    wanted = {"cycles": 28, "forecasts": 25, "members": 0, "ensemble": 2 * 20 * 28, "increments": 6, "samples": 0}
     wanted |= {"vaes": 0, "vae": None}
     assert counts["experiments"]["letkf"] == wanted
     assert counts["model_errors"] == len(plan.training_set.model_error_times())

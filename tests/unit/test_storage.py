@@ -35,6 +35,7 @@ def test_a_training_archive_of_its_own_saves_terabytes():
                 "members": 984,
                 "ensemble": 0,
                 "increments": 6,
+                "samples": 0,
                 "vaes": 0,
                 "vae": "grid",
             }
@@ -63,15 +64,15 @@ def test_a_training_archive_of_its_own_saves_terabytes():
         "members": 0,
         "ensemble": 0,
         "increments": 0,
+        "samples": 16 * 10,
         "vaes": 124,
         "vae": "grid",
     }
-    of_all_weights = (
-        requirements(config, counts, {"grid": 1000}).set_index("item").loc["full_finetuning: weights of the VAE"]
-    )
-    assert list(of_all_weights) == [124, 0, 124_000, 0]
+    with_weights = requirements(config, counts, {"grid": 1000}).set_index("item")
+    assert list(with_weights.loc["full_finetuning: weights of the VAE"]) == [124, 0, 124_000, 0]
+    assert list(with_weights.loc["full_finetuning: samples about analyses"]) == [160, 0, 160 * 286_554_240, 0]
     del counts["experiments"]["full_finetuning"]
-    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "increments": 0}
+    cycled = {"cycles": 124, "forecasts": 0, "members": 0, "ensemble": 2 * 124 * 40, "increments": 0, "samples": 0}
     cycled |= {"vaes": 0, "vae": None}
     counts["experiments"]["letkf"] = cycled
     of_members = requirements(config, counts, {"grid": 1000}).set_index("item").loc["letkf: cycled ensemble"]

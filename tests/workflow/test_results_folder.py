@@ -15,8 +15,12 @@ COMPARED = {"compare", "scorecard", "cycling_gates", "write_report", "write_resu
 SCORES = {"score", "collect_scores", "collect_spectra"} | COMPARED
 FITS = {"diagnose_analyses", "collect_diagnostics"}
 SINGLE = {"single_observations", "draw_single_observations"}
+#: of 3D-Var and of the experiment that calibrates itself
+SPREAD = {"analysis_spread", "compare_analysis_spread"}
 #: an analysis of a method without an ensemble, and what comes of it
-PLAIN = {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES | FITS | SINGLE
+PLAIN = (
+    {"assimilate", "background_forecast", "medium_range_forecast", "learned_errors"} | SCORES | FITS | SINGLE | SPREAD
+)
 #: one of a method with an ensemble
 JUDGED = {"ensemble_diagnostics", "collect_ensemble_scores"}
 ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast"} | JUDGED | SCORES | FITS | SINGLE

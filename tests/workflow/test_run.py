@@ -336,19 +336,21 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     names = ("3dvar", "latent_lora", "single_step", "letkf")
     config["cycling"]["keep_forecasts"] = False
     config["experiments"] = {name: config["experiments"][name] for name in names}
-    config["verification"]["references"] = ["3dvar"]
+    config["verification"] |= {"references": ["3dvar"]}
+    config["verification"]["analysis_spread"]["experiments"] = ["3dvar"]
     del config["search"], config["windows"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     for name in ("model.safetensors", "stations.csv"):
         shutil.copy2(finished.folder / name, tmp_path / name)
     for name in ("archive", "background"):
         shutil.copytree(finished.folder / "results" / name, tmp_path / "results" / name)
-    targets = ("results/results.md", "results/single_observations.csv")
+    targets = ("results/results.md", "results/single_observations.csv", "results/analysis_spread.csv")
     command = ("--cores", 1, "--configfile", "tiny.yaml", "--rerun-triggers", "mtime", "--", *targets)
     done = run.snakemake(*command)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     before, after = digests(finished.folder), digests(tmp_path)
     passing = ("background.nc", "members.nc", "forecast.nc", "background_ensemble.nc", "analysis_ensemble.nc")
+    passing += ("analysis_samples.nc",)
     for name in names:
         expected = {path for path in before if path.startswith(f"results/{name}/") and not path.endswith(passing)}
         assert {path for path in after if path.startswith(f"results/{name}/")} == expected
@@ -371,6 +373,7 @@ def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
     common = {"observations": "sparse", "seed": 1, "period": ["2009-02-26T00", "2009-02-26T12"]}
     config["experiments"] = {"threedvar": {"method": "3dvar_spectral", **common}}
     config["verification"]["references"] = []
+    del config["verification"]["analysis_spread"]
     del config["search"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     last = "results/threedvar/20090226T12/analysis.nc"
@@ -440,6 +443,7 @@ def test_4dvar_uses_the_observations_of_its_window(finished, tmp_path):
         "vae_fourdvar": {"method": "vae_var", "vae": "spectral", "window": "six_hours", **common},
     }
     config["verification"]["references"] = ["threedvar"]
+    config["verification"]["analysis_spread"] = {"experiments": ["fourdvar"], "samples": 2, "every_hours": 12}
     del config["search"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     shutil.copytree(finished.folder / "results" / "background", tmp_path / "results" / "background")

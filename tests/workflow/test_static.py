@@ -31,6 +31,7 @@ GPU_RULES = {
     "assimilate",
     "forecast_error",
     "medium_range_forecast",
+    "analysis_spread",
     "model_gates",
     "learned_errors",
     "single_observations",

@@ -149,6 +149,8 @@ def tiny_configuration(folder) -> dict:
     config["verification"] |= {"spin_up_cycles": 0, "forecast": {"every_hours": 6, "lead_hours": [12]}}
     config["verification"]["ensembles"] = True
     config["verification"]["single_observations"] = list(SINGLE)
+    spread = {"experiments": ["3dvar", "adaptive"], "samples": 3, "every_hours": 6}
+    config["verification"]["analysis_spread"] = spread
     del config["example"]
     return config
 
@@ -161,5 +163,6 @@ def two_methods(folder) -> dict:
         experiment["period"] = ["2009-02-26T00", "2009-02-26T18"]
     del config["observations"]["reports"], config["search"]
     config["verification"] |= {"ensembles": False, "references": ["3dvar"], "single_observations": []}
+    del config["verification"]["analysis_spread"]
     config["verification"]["forecast"] = {"every_hours": 12, "lead_hours": [12]}
     return config

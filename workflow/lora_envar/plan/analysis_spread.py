@@ -68,15 +68,14 @@ class AnalysisSpreadPlan:
 
     @cached_property
     def experiments(self) -> list[Experiment]:
-        """Those that are looked at: if none are named, all that minimise a cost function; of replicates the first."""
+        """Those that are named, in this order, or all that minimise a cost function; of replicates the first."""
         if not self._wanted:
             return []
-        chosen: dict[str, Experiment] = {}
+        known: dict[str, Experiment] = {}
         for experiment in self._experiments.compared:
-            name = group(experiment.name)
-            if issubclass(experiment.method, VariationalMethod) and name in self._wanted.get("experiments", [name]):
-                chosen.setdefault(name, experiment)
-        return list(chosen.values())
+            if issubclass(experiment.method, VariationalMethod):
+                known.setdefault(group(experiment.name), experiment)
+        return [known[name] for name in self._wanted.get("experiments", known) if name in known]
 
     def times(self, experiment: Experiment) -> list[str]:
         """Of its scored cycles, those whose analyses are looked at."""

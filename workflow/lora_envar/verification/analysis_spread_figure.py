@@ -38,8 +38,10 @@ def analysis_spread(paths: Sequence[str | Path], found: Mapping[str, SpreadAndEr
     lines = looks(list(found))
     table = table_of(dict(found))
     everywhere = table[table.region == "global"].set_index(["experiment", "variable"])
-    figure = plt.figure(figsize=(16, 13), layout="constrained")
-    axes = figure.subplots(4, len(SHOWN))
+    # places are fixed: a layout that measures every label takes as long as all of the drawing
+    margins = {"left": 0.05, "right": 0.985, "top": 0.94, "bottom": 0.045, "wspace": 0.2, "hspace": 0.4}
+    rows = {"height_ratios": [1.0, 1.0, 1.0, 1.0, 0.06], **margins}
+    figure, axes = plt.subplots(5, len(SHOWN), figsize=(16, 13), gridspec_kw=rows)
     for column, name in zip(axes.T, SHOWN, strict=True):
         _by_latitude(column[0], name, found)
         variable = CHANNELS[channel_index(name)].variable
@@ -51,20 +53,22 @@ def analysis_spread(paths: Sequence[str | Path], found: Mapping[str, SpreadAndEr
     for column, name in zip(axes.T, SHOWN, strict=True):
         fields = {kind: found[first].map_of(kind, channel_index(name)) for kind in ("spread", "error")}
         norm = Normalize(0.0, max(values.max() for values in fields.values()))
-        for axis, (kind, values) in zip(column[2:], fields.items(), strict=True):
+        for axis, (kind, values) in zip(column[2:4], fields.items(), strict=True):
             image = world_map(axis, found[first].grid, values, norm, coastline)
+            image.set_rasterized(True)  # a path for every grid point is more than a reader of SVG can take
             axis.set_title(f"{first}: {kind} of {name}", fontsize=9)
         label = f"{CHANNELS[channel_index(name)].units}, squares smoothed to T{SMOOTHED_TO}"
-        bar = figure.colorbar(image, ax=list(column[2:]), location="bottom", shrink=0.9, label=label)
-        bar.ax.tick_params(labelsize=7)
+        figure.colorbar(image, cax=column[4], orientation="horizontal").set_label(label, fontsize=8)
     for axis in axes.flat:
-        axis.tick_params(labelsize=8)
+        axis.tick_params(labelsize=7)
+    for axis in (*axes[2], *axes[3:4, 1:].flat):
+        axis.tick_params(labelbottom=axis in axes[3], labelleft=axis in axes[2:4, 0])
     axes[1, 0].set_ylabel("hPa", fontsize=8)
     handles = [Line2D([], [], **look) for look in lines.values()]
     grey = [Line2D([], [], color="grey", linestyle=style) for style in ("-", "--")]
     names = [f"{name}, {own.cycles} {'cycles' if own.cycles > 1 else 'cycle'}" for name, own in found.items()]
     labels = [*names, "spread", "error"]
-    figure.legend(handles + grey, labels, loc="outside upper center", ncols=min(6, len(labels)), fontsize=9)
+    figure.legend(handles + grey, labels, loc="upper center", ncols=min(6, len(labels)), fontsize=9)
     save(figure, *paths)
 
 
