@@ -32,6 +32,8 @@ VAE = {"pretrain_vae", "fit_residual", "model_gates"}
 #: what comes of a VAE: all but the filter
 LEARNED = VAE | CYCLES - FILTER
 TRAINING_SET = {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES
+#: one of an experiment that has its network to itself
+REPORTED = PLAIN - SPREAD - {"scorecard"}
 REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
 FORECASTS = {"first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
 ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observations"} | REPORTS | FORECASTS
@@ -56,10 +58,10 @@ TABLE = {
     "observations.sparse.columns": (101, CYCLES | {"simulate_observations"}),
     "observations.sparse.seed": (3, CYCLES | {"simulate_observations"}),
     "observations.sparse.error_fraction": (0.2, CYCLES | {"simulate_observations"}),
-    "observations.reports.gross_error_share": (0.02, PLAIN | REPORTS),
-    "observations.reports.reported_errors": (False, PLAIN | REPORTS - {"simulate_reports"}),
-    "observations.reports.quality.withheld": (0.2, PLAIN | {"select_observations"}),
-    "observations.reports.background_check": (4.0, PLAIN),
+    "observations.reports.gross_error_share": (0.02, REPORTED | REPORTS),
+    "observations.reports.reported_errors": (False, REPORTED | REPORTS - {"simulate_reports"}),
+    "observations.reports.quality.withheld": (0.2, REPORTED | {"select_observations"}),
+    "observations.reports.background_check": (4.0, REPORTED),
     "cycling.first_guess_hours": (24, CYCLES | {"first_guess", "first_ensemble"}),
     "cycling.keep_forecasts": (False, {"learned_errors", "write_report"}),
     "cycling.block_days": (2, {"write_report"}),
@@ -80,7 +82,7 @@ TABLE = {
     "verification.forecast.lead_hours": ([6], SCORES | {"medium_range_forecast"}),
     "verification.bootstrap.seed": (
         2,
-        {"compare", "model_gates", "learned_errors", "write_report", "write_results"},
+        {"compare", "scorecard", "model_gates", "learned_errors", "write_report", "write_results"},
     ),
 }
 
