@@ -21,6 +21,7 @@ from lora_envar.plan.plan import any_of
 from lora_envar.plan.prepare import prepare
 from lora_envar.runtime.patches import apply_patches
 from lora_envar.runtime.start import (
+    figure,
     made_or_present,
     needed_but_missing,
     present,
@@ -51,16 +52,6 @@ prepare_environment(config.get("warm_start", True))
 A100 = {"gpu": 1, "gpu_model": "a100"}
 # files that are removed after their last use unless the configuration keeps them
 kept = str if config["cycling"]["keep_forecasts"] else temp
-
-
-def figure(name):
-    """A figure as SVG, which `snakemake --report` shows, and as PNG."""
-    drawn = report(
-        f"results/figures/{name}.svg",
-        caption=f"../report/{name}.rst",
-        category="Figures",
-    )
-    return [drawn, f"results/figures/{name}.png"]
 
 
 wildcard_constraints:

@@ -91,9 +91,9 @@ rule diagnose_analyses:
 rule collect_diagnostics:
     """Diagnostics of analyses, fits to observations, and rejections, of all experiments in a table each, and figures."""
     input:
-        diagnostics=plan.verification.of_assimilating("diagnostics.csv"),
-        fits=plan.verification.of_assimilating("observation_fit.csv"),
-        rejections=plan.verification.of_assimilating("rejections.csv"),
+        diagnostics=plan.verification.of_fitted("diagnostics.csv"),
+        fits=plan.verification.of_fitted("observation_fit.csv"),
+        rejections=plan.verification.of_fitted("rejections.csv"),
     output:
         diagnostics="results/diagnostics.csv",
         fits="results/observation_fit.csv",

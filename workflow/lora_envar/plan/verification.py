@@ -371,21 +371,27 @@ class VerificationPlan:
         """Experiments whose observations are of others, some of which are withheld to judge them."""
         return [experiment for experiment in self._experiments.compared if self._observations.is_checked(experiment)]
 
-    def of_assimilating(self, file: str) -> list[str]:
-        """A file of each experiment that uses observations."""
-        return [f"results/{experiment.name}/{file}" for experiment in self.assimilating]
+    @property
+    def fitted(self) -> list[Experiment]:
+        """Experiments whose fit to observations is looked at: those that use some, and those beside some of others."""
+        wanted = [*self.assimilating, *self.reported]
+        return [experiment for experiment in self._experiments.compared if experiment in wanted]
+
+    def of_fitted(self, file: str) -> list[str]:
+        """A file of each of these experiments."""
+        return [f"results/{experiment.name}/{file}" for experiment in self.fitted]
 
     @property
     def diagnostics(self) -> list[str]:
-        """Tables of diagnostics, of the fit to observations, and of rejections; none where nothing is assimilated."""
+        """Tables of diagnostics, of the fit to observations, and of rejections; none where nothing is fitted."""
         names = ("diagnostics", "observation_fit", "rejections")
-        return [f"results/{name}.csv" for name in names] if self.assimilating else []
+        return [f"results/{name}.csv" for name in names] if self.fitted else []
 
     @property
     def diagnostic_figures(self) -> list[str]:
-        """Diagnostics over time, and departures with height; none where nothing is assimilated."""
+        """Diagnostics over time, and departures with height; none where nothing is fitted."""
         names = ("diagnostics", "departures")
-        return [f"results/figures/{name}.svg" for name in names] if self.assimilating else []
+        return [f"results/figures/{name}.svg" for name in names] if self.fitted else []
 
     @property
     def spread_files(self) -> list[str]:

@@ -1,11 +1,11 @@
-"""What the Snakefile does before and when a run starts: refuse in one line, and mark the files that a user brings."""
+"""What the Snakefile does before and when a run starts: refuse in one line, and mark brought files and figures."""
 
 import os
 import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from snakemake.io import ancient
+from snakemake.io import ancient, report
 
 
 def refuse(*messages: str) -> NoReturn:
@@ -27,6 +27,12 @@ def present_all(paths: list[str]) -> Any:
 def present_by_name(files: dict[str, str]) -> dict[str, Any]:
     """`present` of each of some files."""
     return {name: present(path) for name, path in files.items()}
+
+
+def figure(name: str) -> list[Any]:
+    """A figure of the results as SVG, which `snakemake --report` shows with its caption, and as PNG."""
+    drawn = report(f"results/figures/{name}.svg", caption=f"../report/{name}.rst", category="Figures")
+    return [drawn, f"results/figures/{name}.png"]
 
 
 def made_or_present(made: str, brought: list[str]) -> Any:
