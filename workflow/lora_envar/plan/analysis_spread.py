@@ -111,5 +111,5 @@ class AnalysisSpreadPlan:
     @property
     def files(self) -> list[str]:
         """Figure and table; none where no analysis is looked at."""
-        names = ("figures/analysis_spread.svg", "analysis_spread.csv")
+        names = ("figures/analysis_spread.png", "analysis_spread.csv")
         return [f"results/{name}" for name in names] if self._folders else []

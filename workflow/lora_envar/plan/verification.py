@@ -390,8 +390,8 @@ class VerificationPlan:
     @property
     def diagnostic_figures(self) -> list[str]:
         """Diagnostics over time, and departures with height; none where nothing is fitted."""
-        names = ("diagnostics", "departures")
-        return [f"results/figures/{name}.svg" for name in names] if self.fitted else []
+        names = ("diagnostics.svg", "departures.png")  # the smaller of both forms: the report holds them
+        return [f"results/figures/{name}" for name in names] if self.fitted else []
 
     @property
     def spread_files(self) -> list[str]:
