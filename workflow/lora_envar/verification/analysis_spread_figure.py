@@ -81,6 +81,7 @@ def _by_latitude(axis: Axes, name: str, found: Mapping[str, SpreadAndError]) -> 
             axis.plot(own.grid.latitude, values, color=look["color"], linestyle=style, linewidth=1.2)
     axis.set(xlim=(-90, 90), xticks=range(-90, 91, 30), title=name)
     axis.set_ylim(bottom=0.0)
+    axis.ticklabel_format(axis="y", scilimits=(-3, 4))  # labels of small numbers else reach into the panel beside
     axis.set_xlabel("latitude", fontsize=8)
     axis.set_ylabel(CHANNELS[index].units, fontsize=8)
 
