@@ -88,7 +88,7 @@ rule all:
         "results/comparison.csv",
         "results/report.html",
         "results/results.md",
-        plan.verification.spread_files,
+        plan.verification.spread.files,
 
 
 # what a user must bring and is missing is said at once, and a dry run still shows the graph

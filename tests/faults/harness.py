@@ -36,6 +36,7 @@ DISK_MB = 96
 CHECKED = (".nc", ".safetensors", ".csv")
 #: what is made in every run; what they start from is made once
 EXPERIMENTS = ("3dvar", "latent_lora")
+COMPARISONS = ("figures", "scorecards")
 
 
 class Violation(Exception):
@@ -133,7 +134,7 @@ class World:
 
     def _forget_the_cycles(self):
         for path in self.results.iterdir():
-            if path.name in EXPERIMENTS:
+            if path.name in EXPERIMENTS + COMPARISONS:
                 shutil.rmtree(path)
             elif path.is_file():
                 path.unlink()

@@ -94,7 +94,7 @@ def test_scored_analyses_are_looked_at_every_so_many_hours(spread):
         path.rpartition("/")[0] for path in files["analyses"]
     ]
     assert plan.verification.spread.experiment_of_each == ["vae_var"] * 5 + ["3dvar"] * 5
-    assert plan.verification.spread_files == ["results/figures/analysis_spread.png", "results/analysis_spread.csv"]
+    assert plan.verification.spread.files == ["results/figures/analysis_spread.png", "results/analysis_spread.csv"]
     counts = plan.counts()["experiments"]
     assert (counts["vae_var"]["samples"], counts["hybrid"]["samples"]) == (20, 0)
 
@@ -110,9 +110,9 @@ def test_all_variational_experiments_are_looked_at_where_none_is_named_and_none_
         "lora_envar",
     ]
     spread["verification"]["analysis_spread"]["experiments"] = []
-    assert Plan(spread).verification.spread_files == []
+    assert Plan(spread).verification.spread.files == []
     del spread["verification"]["analysis_spread"]
-    assert Plan(spread).verification.spread_files == []
+    assert Plan(spread).verification.spread.files == []
     assert Plan(spread).verification.spread.compared() == {"spreads": [], "analyses": [], "archive": []}
 
 

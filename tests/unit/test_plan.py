@@ -275,7 +275,7 @@ def test_no_names_are_matched_by_a_pattern_of_none():
 
 def test_every_experiment_is_first_of_all_compared_with_its_nearest_kin(config):
     verification = Plan(config).verification
-    assert verification.own_references() == {
+    assert verification.own_references == {
         "hybrid": "3dvar",
         "vae_var": "3dvar",
         "latent_lora": "vae_var",
@@ -284,7 +284,7 @@ def test_every_experiment_is_first_of_all_compared_with_its_nearest_kin(config):
     }
     assert "results/scorecards/lora_envar_against_vae_var_grid.svg" in verification.scorecards("svg")
     config["verification"]["references"] = ["no_assimilation"]
-    assert Plan(config).verification.own_references() == {}, "what does not assimilate is no scale"
+    assert Plan(config).verification.own_references == {}, "what does not assimilate is no scale"
 
 
 def test_the_scores_of_a_pair_are_those_of_all_replicates(config):

@@ -128,7 +128,7 @@ def test_the_middle_and_the_last_common_cycle_are_shown(config):
         name for name in config["experiments"] if name != "no_assimilation"
     ]
     assert single.texts == list(DEFAULT)
-    figures = planned(config).verification.single_observation_figures
+    figures = planned(config).verification.single.figures
     assert figures[:2] == [
         "results/figures/single_observation_z500_45N_30W_20090429T18.png",
         "results/figures/single_observation_z500_45N_30W_20090502T12.png",
@@ -146,11 +146,11 @@ def test_of_replicates_the_first_is_shown(config):
 
 def test_without_common_cycles_or_observations_there_is_no_figure(config):
     config["verification"]["single_observations"] = []
-    assert planned(config).verification.single_observation_figures == []
+    assert planned(config).verification.single.figures == []
     del config["verification"]["single_observations"]
     config["experiments"]["3dvar"]["period"] = ["2009-05-03T00", "2009-05-05T18"]
     plan = planned(config)
-    assert plan.verification.single_observation_figures == []
+    assert plan.verification.single.figures == []
     assert plan.verification.single.times == []
     with pytest.raises(PlanError, match="no cycle in common"):
         plan.single_observation_files("3dvar")

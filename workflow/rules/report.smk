@@ -63,11 +63,11 @@ rule write_report:
         profiles="results/figures/profiles.svg",
         spectra="results/figures/spectra.svg",
         cards=plan.verification.scorecards("svg"),
-        singles=plan.verification.single_observation_figures,
+        singles=plan.verification.single.figures,
         maps="results/figures/maps.png",
         diagnostic_figures=plan.verification.diagnostic_figures,
         ensembles=plan.verification.ensemble_files,
-        spreads=plan.verification.spread_files,
+        spreads=plan.verification.spread.files,
         amplitudes=plan.verification.amplitude_figures,
         learned_figure="results/figures/learned_errors.png",
     output:

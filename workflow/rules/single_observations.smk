@@ -40,13 +40,12 @@ rule draw_single_observations:
         coastline="resources/coastline.csv",
     output:
         figures=report(
-            plan.verification.single_observation_figures,
+            plan.verification.single.figures,
             caption="../report/single_observations.rst",
             category="Figures",
         ),
         vectors=[
-            path.replace(".png", ".svg")
-            for path in plan.verification.single_observation_figures
+            path.replace(".png", ".svg") for path in plan.verification.single.figures
         ],
         table="results/single_observations.csv",
     log:

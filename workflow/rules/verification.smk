@@ -81,7 +81,7 @@ rule collect_spectra:
         mem_mb=4000,
         runtime=30,
     params:
-        references=plan.verification.own_references(),
+        references=plan.verification.own_references,
     script:
         "../scripts/collect_spectra.py"
 
@@ -139,7 +139,7 @@ rule compare:
         runtime=30,
     params:
         references=config["verification"]["references"],
-        own_references=plan.verification.own_references(),
+        own_references=plan.verification.own_references,
         networks=plan.verification.networks(),
         bootstrap=config["verification"]["bootstrap"],
         first_scored=plan.verification.first_scored_cycles(),

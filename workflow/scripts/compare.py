@@ -7,7 +7,6 @@ with step(snakemake) as clock:
         from lora_envar.files.tables import write_table
         from lora_envar.verification.curves import profiles, relative_errors
         from lora_envar.verification.lead_time import lead_times
-        from lora_envar.verification.replicates import grouped
         from lora_envar.verification.score import after_spin_up, read_scores
         from lora_envar.verification.significance import compare
 
@@ -19,6 +18,6 @@ with step(snakemake) as clock:
     write_table(snakemake.output.comparison, table)
     own = params.own_references
     write_table(snakemake.output.lead_time, lead_times(scores, own, first, *bootstrap))
-    over_time = relative_errors(snakemake.output.relative_errors, grouped(scores), table, own, first)
+    over_time = relative_errors(snakemake.output.relative_errors, scores, table, own, first)
     write_table(snakemake.output.over_time, over_time)
     profiles(snakemake.output.profiles, table, own)

@@ -7,7 +7,6 @@ with step(snakemake) as clock:
         from lora_envar.analysis import METHODS
         from lora_envar.analysis.increments import Increments, write_increments
         from lora_envar.analysis.single import respond_in_cycles
-        from lora_envar.analysis.variational import MinimiserSettings
         from lora_envar.fields.grid import Grid
         from lora_envar.files.provenance import described
         from lora_envar.observations.error_table import ErrorTable
@@ -21,7 +20,7 @@ with step(snakemake) as clock:
         observations,
         ErrorTable(snakemake.input.errors),
         error_grid,
-        MinimiserSettings(**snakemake.params.minimiser),
+        snakemake.params.minimiser,
         snakemake.params.truncation,
         device(),
     )

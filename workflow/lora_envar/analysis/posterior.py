@@ -34,6 +34,7 @@ import numpy as np
 import torch
 
 from ..background.background_error import BackgroundError
+from ..background.sampling import control_of
 from .assimilate import Case, compare, cost_function
 from .calibration import Calibration
 from .variational import CostFunction, MinimiserSettings, Minimum, minimise
@@ -146,8 +147,7 @@ def draw_sample(
     noise = torch.randn(len(cost.values), generator=draws).to(cost.values)
     centre = numbers / cost.background_weight**0.5
     with torch.no_grad():
-        perturbation = centre / model.standard(torch.ones_like(centre))
-    start = control + perturbation
+        start = control + control_of(centre, model.standard)
     if not len(cost.values):
         return start, None
     perturbed = cost.perturbed(centre, cost.values + cost.errors * noise)

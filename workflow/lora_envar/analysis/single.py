@@ -21,14 +21,13 @@ import torch
 from ..fields.grid import Grid
 from ..fields.regridding import regridder
 from ..fields.timeline import hours_since_1970, parse
-from ..files.state_file import StateFile
 from ..observations.error_table import ErrorTable
 from ..observations.operator import ObservationOperator
 from ..observations.single import SingleObservation, assumed_error
-from ..observations.table import Observations, read_observations
+from ..observations.table import Observations
 from .assimilate import Case
+from .case_files import read_case
 from .method import Inputs, Method
-from .variational import MinimiserSettings
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def respond_in_cycles(
     observations: Sequence[SingleObservation],
     errors: ErrorTable | float,
     error_grid: Grid,
-    minimiser: MinimiserSettings,
+    minimiser: Mapping[str, Any],
     truncation: int | None,
     device: str = "cpu",
     progress: Callable[[str], None] = print,
@@ -151,7 +150,8 @@ def respond_in_cycles(
     errors : ErrorTable or float
         Errors of observations of which the network has none, or that of all.
     error_grid : Grid
-    minimiser : MinimiserSettings
+    minimiser : mapping
+        As the configuration has it.
     truncation : int or None
         Of the states on their grid.
     device : str
@@ -161,13 +161,9 @@ def respond_in_cycles(
     found = {}
     for name, files in cycles.items():
         time = parse(name)
-        background = StateFile(files["background"])
-        network = read_observations(files["observations"]).at([hours_since_1970(time)])
-        case = Case(
-            background.read(time), background.grid, error_grid, network, minimiser, None, None, device, progress
-        )
+        case = replace(read_case(files, time, error_grid, minimiser, None, None, device), progress=progress)
         if isinstance(errors, ErrorTable):
-            placed = with_errors(observations, network, errors)
+            placed = with_errors(observations, case.observations, errors)
         else:
             placed = [(observation, errors) for observation in observations]
         found[time] = respond(method, Inputs(files, time, error_grid, device, truncation), case, placed)

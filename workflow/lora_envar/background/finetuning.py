@@ -14,6 +14,7 @@ from ..networks.training import TrainingSettings, train
 from .ensemble import perturbations
 from .lora import adapters, add_adapters, load_adapters
 from .prior import LowRankNormal, StandardNormal
+from .sampling import control_of
 from .settings import AdapterSettings, FinetuneSettings, TrainedFinetuneSettings
 from .vae import VAE
 
@@ -137,7 +138,7 @@ def increments(vae: VAE) -> torch.Tensor:
     added = torch.randn(COMPARED_LATENTS, vae.prior.rank, generator=generator(0, "distance", "added"))
     numbers = torch.cat([own, added], dim=1)
     with torch.no_grad():
-        control = numbers.to(vae.deviation) / vae.prior.standard(vae.deviation.new_ones(numbers.shape[1]))
+        control = control_of(numbers.to(vae.deviation), vae.prior.standard)
         latents = torch.stack([vae.prior.latents(one) for one in control]).view(-1, *vae.latent_shape)
         return vae.decode(latents) - vae.decode(torch.zeros_like(latents[:1]))
 

@@ -1,5 +1,7 @@
 """How well an error model resembles the errors it was made from: the gates it must pass before it is cycled."""
 
+from collections.abc import Callable
+
 import torch
 
 from ..fields.grid import Grid
@@ -12,10 +14,14 @@ from .background_error import BackgroundError
 PAIRS = (("z500", "u500"), ("z500", "t850"), ("z500", "z850"), ("t850", "q850"), ("u500", "u250"), ("t2m", "msl"))
 
 
+def control_of(numbers: torch.Tensor, standard: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Control vectors that stand for standard normal numbers, (..., control_size), see `BackgroundError.standard`."""
+    return numbers / standard(numbers.new_ones(numbers.shape[-1]))
+
+
 def random_control(model: BackgroundError, draws: torch.Generator, device: torch.device | str) -> torch.Tensor:
-    """A control vector of standard normal numbers, (control_size,)."""
-    numbers = torch.randn(model.control_size, generator=draws).to(device)
-    return numbers / model.standard(torch.ones_like(numbers))
+    """A random control vector, (control_size,)."""
+    return control_of(torch.randn(model.control_size, generator=draws).to(device), model.standard)
 
 
 def draw(model: BackgroundError, count: int, seed: int, device: torch.device | str = "cpu") -> torch.Tensor:

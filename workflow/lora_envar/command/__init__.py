@@ -101,6 +101,13 @@ def _positive(text: str) -> float:
     return number
 
 
+def _use_one_thread() -> None:
+    """Compute as the rules do: the same bytes on any number of cores."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def _grid(kind: str, latitudes: str, longitudes: str) -> "Grid":
     """A grid as three words say it."""
     from ..fields.grid import Grid
@@ -161,6 +168,7 @@ def _state(options: argparse.Namespace) -> None:
     from ..files.state_file import write_states
 
     check_output(options.out, options.files, "states")
+    _use_one_thread()
     grid = _grid(*options.grid) if options.grid else None
     wanted = Options(tuple(options.derive), options.member, options.interpolate_levels)
     found = read_states(options.files, grid, wanted, partial=True)
@@ -207,6 +215,7 @@ def _export(options: argparse.Namespace) -> None:
 def _single(options: argparse.Namespace) -> None:
     from .single import single
 
+    _use_one_thread()
     single(
         options.observations,
         options.config,

@@ -132,7 +132,6 @@ def _respond(
 ) -> "Increments":
     from ..analysis.increments import Increments
     from ..analysis.single import respond_in_cycles
-    from ..analysis.variational import MinimiserSettings
     from ..fields.grid import Grid
     from ..observations.error_table import ErrorTable
     from ..runtime.step import device
@@ -148,7 +147,7 @@ def _respond(
             observations,
             errors,
             error_grid,
-            MinimiserSettings(**config["minimiser"]),
+            config["minimiser"],
             config["grid"]["truncation"],
             device(),
             lambda line: None,

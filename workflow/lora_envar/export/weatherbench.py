@@ -86,7 +86,7 @@ def export_targets(paths: Sequence[str | Path], out: str | Path) -> str:
     grid = _common_grid(by_time.values())
     times = sorted(by_time)
     with atomic_write(out) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        begin_states(dataset, grid, {"title": "Truth to score forecasts against"})
+        begin_states(dataset, grid, "Truth to score forecasts against")
         coordinate(dataset, "time", [hours_since_1970(time) for time in times], **VALID_TIME)
         variables = declare_fields(dataset, ("time",))
         for index, time in enumerate(times):
@@ -125,15 +125,13 @@ def export_predictions(cycles: Cycles, out: str | Path) -> str:
     grid = _common_grid([*analyses.values(), *forecasts.values()])
     starts = sorted({*analyses, *forecasts})
     leads = sorted({0, *(lead for file in forecasts.values() for lead in file.leads)})
-    attributes: dict[str, Any] = {
-        "title": f"Analyses and forecasts of {cycles.experiment}; analyses are those of lead 0",
-        **experiment_attributes(cycles.experiment),
-    }
+    title = f"Analyses and forecasts of {cycles.experiment}; analyses are those of lead 0"
+    attributes: dict[str, Any] = experiment_attributes(cycles.experiment)
     for name, file in (("missing_analyses", "analysis.nc"), ("missing_forecasts", "forecast.nc")):
         if lacking := cycles.missing(file):
             attributes[name] = " ".join(map(time_name, lacking))
     with atomic_write(out) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        begin_states(dataset, grid, attributes)
+        begin_states(dataset, grid, title, attributes)
         _write_times(dataset, starts, leads)
         variables = declare_fields(dataset, _CUBE, ["valid_time"], fill_value=np.float32(np.nan))
         for row, start in enumerate(starts):

@@ -73,9 +73,10 @@ def write_channel_names(dataset: netCDF4.Dataset) -> None:
     variable[:] = np.array(NAMES, dtype=object)
 
 
-def begin_states(dataset: netCDF4.Dataset, grid: Grid, attributes: dict[str, Any]) -> None:
-    """Global attributes, levels and grid of a file of states that is open."""
-    dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **attributes))
+def begin_states(dataset: netCDF4.Dataset, grid: Grid, title: str, attributes: dict[str, Any] | None = None) -> None:
+    """Global attributes, in which a `title` replaces the general one, levels and grid of a file that is open."""
+    given = {"title": title, **(attributes or {})}
+    dataset.setncatts(provenance(grid=json.dumps([grid.kind, grid.nlat, grid.nlon]), **given))
     coordinate(dataset, "level", LEVELS, "i4", units="hPa", standard_name="air_pressure", positive="down")
     write_horizontal(dataset, grid)
 

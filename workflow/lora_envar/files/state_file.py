@@ -74,7 +74,7 @@ def write_states(
         what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
         title = f"{what} that starts at {start:%Y-%m-%dT%H} UTC"
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        begin_states(dataset, grid, {"title": title, **(attributes or {})})
+        begin_states(dataset, grid, title, attributes)
         coordinate(dataset, "time", [hours_since_1970(time) for time in times], **VALID_TIME)
         auxiliary: list[str] = []
         if start is not None:
@@ -119,7 +119,7 @@ def write_standard_error(
     deviation = _checked(path, deviation[None], (1,), grid)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         title = f"Standard deviation of the error of the state valid at {time:%Y-%m-%dT%H} UTC"
-        begin_states(dataset, grid, {"title": title, **(attributes or {})})
+        begin_states(dataset, grid, title, attributes)
         coordinate(dataset, "time", [hours_since_1970(time)], **VALID_TIME)
         put_fields(declare_fields(dataset, ("time",), modifier="standard_error"), ..., deviation)
 
@@ -154,7 +154,7 @@ def write_forecast(
     dimensions = ("time", LEAD_AXIS)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         title = f"Forecast that starts at {start:%Y-%m-%dT%H} UTC"
-        begin_states(dataset, grid, {"title": title, **(attributes or {})})
+        begin_states(dataset, grid, title, attributes)
         # CF expects of a variable of this name that it says so of itself; what it is is said by another
         coordinate(dataset, "time", [hours_since_1970(start)], **{**START, "standard_name": "time"})
         auxiliary_coordinate(dataset, "forecast_reference_time", ("time",), [hours_since_1970(start)], **START)
@@ -200,7 +200,7 @@ def write_ensemble(
     members = _checked(path, members, (len(members),), grid)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         title = f"Ensemble of states valid at {time:%Y-%m-%dT%H} UTC"
-        begin_states(dataset, grid, {"title": title, **(attributes or {})})
+        begin_states(dataset, grid, title, attributes)
         numbers = {"units": "1", "standard_name": "realization", "long_name": "member of the ensemble"}
         coordinate(dataset, "member", range(len(members)), "i4", **numbers)
         auxiliary_coordinate(dataset, "time", (), hours_since_1970(time), **VALID_TIME)

@@ -71,10 +71,8 @@ class AnalysisSpreadPlan:
         """Those that are named, in this order, or all that minimise a cost function; of replicates the first."""
         if not self._wanted:
             return []
-        known: dict[str, Experiment] = {}
-        for experiment in self._experiments.compared:
-            if issubclass(experiment.method, VariationalMethod):
-                known.setdefault(group(experiment.name), experiment)
+        families = self._experiments.families
+        known = {name: each for name, each in families.items() if issubclass(each.method, VariationalMethod)}
         return [known[name] for name in self._wanted.get("experiments", known) if name in known]
 
     def times(self, experiment: Experiment) -> list[str]:

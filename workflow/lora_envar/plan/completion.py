@@ -25,12 +25,17 @@ def without_dropped(config: dict[str, Any]) -> None:
         return
     dropped = [name for name, entry in experiments.items() if entry is None]
     config["experiments"] = {name: entry for name, entry in experiments.items() if name not in dropped}
+    for section, key in naming_experiments(config):
+        section[key] = [name for name in section[key] if name not in dropped]
+
+
+def naming_experiments(config: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """Sections within `verification`, and a key of each, that are lists of experiments."""
     verification = config.get("verification")
     if not isinstance(verification, dict):
-        return
-    for section, key in ((verification, "references"), (verification.get("analysis_spread"), "experiments")):
-        if isinstance(section, dict) and isinstance(section.get(key), list):
-            section[key] = [name for name in section[key] if name not in dropped]
+        return []
+    places = ((verification, "references"), (verification.get("analysis_spread"), "experiments"))
+    return [(place, key) for place, key in places if isinstance(place, dict) and isinstance(place.get(key), list)]
 
 
 def with_found_settings(config: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from ..analysis import METHODS
 from ..analysis.method import Method
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, shift, times
+from ..files.provenance import group
 from .search import candidates
 
 
@@ -199,6 +200,14 @@ class Experiments(Mapping[str, Experiment]):
     def compared(self) -> list[Experiment]:
         """Those that are compared."""
         return [experiment for experiment in self.values() if not experiment.candidate]
+
+    @property
+    def families(self) -> dict[str, Experiment]:
+        """Those that are compared, by name; of replicates, which have one name, the first."""
+        first: dict[str, Experiment] = {}
+        for experiment in self.compared:
+            first.setdefault(group(experiment.name), experiment)
+        return first
 
     @property
     def candidates(self) -> list[Experiment]:

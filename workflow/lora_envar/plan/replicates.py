@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 from ..files.provenance import REPLICATE_MARK
+from .completion import naming_experiments
 
 #: keys of an experiment that name another one
 OTHER_EXPERIMENTS = ("donor", "ensemble_of")
@@ -32,10 +33,8 @@ def with_networks(config: dict[str, Any]) -> None:
                     single[key] = f"{entry[key]}_{network}"
             experiments[f"{name}_{network}"] = single
     config["experiments"] = experiments
-    verification = config["verification"]
-    for section, key in ((verification, "references"), (verification.get("analysis_spread", {}), "experiments")):
-        if key in section:
-            section[key] = [each for name in section[key] for each in members.get(name, [name])]
+    for section, key in naming_experiments(config):
+        section[key] = [each for name in section[key] for each in members.get(name, [name])]
 
 
 def expand(config: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any
 
-from ..files.provenance import group
 from ..observations.single import SingleObservation, parse_single
 from .completion import ConfigurationError
 from .experiments import Experiment, Experiments
@@ -66,11 +65,7 @@ class SingleObservationPlan:
     @cached_property
     def experiments(self) -> list[Experiment]:
         """The compared experiments that use observations; of replicates the first."""
-        first: dict[str, Experiment] = {}
-        for experiment in self._experiments.compared:
-            if experiment.method.assimilates:
-                first.setdefault(group(experiment.name), experiment)
-        return list(first.values())
+        return [each for each in self._experiments.families.values() if each.method.assimilates]
 
     @cached_property
     def times(self) -> list[str]:
@@ -80,10 +75,6 @@ class SingleObservationPlan:
         return sorted({common[(len(common) - 1) // 2], common[-1]}) if common else []
 
     @property
-    def _wanted(self) -> bool:
-        return bool(self.observations and self.times)
-
-    @property
     def files(self) -> list[str]:
         """The increments of every experiment."""
         return [f"results/{experiment.name}/single_observations.nc" for experiment in self.experiments]
@@ -91,15 +82,8 @@ class SingleObservationPlan:
     @property
     def figures(self) -> list[str]:
         """One for each observation and time, the times of an observation one after the other."""
-        if not self._wanted:
-            return []
         return [
             f"results/figures/single_observation_{observation.name}_{time}.png"
             for observation in self.observations
             for time in self.times
         ]
-
-    @property
-    def tables(self) -> list[str]:
-        """What is said of them in numbers."""
-        return ["results/single_observations.csv"] if self._wanted else []

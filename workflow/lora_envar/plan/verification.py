@@ -15,6 +15,7 @@ from .archive import ArchivePlan
 from .ensembles import EnsemblePlan, background_file, fitted_files
 from .experiments import Experiment, Experiments
 from .observations import ObservationPlan
+from .references import own_references
 from .single import SingleObservationPlan
 from .study import StudyPlan
 
@@ -76,35 +77,16 @@ class VerificationPlan:
 
     def first_scored_cycles(self) -> dict[str, str]:
         """The first scored cycle of every experiment that is compared."""
-        first = self._verification["spin_up_cycles"]
-        return {experiment.name: experiment.cycles[first] for experiment in self._experiments.compared}
+        return {experiment.name: self.first_scored(experiment.name) for experiment in self._experiments.compared}
 
     def first_scored(self, name: str) -> str:
         """The first scored cycle of any experiment, a candidate of a search too."""
         return self._experiments[name].cycles[self._verification["spin_up_cycles"]]
 
+    @cached_property
     def own_references(self) -> dict[str, str]:
-        """What every experiment is first of all compared with, replicates under one name; those that have something.
-
-        Of the references on the same network that come before it: the static method with the same VAE, the one with the
-        same fitted background error, the same method, its control, or the first.
-        """
-        chosen: dict[str, str] = {}
-        before: dict[str, Experiment] = {}
-        for experiment in self._experiments.compared:
-            name = group(experiment.name)
-            known = [
-                (other, each)
-                for other, each in before.items()
-                if other != name
-                and experiment.method.assimilates
-                and each.entry["observations"] == experiment.entry["observations"]
-            ]
-            if known and name not in chosen:
-                chosen[name] = max(known, key=lambda pair: _kinship(experiment, pair[1]))[0]
-            if name in map(group, self._verification["references"]) and experiment.method.assimilates:
-                before.setdefault(name, experiment)
-        return chosen
+        """What every experiment is first of all compared with, replicates under one name."""
+        return own_references(self._experiments.families, self._verification["references"])
 
     def networks(self) -> dict[str, str | None]:
         """The network of every experiment that is compared, replicates under one name; None where it uses none."""
@@ -141,7 +123,7 @@ class VerificationPlan:
     @property
     def families(self) -> list[str]:
         """Names of the experiments that are compared, replicates under one."""
-        return list(dict.fromkeys(group(experiment.name) for experiment in self._experiments.compared))
+        return list(self._experiments.families)
 
     def scores_of_pair(self, first: str, second: str) -> list[str]:
         """The scores of two experiments, of all replicates of each."""
@@ -150,7 +132,7 @@ class VerificationPlan:
 
     def scorecards(self, ending: str) -> list[str]:
         """The scorecard of every experiment against the one that it is first of all compared with."""
-        pairs = self.own_references().items()
+        pairs = self.own_references.items()
         return [f"results/scorecards/{first}_against_{second}.{ending}" for first, second in pairs]
 
     def spectra(self) -> list[str]:
@@ -313,11 +295,6 @@ class VerificationPlan:
         return ["results/figures/amplitudes.svg"] if self.amplitudes() else []
 
     @property
-    def single_observation_figures(self) -> list[str]:
-        """Figures of increments of single observations; none where there are no such, or no cycles in common."""
-        return self.single.figures
-
-    @property
     def diagnosed(self) -> list[Experiment]:
         """Experiments with ensembles of their own forecasts, or of a filter's or their own cycles, that are judged."""
         if not self._verification.get("ensembles"):
@@ -393,17 +370,12 @@ class VerificationPlan:
         names = ("diagnostics.svg", "departures.png")  # the smaller of both forms: the report holds them
         return [f"results/figures/{name}" for name in names] if self.fitted else []
 
-    @property
-    def spread_files(self) -> list[str]:
-        """Figure and table of the spread about analyses over their error; none where no analysis is looked at."""
-        return self.spread.files
-
     def about(self, config: dict[str, Any]) -> dict[str, Any]:
         """What the report says of the run, the fields of `verification.report.About`."""
         return {
             "config": config,
             "question": group(self.shown.name),
-            "references": self.own_references(),
+            "references": self.own_references,
             "networks": self.networks(),
             "first": self.first_scored_cycles(),
             "shown_time": f"{parse(self.shown.cycles[-1]):%Y-%m-%d %H}",
@@ -418,14 +390,3 @@ class VerificationPlan:
             "observations": self.tables_of(experiment),
             "adapters": [f"{folder}/adapters.safetensors" for folder in folders] if adapted else [],
         }
-
-
-def _kinship(experiment: Experiment, other: Experiment) -> tuple[bool, ...]:
-    """What an experiment has in common with one that it may be compared with, the most telling first."""
-    static = not other.method.ensemble
-    return (
-        static and experiment.vae is not None and experiment.vae == other.vae,
-        static and bool(experiment.method.fitted_files) and experiment.method.fitted_files == other.method.fitted_files,
-        experiment.method is other.method,
-        experiment.method.control == other.method.name,
-    )

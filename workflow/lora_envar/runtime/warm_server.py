@@ -8,6 +8,7 @@ the child has ended, with its wait status. A child whose job has gone ends.
 """
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -18,7 +19,6 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,14 +85,13 @@ def serve(owner: int, folder: Path) -> None:
         folder.rmdir()
 
 
-def import_modules(owner: int, modules: Iterable[str]) -> None:
+@functools.cache  # what cannot be imported is not tried again for every job
+def import_modules(owner: int, modules: tuple[str, ...]) -> None:
     """Import all that is there of some modules, while the owner lives; what is not is named in the log.
 
     A module that cannot be imported costs the jobs that need it time, or gives them the same error with a name.
     """
     for name in modules:
-        if name in sys.modules:
-            continue
         if not alive(owner):
             return
         try:

@@ -15,9 +15,8 @@ import torch
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
-from ..fields.state import CHANNELS
 from .learned import SMOOTHED_TO, region_means
-from .score import REGIONS
+from .score import REGIONS, by_region_and_channel
 
 #: of the table: root mean squares over area and cycles, in the units of the state, but for the ratio
 COLUMNS = ["experiment", "variable", "level", "region", "spread", "error", "spread_over_error", "cycles"]
@@ -62,16 +61,8 @@ class SpreadAndError:
     def table(self, experiment: str) -> pd.DataFrame:
         """A table with `COLUMNS`, a row a region and channel."""
         means = {name: region_means(self._square(name), self.grid, REGIONS).sqrt().numpy() for name in self._sums}
-        region, channel = np.divmod(np.arange(len(REGIONS) * len(CHANNELS)), len(CHANNELS))
-        columns = {name: values.ravel() for name, values in means.items()}
-        return pd.DataFrame(columns).assign(
-            experiment=experiment,
-            variable=np.array([each.variable for each in CHANNELS])[channel],
-            level=pd.array([each.level for each in CHANNELS], dtype="Int64")[channel],
-            region=np.array(list(REGIONS))[region],
-            spread_over_error=columns["spread"] / columns["error"],
-            cycles=self.cycles,
-        )[COLUMNS]
+        ratio = {"spread_over_error": means["spread"] / means["error"]}
+        return by_region_and_channel(means | ratio).assign(experiment=experiment, cycles=self.cycles)[COLUMNS]
 
 
 def of_experiments(

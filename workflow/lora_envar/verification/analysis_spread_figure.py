@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from ..fields.state import CHANNELS, LEVELS, channel_index
+from ..fields.state import CHANNELS, channel_index
 from .analysis_spread import SpreadAndError, table_of
-from .curves import MARKED_LEVELS, looks
+from .curves import looks, with_levels
 from .figures import save, world_map
 from .learned import SMOOTHED_TO
 
@@ -55,7 +55,6 @@ def analysis_spread(paths: Sequence[str | Path], found: Mapping[str, SpreadAndEr
         norm = Normalize(0.0, max(values.max() for values in fields.values()))
         for axis, (kind, values) in zip(column[2:4], fields.items(), strict=True):
             image = world_map(axis, found[first].grid, values, norm, coastline)
-            image.set_rasterized(True)  # a path for every grid point is more than a reader of SVG can take
             axis.set_title(f"{first}: {kind} of {name}", fontsize=9)
         label = f"{CHANNELS[channel_index(name)].units}, squares smoothed to T{SMOOTHED_TO}"
         figure.colorbar(image, cax=column[4], orientation="horizontal").set_label(label, fontsize=8)
@@ -90,9 +89,8 @@ def _as_ratio(axis: Axes, variable: str) -> None:
     """Axes of a ratio with height."""
     axis.axvspan(*RIGHT, color="grey", alpha=0.2, linewidth=0)
     axis.axvline(1.0, color="grey", linewidth=0.8)
-    axis.set(xscale="log", xlim=RATIOS, yscale="log", ylim=(1.1 * LEVELS[-1], 0.9 * LEVELS[0]), title=variable)
+    axis.set(xscale="log", xlim=RATIOS, title=variable)
     ticks = [0.25, 0.5, 0.8, 1.25, 2, 4]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_yticks(MARKED_LEVELS, [str(level) for level in MARKED_LEVELS])
-    axis.minorticks_off()
+    with_levels(axis)
     axis.set_xlabel("spread over error", fontsize=8)

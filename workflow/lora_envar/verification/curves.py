@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from ..fields.state import CHANNELS, LEVELS, UPPER_AIR
 from .diagnostics import QUANTITIES
 from .figures import PALETTE, save
-from .score import channel_of
+from .score import analysis_rmse, channel_of
 
 #: paths of a figure, one per format
 Paths = Sequence[str | Path]
@@ -114,9 +114,7 @@ def departures(paths: Paths, fits: pd.DataFrame) -> None:
         for axis in row:
             axis.axvline(1.0, color="grey", linewidth=0.8, linestyle=":")
             axis.set_xlabel(label, fontsize=8)
-            axis.set(yscale="log", ylim=(1.1 * LEVELS[-1], 0.9 * LEVELS[0]))
-            axis.set_yticks(MARKED_LEVELS, MARKED_LEVELS)
-            axis.minorticks_off()
+            with_levels(axis)
             axis.tick_params(labelsize=8)
     _legend(figure, lines)
     save(figure, *paths)
@@ -181,7 +179,7 @@ def relative_errors(
     Parameters
     ----------
     scores : DataFrame
-        With the columns of `score.COLUMNS`, replicates under one name.
+        With the columns of `score.COLUMNS`; means over replicates are drawn.
     comparison : DataFrame
         Of `significance.compare`.
     references : mapping
@@ -194,9 +192,7 @@ def relative_errors(
     DataFrame
         What is drawn: experiment, reference, channel, valid_time, percent.
     """
-    rows = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind == "analysis")]
-    rows = rows.assign(channel=channel_of(rows))
-    errors = rows.pivot_table(index="valid_time", columns=["experiment", "channel"], values="value")
+    errors = analysis_rmse(scores).pivot_table(index="valid_time", columns=["experiment", "channel"], values="value")
     lines = looks(list(references))
     figure, axes = plt.subplots(2, 3, figsize=(15, 7), layout="constrained", sharex=True)
     drawn = []
@@ -222,8 +218,7 @@ def relative_errors(
         axis.set_ylabel(f"{channel}: RMSE, %", fontsize=9)
         axis.tick_params(labelsize=8)
         axis.tick_params(axis="x", rotation=25)
-    labelled = {f"{name} / {reference}": lines[name] for name, reference in references.items()}
-    _legend(figure, labelled)
+    _legend(figure, _of_pairs(lines, references))
     save(figure, *paths)
     return pd.concat(drawn, ignore_index=True)[["experiment", "reference", "channel", "valid_time", "percent"]]
 
@@ -251,13 +246,12 @@ def profiles(paths: Paths, comparison: pd.DataFrame, references: Mapping[str, st
             axis.fill_betweenx(own.level.astype(float), *limits, color=lines[name]["color"], alpha=0.12, linewidth=0)
         axis.axvline(0.0, color="grey", linewidth=0.8)
         axis.set_xlim(*np.clip(axis.get_xlim(), -CUT * largest, CUT * largest))
-        axis.set(yscale="log", ylim=(1.1 * LEVELS[-1], 0.9 * LEVELS[0]), title=variable)
-        axis.set_yticks(MARKED_LEVELS, MARKED_LEVELS)
-        axis.minorticks_off()
+        axis.set_title(variable)
+        with_levels(axis)
         axis.set_xlabel("analysis RMSE, % of the reference's", fontsize=8)
         axis.tick_params(labelsize=8)
     axes[0].set_ylabel("hPa")
-    _legend(figure, {f"{name} / {reference}": lines[name] for name, reference in references.items()})
+    _legend(figure, _of_pairs(lines, references))
     save(figure, *paths)
 
 
@@ -282,9 +276,8 @@ def ensembles(paths: Paths, scores: pd.DataFrame, ranks: pd.DataFrame) -> None:
                 np.arange(len(own) + 1) / len(own), np.append(own, own.iloc[-1]) * len(own), where="post", **look
             )
         upper.axvline(1.0, color="grey", linewidth=0.8, linestyle=":")
-        upper.set(yscale="log", ylim=(1.1 * LEVELS[-1], 0.9 * LEVELS[0]), title=variable)
-        upper.set_yticks(MARKED_LEVELS, MARKED_LEVELS)
-        upper.minorticks_off()
+        upper.set_title(variable)
+        with_levels(upper)
         upper.set_xlabel("spread over error", fontsize=8)
         lower.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
         lower.set(yscale="log", title=channel)
@@ -306,6 +299,18 @@ def _pooled(fits: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _profile(axis: Axes, values: pd.Series, look: dict[str, Any]) -> None:
     axis.plot(values, values.index, ".-", markersize=3, linewidth=1.2, **look)
+
+
+def with_levels(axis: Axes) -> None:
+    """Make the vertical axis one of pressure, in hPa, that rises upwards."""
+    axis.set(yscale="log", ylim=(1.1 * LEVELS[-1], 0.9 * LEVELS[0]))
+    axis.set_yticks(MARKED_LEVELS, [str(level) for level in MARKED_LEVELS])
+    axis.minorticks_off()
+
+
+def _of_pairs(lines: Mapping[str, dict[str, Any]], references: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The lines of experiments, named with what each is compared with."""
+    return {f"{name} / {reference}": lines[name] for name, reference in references.items()}
 
 
 def _legend(figure: plt.Figure, lines: dict[str, dict[str, Any]]) -> None:

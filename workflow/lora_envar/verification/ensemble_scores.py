@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, HEADLINE, NAMES, channel_index
-from .score import REGIONS
+from .learned import region_means
+from .score import REGIONS, by_region_and_channel
 
 #: of the table of scores, means over `cycles`: in the units of the state, but for the ratio
 COLUMNS = ["variable", "level", "region", "members", "crps", "spread", "error", "spread_over_error", "cycles"]
@@ -58,7 +60,8 @@ class EnsembleScores:
             "square": (ensemble.mean("member") - observed) ** 2,
         }
         for name, values in found.items():
-            self._accumulate(name, self._means(values.values))
+            means = region_means(torch.from_numpy(values.values), self.grid, REGIONS)
+            self._accumulate(name, means.numpy())
         self._accumulate("ranks", self._ranks(ensemble, observed))
 
     def _array(self, values: np.ndarray, dimensions: tuple[str, ...], channels: list[str]) -> xr.DataArray:
@@ -68,24 +71,14 @@ class EnsembleScores:
     def _area(self) -> xr.DataArray:
         return xr.DataArray(self.grid.area_weights, {"latitude": self.grid.latitude}, ("latitude",))
 
-    def _means(self, values: np.ndarray) -> np.ndarray:
-        """Area means over the regions, (regions, 69), of values at all points."""
-        weights = np.stack([np.where(inside, self.grid.area_weights, 0.0) for inside in self._regions()])
-        weights /= weights.sum(1, keepdims=True)
-        return np.einsum("rl,cl->rc", weights, values.mean(-1))
-
-    def _regions(self) -> list[np.ndarray]:
-        """Which latitudes lie in each region, (lat,) of bool."""
-        latitude = self.grid.latitude
-        return [(latitude >= south) & (latitude <= north) for south, north in REGIONS.values()]
-
     def _ranks(self, ensemble: xr.DataArray, observed: xr.DataArray) -> np.ndarray:
         """Share of the area by rank, (regions, channels of `HEADLINE`, K + 1)."""
         from scores.probability import rank_histogram
 
         chosen = {"channel": [channel_index(name) for name in HEADLINE]}
         shares = []
-        for inside in self._regions():
+        for south, north in REGIONS.values():
+            inside = (self.grid.latitude >= south) & (self.grid.latitude <= north)
             pair = [values.isel(chosen).isel(latitude=inside) for values in (ensemble, observed)]
             found = rank_histogram(*pair, "member", preserve_dims=["channel"], weights=self._area()[inside])
             shares.append(found.transpose("channel", "rank").values)
@@ -106,15 +99,7 @@ class EnsembleScores:
             "error": means["square"] ** 0.5,
             "spread_over_error": (factor * means["variance"] / means["square"]) ** 0.5,
         }
-        index = pd.MultiIndex.from_product([REGIONS, range(len(CHANNELS))])
-        table = pd.DataFrame({name: values.ravel() for name, values in columns.items()})
-        return table.assign(
-            variable=[CHANNELS[channel].variable for channel in index.get_level_values(1)],
-            level=pd.array([CHANNELS[channel].level for channel in index.get_level_values(1)], dtype="Int64"),
-            region=index.get_level_values(0),
-            members=self._members,
-            cycles=self._cycles,
-        )[COLUMNS]
+        return by_region_and_channel(columns).assign(members=self._members, cycles=self._cycles)[COLUMNS]
 
     def ranks(self) -> pd.DataFrame:
         """A table with `RANK_COLUMNS`; no rows before a cycle was added."""

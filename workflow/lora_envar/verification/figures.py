@@ -1,4 +1,4 @@
-"""Figures of the report, as PNG files whose bytes depend on the data alone."""
+"""Figures of the report, as PNG and SVG files whose bytes depend on the data alone."""
 
 from collections.abc import Sequence
 from datetime import datetime

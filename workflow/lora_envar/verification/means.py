@@ -7,8 +7,7 @@ import pandas as pd
 
 from ..fields.state import CHANNELS, HEADLINE
 from ..files.provenance import group
-from .score import after_spin_up, channel_of
-from .significance import analysis_rmse
+from .score import after_spin_up, analysis_rmse, channel_of
 
 
 @dataclass(frozen=True)

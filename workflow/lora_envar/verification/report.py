@@ -18,7 +18,7 @@ from ..files.tables import read_table
 from . import ABOUT_SIGNIFICANCE, costs, learned
 from .claims import Claim, claims, headlines
 from .gate_notes import note
-from .means import forecast_errors, mean_errors, units_of
+from .means import Means, forecast_errors, mean_errors, units_of
 from .observation_fit import shown
 from .replicates import grouped
 from .results import nothing_to_compare
@@ -91,7 +91,7 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
     scores = grouped(read_table(files["scores"], dtype={"level": "Int64"}))
     comparison = read_table(files["comparison"], dtype={"level": "Int64"})
     diagnostics = _read_if_any(files["diagnostics"])
-    first = {group(name): time for name, time in about.first.items()}
+    errors = mean_errors(scores, dict(about.first))
     found = claims(comparison, about.question, about.references)
     gates = pd.concat([read_table(files["model_gates"]), read_table(files["cycling_gates"])], ignore_index=True)
     forecast_model = read_table(files["forecast"])
@@ -102,7 +102,7 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
         about=about,
         claims=_of_assimilating(found, about),
         headlines=_of_assimilating(headlines(found, about.question, about.references), about),
-        without=_without_observations(scores, about),
+        without=_without_observations(errors, about),
         what=_what_was_run(about, diagnostics, scores),
         about_comparisons=ABOUT_SIGNIFICANCE,
         nothing=nothing_to_compare(about.config["verification"]["references"]),
@@ -128,12 +128,9 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
         },
         lead_times=sorted(_lead_times(read_table(files["lead_time"])), key=lambda each: each[0] != about.question),
         forecasts=forecast_errors(
-            scores[scores.experiment.map(about.networks).notna()], list(first), FORECAST_CHANNELS
+            scores[scores.experiment.map(about.networks).notna()], list(about.networks), FORECAST_CHANNELS
         ),
-        errors=[
-            (means, dict(zip(means.errors.index, units_of(means.errors.index), strict=True)))
-            for means in mean_errors(scores, dict(about.first))
-        ],
+        errors=[(means, dict(zip(means.errors.index, units_of(means.errors.index), strict=True))) for means in errors],
         fits=shown(*map(read_table, files["fits"])) if files["fits"] else [],
         gates=gates,
         summary=_summary(gates),
@@ -163,16 +160,15 @@ def _of_assimilating(found: list[Claim], about: About) -> list[Claim]:
     return [claim for claim in found if about.networks[claim.experiment] and about.networks[claim.reference]]
 
 
-def _without_observations(scores: pd.DataFrame, about: About) -> str:
+def _without_observations(means: list[Means], about: About) -> str:
     """How large errors are without observations, against those of the experiment in question; empty if none was run."""
     free = [name for name, network in about.networks.items() if network is None]
-    means = [table.errors for table in mean_errors(scores, dict(about.first))]
-    for table in means:
+    for table in (each.errors for each in means):
         if free and free[0] in table and about.question in table:
-            errors = table.loc["z500", [free[0], about.question]]
+            pair = table.loc["z500", [free[0], about.question]]
             return (
-                f"Without observations (<code>{free[0]}</code>) the error of z500 is {errors.iloc[0]:.3g} m² s⁻², "
-                f"{errors.iloc[0] / errors.iloc[1]:.0f} times that of <code>{about.question}</code>."
+                f"Without observations (<code>{free[0]}</code>) the error of z500 is {pair.iloc[0]:.3g} m² s⁻², "
+                f"{pair.iloc[0] / pair.iloc[1]:.0f} times that of <code>{about.question}</code>."
             )
     return ""
 
@@ -195,10 +191,7 @@ def _what_was_run(about: About, diagnostics: pd.DataFrame, scores: pd.DataFrame)
     grid = config["grid"]
     archive = config["archive"]
     rows += [
-        (
-            "truth",
-            f"the archive, source {archive['source']}",
-        ),
+        ("truth", f"the archive, source {archive['source']}"),
         ("grid", f"{grid['kind']}, {grid['latitudes']} x {grid['longitudes']}, 69 channels"),
         ("forecast model", str(config["forecast_model"]["name"])),
         ("version", f"lora-envar {__version__}"),

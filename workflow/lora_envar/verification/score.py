@@ -1,6 +1,6 @@
 """Scores of states against the truth, per channel and region, area-weighted as in WeatherBench 2."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ import xarray as xr
 from ..fields.grid import Grid
 from ..fields.state import CHANNELS, NAMES
 from ..files.tables import read_table
+from .replicates import grouped
 
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}
@@ -148,6 +149,22 @@ def _read_scores(path: str | Path) -> pd.DataFrame:
     if (rows != len(CHANNELS) * len(REGIONS) * len(METRICS)).any():
         raise ValueError(f"{path}: lacks rows; remove it, and it is made again")
     return table
+
+
+def analysis_rmse(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the global RMSE of analyses, replicates named by their group, with the columns seed and channel."""
+    chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
+    return grouped(chosen).assign(channel=channel_of(chosen))
+
+
+def by_region_and_channel(columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """A row per region of `REGIONS` and channel: variable, level, region, and columns that are given, (regions, 69)."""
+    region, channel = np.divmod(np.arange(len(REGIONS) * len(CHANNELS)), len(CHANNELS))
+    return pd.DataFrame({name: values.ravel() for name, values in columns.items()}).assign(
+        variable=np.array([each.variable for each in CHANNELS])[channel],
+        level=pd.array([each.level for each in CHANNELS], dtype="Int64")[channel],
+        region=np.array(list(REGIONS))[region],
+    )
 
 
 def channel_of(table: pd.DataFrame) -> pd.Series:

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
-from scipy.stats import false_discovery_control
 
 from ..fields.state import CHANNELS
 from . import SIGNIFICANCE
 from .figures import BLUE_ORANGE, save
 from .replicates import grouped
 from .score import REGIONS, after_spin_up, channel_of
-from .significance import compare_series
+from .significance import adjusted, compare_series, paired
 
 #: levels of upper-air variables, in hPa; surface variables are all on the card
 SHOWN_LEVELS = (250, 500, 850)
@@ -63,7 +62,7 @@ def scorecard(
     DataFrame
         With `COLUMNS`, a row per kind of state (background, analysis, forecast), lead, region and channel of `SHOWN`:
         percent is 100 times the ratio of mean RMSE less 1, with its 95 % interval, see `significance`. p_adjusted is
-        over the whole card. What has fewer than two common times is left out.
+        over all cells of a kind and lead. What has fewer than two common times is left out.
     """
     rows = scores[(scores.metric == "rmse") & scores.experiment.isin(first)]
     rows = grouped(after_spin_up(rows, dict(first))).assign(channel=channel_of)
@@ -76,13 +75,11 @@ def scorecard(
         )
         if not {experiment, reference} <= set(wide.columns.get_level_values(0)):
             continue
-        pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
-        seeds = pair.index.unique("seed").size
-        pair = pair.groupby("valid_time").mean()
-        if len(pair) < 2:
+        own_errors, others, seeds = paired(wide, experiment, reference)
+        if len(own_errors) < 2:
             continue
-        series = pair["a"].columns
-        found = compare_series(pair["a"].to_numpy(), pair["b"][series].to_numpy(), samples, seed)
+        series = own_errors.columns
+        found = compare_series(own_errors.to_numpy(), others[series].to_numpy(), samples, seed)
         region = series.get_level_values("region")
         names = channels.loc[series.get_level_values("channel")]
         about = {"experiment": experiment, "reference": reference, "kind": kind, "lead_hours": lead, "seeds": seeds}
@@ -90,10 +87,7 @@ def scorecard(
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.concat(parts, ignore_index=True)
-    adjusted = table.groupby(["kind", "lead_hours"]).p_value.transform(
-        lambda p: false_discovery_control(p, method="bh")
-    )
-    return table.assign(p_adjusted=adjusted)[COLUMNS]
+    return table.assign(p_adjusted=adjusted(table, ["kind", "lead_hours"]))[COLUMNS]
 
 
 def draw(paths: list[str | Path], card: pd.DataFrame) -> None:

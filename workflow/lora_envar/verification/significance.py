@@ -7,15 +7,15 @@ Hochberg 1995).
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
-from .replicates import grouped
 from .resampling import blocks_for, resampling_weights
-from .score import channel_of
+from .score import analysis_rmse, channel_of
 
 #: of the table of `compare`
 COLUMNS = (
@@ -140,21 +140,20 @@ def compare(
     return _adjusted(pd.concat(tables, ignore_index=True))[list(COLUMNS)]
 
 
-def analysis_rmse(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the global RMSE of analyses, replicates named by their group, with the columns seed and channel."""
-    chosen = scores[(scores.kind == "analysis") & (scores.region == "global") & (scores.metric == "rmse")]
-    return grouped(chosen).assign(channel=channel_of(chosen))
-
-
 def by_cycle(errors: pd.DataFrame) -> pd.DataFrame:
     """A row per valid time and seed, columns (experiment, channel), of rows of `analysis_rmse`."""
     return errors.pivot_table(index=["valid_time", "seed"], columns=["experiment", "channel"], values="value")
 
 
 def paired(wide: pd.DataFrame, experiment: str, reference: str) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Errors of two experiments of `by_cycle`, each (cycles, channels), of common cycles and seeds; and these seeds.
+    """Errors of two experiments, each (cycles, series), of common cycles and seeds; and how many these seeds are.
 
     Replicates are paired by their seed, and averaged cycle by cycle.
+
+    Parameters
+    ----------
+    wide : DataFrame
+        As `by_cycle` gives it: a row per valid time and seed, columns of each experiment, its series below.
     """
     pair = pd.concat([wide[experiment], wide[reference]], axis=1, keys=["a", "b"]).dropna()
     seeds = pair.index.unique("seed").size
@@ -171,6 +170,9 @@ def _alike(first: str, second: str, networks: Mapping[str, str | None] | None) -
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
     """With the column p_adjusted."""
-    family = [table.reference, channel_of(table).isin(HEADLINE)]
-    adjusted = table.groupby(family, sort=False).p_value.transform(lambda p: false_discovery_control(p, method="bh"))
-    return table.assign(p_adjusted=adjusted)
+    return table.assign(p_adjusted=adjusted(table, [table.reference, channel_of(table).isin(HEADLINE)]))
+
+
+def adjusted(table: pd.DataFrame, family: list[Any]) -> pd.Series:
+    """p-values of a table, each adjusted for the number of those of its family, as `DataFrame.groupby` takes it."""
+    return table.groupby(family, sort=False).p_value.transform(lambda p: false_discovery_control(p, method="bh"))

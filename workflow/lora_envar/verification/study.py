@@ -13,8 +13,8 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
-from .score import after_spin_up
-from .significance import analysis_rmse, by_cycle, compare_series, paired
+from .score import after_spin_up, analysis_rmse
+from .significance import by_cycle, compare_series, paired
 
 #: below which a difference of a single variable counts, after adjustment for all of the table
 SIGNIFICANCE = 0.01
