@@ -23,13 +23,14 @@ from lora_envar.runtime.patches import apply_patches
 from lora_envar.runtime.start import (
     figure,
     made_or_present,
+    model_input,
     needed_but_missing,
     present,
     present_all,
     present_by_name,
     refuse,
 )
-from lora_envar.runtime.step import prepare_environment
+from lora_envar.runtime.step import CHECKPOINT_MINUTES, prepare_environment
 
 # a configuration given by --configfile stands alone, it is not merged into the example's
 if not workflow.overwrite_configfiles:
@@ -46,7 +47,10 @@ except (ConfigurationError, OtherExperimentError) as error:
     refuse(str(error))
 
 apply_patches()
-prepare_environment(config.get("warm_start", True))
+prepare_environment(
+    config.get("warm_start", True),
+    config.get("checkpoint_minutes", CHECKPOINT_MINUTES),
+)
 
 # the GPU that the rules ask for
 A100 = {"gpu": 1, "gpu_model": "a100"}
@@ -64,6 +68,7 @@ wildcard_constraints:
 
 
 include: "workflow/rules/archive.smk"
+include: "workflow/rules/forecast_model.smk"
 include: "workflow/rules/background.smk"
 include: "workflow/rules/observations.smk"
 include: "workflow/rules/cycle.smk"
@@ -100,10 +105,12 @@ if missing and workflow.is_main_process:
 
 onstart:
     # what needs it is refused before anything is started
-    needed = needed_but_missing(missing, workflow.dag.needrun_jobs())
+    jobs = list(workflow.dag.needrun_jobs())
+    needed = needed_but_missing(missing, jobs)
     if needed:
         refuse(*needed)
     try:
-        record(config)
+        if {job.rule.name for job in jobs} - {"storage", "count_storage"}:
+            record(config)
     except OtherExperimentError as error:
         refuse(str(error))

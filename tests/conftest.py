@@ -1,6 +1,10 @@
 """Shared pieces of the tests: small grids, small networks, and a whole world on 16 x 32 points."""
 
+import os
 from pathlib import Path
+
+# there is a process of pytest per core: more threads would wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -19,6 +19,7 @@ from lora_envar.background.settings import (
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.seeds import generator
+from lora_envar.networks.training import Draws
 
 GRID = Grid("gaussian", 16, 32)
 
@@ -57,7 +58,7 @@ def test_untrained_adapters_change_no_bit(small_vae, targets):
 def test_a_trained_adapter_is_an_explicit_sum_and_nothing_else_changes(small_vae):
     pretrained = copy.deepcopy(small_vae)
     add_adapters(small_vae, AdapterSettings("query", 2, 3.0), generator(1))
-    finetune(small_vae, members(), replace(ADAPTERS, epochs=15, learning_rate=3e-2), generator(2), quiet)
+    finetune(small_vae, members(), replace(ADAPTERS, epochs=15, learning_rate=3e-2), Draws(2), quiet)
     explicit = copy.deepcopy(pretrained)
     weights = {}
     for name, tensor in small_vae.state_dict().items():

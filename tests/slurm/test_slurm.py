@@ -69,6 +69,7 @@ def waiting_for_cycles(local, slurm, tmp_path):
         shutil.copy2(local.folder / name, run.folder)
     for part in ("archive", "background", "observations"):
         shutil.copytree(local.folder / "results" / part, run.folder / "results" / part)
+    shutil.copy2(local.folder / "results" / "forecast_model.csv", run.folder / "results")
     return run
 
 

@@ -253,7 +253,7 @@ def test_weights_are_checked_before_they_are_read(tmp_path):
 
 def test_settings_of_another_model_are_refused_by_name():
     check_model("fengwu", weights="w", mean="m", deviation="d")
-    with pytest.raises(ValueError, match="emulator: has no setting mean, step_hours; it has weights, sha256"):
+    with pytest.raises(ValueError, match="emulator: has no setting mean, step_hours; it has weights, sha256, train"):
         check_model("emulator", weights="w", mean="m", step_hours=6)
     with pytest.raises(ValueError, match="fengwu: needs the setting deviation"):
         check_model("fengwu", weights="w", mean="m")

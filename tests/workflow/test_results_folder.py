@@ -35,7 +35,7 @@ TRAINING_SET = {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe"
 #: one of an experiment that has its network to itself
 REPORTED = PLAIN - SPREAD - {"scorecard"}
 REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
-FORECASTS = {"first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
+FORECASTS = {"judge_forecast_model", "first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
 ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observations"} | REPORTS | FORECASTS
 
 #: changed key -> its new value, and the rules that must run again
@@ -44,10 +44,14 @@ TABLE = {
     # of the cycles only those of the 27th, of the longest experiments, lie in the block that becomes longer
     "archive.end": (
         "2009-03-13T00",
-        {"download_era5", "prepare_archive", "simulate_observations", "model_gates", "finetune_lora", "draw_maps"}
+        {"download_era5", "prepare_archive", "simulate_observations", "judge_forecast_model", "model_gates"}
+        | {"finetune_lora", "draw_maps"}
         | ENSEMBLE - SINGLE,
     ),
-    "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations", "model_errors"}),
+    "nmc.every_hours": (
+        24,
+        TRAINING_SET | {"climatology", "judge_forecast_model", "simulate_observations", "model_errors"},
+    ),
     "nmc.tau_hours": (12, TRAINING_SET),
     "nmc.held_out": (0.4, LEARNED),
     "vaes.spectral.sigma": (0.4, LEARNED),

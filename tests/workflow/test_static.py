@@ -20,6 +20,8 @@ def run(tmp_path):
 
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 GPU_RULES = {
+    "train_forecast_model",
+    "judge_forecast_model",
     "nmc_forecasts",
     "pretrain_vae",
     "fit_residual",

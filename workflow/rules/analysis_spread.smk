@@ -7,8 +7,8 @@ rule analysis_spread:
             )
         ),
         background="results/{experiment}/{time}/background.nc",
-        window_model=lambda wildcards: present(
-            *plan.window_model_files(wildcards.experiment)
+        window_model=lambda wildcards: model_input(
+            plan.window_model_files(wildcards.experiment)
         ),
     output:
         spread="results/{experiment}/{time}/analysis_spread.nc",
@@ -39,9 +39,12 @@ rule analysis_spread:
         minimiser=config["minimiser"],
         window=lambda wildcards: plan.window_of(wildcards.experiment),
         checks=lambda wildcards: plan.departure_checks(wildcards.experiment),
+        denied=lambda wildcards: plan.experiments[wildcards.experiment].without,
         error_grid=config["error_grid"],
         truncation=config["grid"]["truncation"],
-        brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
+        brought=lambda wildcards: digests(
+            plan.window_model_files(wildcards.experiment).brought
+        ),
     script:
         "../scripts/analysis_spread.py"
 

@@ -2,7 +2,7 @@ rule nmc_forecasts:
     """Forecast errors of a block of start times by the NMC method, on the error grid."""
     input:
         archive=lambda wildcards: plan.training_set.archive_files(wildcards.block),
-        model=present(*plan.training_set.model_files),
+        model=model_input(plan.training_set.model_files),
     output:
         temp("results/background/nmc/{block}.nc"),
     log:
@@ -22,7 +22,7 @@ rule nmc_forecasts:
         times=lambda wildcards: plan.training_set.starts(wildcards.block),
         tau_hours=config["nmc"]["tau_hours"],
         error_grid=config["error_grid"],
-        brought=digests(plan.training_set.model_files),
+        brought=digests(plan.training_set.model_files.brought),
     script:
         "../scripts/nmc_forecasts.py"
 
@@ -95,12 +95,13 @@ rule fit_genbe:
 
 
 rule pretrain_vae:
-    """A VAE, trained on the forecast errors from given weights or from scratch."""
+    """A VAE, trained on the forecast errors from given weights or from scratch; goes on from its last checkpoint."""
     input:
         samples="results/background/nmc_training_set.nc",
         initial=lambda wildcards: present(plan.vaes[wildcards.vae].initial_weights),
     output:
-        "results/background/{vae}/vae.safetensors",
+        weights="results/background/{vae}/vae.safetensors",
+        curve="results/background/{vae}/training.csv",
     log:
         "logs/pretrain_vae/{vae}.log",
         timings="logs/pretrain_vae/{vae}.timings.tsv",
@@ -154,7 +155,7 @@ rule forecast_error:
     """Errors of the forecast model of a window (4D-Var) at its slots."""
     input:
         archive=lambda wildcards: plan.windows.archive_files(wildcards.window),
-        model=lambda wildcards: present(*plan.windows.files_of(wildcards.window)),
+        model=lambda wildcards: model_input(plan.windows.files_of(wildcards.window)),
     output:
         "results/background/forecast_error_{window}.csv",
     log:
@@ -172,6 +173,8 @@ rule forecast_error:
     params:
         window=lambda wildcards: plan.windows[wildcards.window],
         starts=lambda wildcards: plan.windows.starts(wildcards.window),
-        brought=lambda wildcards: digests(plan.windows.files_of(wildcards.window)),
+        brought=lambda wildcards: digests(
+            plan.windows.files_of(wildcards.window).brought
+        ),
     script:
         "../scripts/forecast_error.py"

@@ -2,7 +2,9 @@ rule first_guess:
     """The first background of an experiment, a forecast from the reanalysis; in single-step experiments all of them."""
     input:
         archive=lambda wildcards: plan.first_guess_files(wildcards.first),
-        model=present(*plan.model_files),
+        model=model_input(plan.model_files),
+        # not read: a model that is of no use is refused before it is cycled
+        judged=ancient("results/forecast_model.csv"),
     output:
         kept("results/{first}/background.nc"),
     log:
@@ -25,7 +27,7 @@ rule first_guess:
         model=config["forecast_model"],
         start=lambda wildcards: plan.first_guess_start(wildcards.first),
         lead_hours=config["cycling"]["first_guess_hours"],
-        brought=digests(plan.model_files),
+        brought=digests(plan.model_files.brought),
     script:
         "../scripts/first_guess.py"
 
@@ -38,7 +40,7 @@ rule ensemble_forecast:
                 wildcards.experiment, wildcards.time
             )
         ),
-        model=present(*plan.model_files),
+        model=model_input(plan.model_files),
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/members.nc"),
@@ -67,7 +69,7 @@ rule ensemble_forecast:
         ),
         ensemble_size=lambda wildcards: plan.experiments[wildcards.experiment].lags,
         error_grid=config["error_grid"],
-        brought=digests(plan.model_files),
+        brought=digests(plan.model_files.brought),
     script:
         "../scripts/ensemble_forecast.py"
 
@@ -90,7 +92,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
     """Members that start from the reanalysis: those of single-step experiments, and of last year's dates."""
     input:
         unpack(lambda wildcards: plan.reanalysis_forecast_inputs(wildcards.time)),
-        model=present(*plan.model_files),
+        model=model_input(plan.model_files),
     output:
         members=kept("results/reanalysis_forecasts/{time}.nc"),
     log:
@@ -106,7 +108,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
         start=lambda wildcards: wildcards.time,
         ensemble_size=plan.ensembles.reanalysis_leads(),
         error_grid=config["error_grid"],
-        brought=digests(plan.model_files),
+        brought=digests(plan.model_files.brought),
 
 
 rule finetune_lora:
@@ -171,8 +173,8 @@ rule assimilate:
             )
         ),
         background="results/{experiment}/{time}/background.nc",
-        window_model=lambda wildcards: present(
-            *plan.window_model_files(wildcards.experiment)
+        window_model=lambda wildcards: model_input(
+            plan.window_model_files(wildcards.experiment)
         ),
     output:
         analysis="results/{experiment}/{time}/analysis.nc",
@@ -201,9 +203,12 @@ rule assimilate:
         minimiser=config["minimiser"],
         window=lambda wildcards: plan.window_of(wildcards.experiment),
         checks=lambda wildcards: plan.departure_checks(wildcards.experiment),
+        denied=lambda wildcards: plan.experiments[wildcards.experiment].without,
         error_grid=config["error_grid"],
         truncation=config["grid"]["truncation"],
-        brought=lambda wildcards: digests(plan.window_model_files(wildcards.experiment)),
+        brought=lambda wildcards: digests(
+            plan.window_model_files(wildcards.experiment).brought
+        ),
     script:
         "../scripts/assimilate.py"
 

@@ -2,7 +2,7 @@ rule model_errors:
     """Errors of the forecast model in the time between analyses, sampled on the training period."""
     input:
         archive=plan.training_set.model_error_files(),
-        model=present(*plan.training_set.model_files),
+        model=model_input(plan.training_set.model_files),
     output:
         "results/background/model_errors.nc",
     log:
@@ -22,7 +22,7 @@ rule model_errors:
         times=plan.training_set.model_error_times(),
         lead_hours=config["cycling"]["step_hours"],
         error_grid=config["error_grid"],
-        brought=digests(plan.training_set.model_files),
+        brought=digests(plan.training_set.model_files.brought),
     script:
         "../scripts/model_errors.py"
 
@@ -70,7 +70,7 @@ rule cycled_ensemble_forecast:
             )
         ),
         errors="results/background/model_errors.nc",
-        model=present(*plan.model_files),
+        model=model_input(plan.model_files),
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/background_ensemble.nc"),
@@ -99,7 +99,7 @@ rule cycled_ensemble_forecast:
         ),
         additive_error=lambda wildcards: plan.additive_error(wildcards.experiment),
         seed=lambda wildcards: plan.experiments[wildcards.experiment].entry["seed"],
-        brought=digests(plan.model_files),
+        brought=digests(plan.model_files.brought),
     script:
         "../scripts/cycled_ensemble_forecast.py"
 

@@ -1,3 +1,31 @@
+rule judge_forecast_model:
+    """Errors of the forecast model beside those of persistence and climatology; one of no use is refused."""
+    input:
+        archive=plan.verification.gate_files(),
+        climatology="results/archive/climatology.nc",
+        model=model_input(plan.model_files),
+    output:
+        "results/forecast_model.csv",
+    log:
+        "logs/judge_forecast_model.log",
+        timings="logs/judge_forecast_model.timings.tsv",
+    benchmark:
+        "benchmarks/judge_forecast_model.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        **A100,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        model=config["forecast_model"],
+        first=plan.verification.first_cycle_name,
+        brought=digests(plan.model_files.brought),
+    script:
+        "../scripts/judge_forecast_model.py"
+
+
 rule model_gates:
     """Whether forecast model and background errors are fit to be cycled."""
     input:
@@ -5,10 +33,10 @@ rule model_gates:
         archive=plan.verification.gate_files(),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
-        model=present(*plan.model_files),
-    output:
-        gates="results/model_gates.csv",
+        model=model_input(plan.model_files),
         forecast="results/forecast_model.csv",
+    output:
+        "results/model_gates.csv",
     log:
         "logs/model_gates.log",
         timings="logs/model_gates.timings.tsv",
@@ -29,7 +57,7 @@ rule model_gates:
         vaes=plan.verification.judged_vaes,
         first=plan.verification.first_cycle_name,
         seed=config["verification"]["bootstrap"]["seed"],
-        brought=digests(plan.model_files),
+        brought=digests(plan.model_files.brought),
     script:
         "../scripts/model_gates.py"
 

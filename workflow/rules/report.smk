@@ -70,6 +70,8 @@ rule write_report:
         spreads=plan.verification.spread.files,
         amplitudes=plan.verification.amplitude_figures,
         learned_figure="results/figures/learned_errors.png",
+        learning=plan.learning_figures,
+        denials=plan.verification.denials,
     output:
         report(
             "results/report.html",

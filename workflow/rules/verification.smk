@@ -6,7 +6,7 @@ rule medium_range_forecast:
                 wildcards.experiment, wildcards.time
             )
         ),
-        model=present(*plan.model_files),
+        model=model_input(plan.model_files),
     output:
         kept("results/{experiment}/{time}/forecast.nc"),
     log:
@@ -26,7 +26,7 @@ rule medium_range_forecast:
     params:
         model=config["forecast_model"],
         lead_hours=plan.verification.lead_hours,
-        brought=digests(plan.model_files),
+        brought=digests(plan.model_files.brought),
     script:
         "../scripts/medium_range_forecast.py"
 
@@ -126,6 +126,7 @@ rule compare:
         over_time="results/relative_errors.csv",
         relative_errors=figure("relative_errors"),
         profiles=figure("profiles"),
+        denials=plan.verification.denials,
     log:
         "logs/compare.log",
         timings="logs/compare.timings.tsv",
@@ -141,6 +142,7 @@ rule compare:
         references=config["verification"]["references"],
         own_references=plan.verification.own_references,
         networks=plan.verification.networks(),
+        denied=plan.verification.denied(),
         bootstrap=config["verification"]["bootstrap"],
         first_scored=plan.verification.first_scored_cycles(),
     script:

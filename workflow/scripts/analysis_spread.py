@@ -17,7 +17,7 @@ with step(snakemake) as clock:
     files = dict(snakemake.input.items())
     params = snakemake.params
     error_grid = Grid.from_settings(params.error_grid)
-    case = read_case(files, time, error_grid, params.minimiser, params.window, params.checks, device())
+    case = read_case(files, time, error_grid, params.minimiser, params.window, params.checks, device(), params.denied)
     draws = [generator(params.seed, "analysis_samples", time.isoformat(), number) for number in range(params.samples)]
     method = METHODS[params.method](params.settings)
     found = method.sample(case, Inputs(files, time, error_grid, device(), params.truncation), draws)

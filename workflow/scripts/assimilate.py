@@ -18,7 +18,7 @@ with step(snakemake) as clock:
     files = dict(snakemake.input.items())
     params = snakemake.params
     error_grid = Grid.from_settings(params.error_grid)
-    case = read_case(files, time, error_grid, params.minimiser, params.window, params.checks, device())
+    case = read_case(files, time, error_grid, params.minimiser, params.window, params.checks, device(), params.denied)
     method = METHODS[params.method](params.settings)
     result = method.analyse(case, Inputs(files, time, error_grid, device(), params.truncation))
     about = described(snakemake)

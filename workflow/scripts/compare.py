@@ -6,6 +6,7 @@ with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.files.tables import write_table
         from lora_envar.verification.curves import profiles, relative_errors
+        from lora_envar.verification.denials import denials
         from lora_envar.verification.lead_time import lead_times
         from lora_envar.verification.score import after_spin_up, read_scores
         from lora_envar.verification.significance import compare
@@ -21,3 +22,5 @@ with step(snakemake) as clock:
     over_time = relative_errors(snakemake.output.relative_errors, scores, table, own, first)
     write_table(snakemake.output.over_time, over_time)
     profiles(snakemake.output.profiles, table, own)
+    for path in snakemake.output.denials:
+        write_table(path, denials(table, params.denied, own))

@@ -1,6 +1,6 @@
 """Rules finetune_lora, finetune_all: finetune the VAE's adapters, or all its weights, on an ensemble."""
 
-from lora_envar.runtime.step import device, step
+from lora_envar.runtime.step import checkpoint_minutes, device, step
 
 with step(snakemake) as clock:
     with clock.imports():
@@ -10,6 +10,7 @@ with step(snakemake) as clock:
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.background.vae import VAE
         from lora_envar.fields.timeline import parse
+        from lora_envar.networks.checkpoint import Checkpoint
         from lora_envar.settings import settings_from
 
     time = snakemake.wildcards.time
@@ -24,6 +25,8 @@ with step(snakemake) as clock:
     else:
         valid = parse(snakemake.params.valid)
         members = read_members(snakemake.input.samples, valid, snakemake.input.last_year, device())
+    about = {"settings": snakemake.params.settings, "rank": snakemake.params.rank, "seed": seed, "time": time}
+    checkpoint = Checkpoint(snakemake.output[0], about, snakemake.input, checkpoint_minutes())
     finetuned = finetune_cycle(
         vae,
         members,
@@ -31,5 +34,7 @@ with step(snakemake) as clock:
         method.adapters(settings, snakemake.params.rank),
         (seed, time),
         next(iter(snakemake.input.before), None),
+        checkpoint=checkpoint,
     )
     finetuned.save(snakemake.output[0])
+    checkpoint.remove()

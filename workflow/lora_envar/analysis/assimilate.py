@@ -9,9 +9,10 @@ import torch
 from ..background.background_error import BackgroundError
 from ..fields.grid import Grid
 from ..fields.regridding import regridder
+from ..observations.families import rows_of
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
-from ..observations.table import REASONS, Observations
+from ..observations.table import COMPARED, REASONS, Observations
 from ..observations.window import Window, WindowOperator
 from .amplitudes import Amplitude
 from .calibration import Calibration
@@ -101,6 +102,8 @@ class Case:
         Slots over which observations are spread (4D-Var); None takes all at the analysis time (3D-Var).
     checks : DepartureChecks or None
         Of O - B; None makes none.
+    denied : tuple of str
+        Families of reports and types of observations that are not used, see `observations.families`.
     device : str
     progress : function
         Is given a line of text at a time.
@@ -113,6 +116,7 @@ class Case:
     minimiser: MinimiserSettings
     window: Window | None = None
     checks: DepartureChecks | None = None
+    denied: tuple[str, ...] = ()
     device: str = "cpu"
     progress: Callable[[str], None] = print
 
@@ -203,6 +207,8 @@ def compare(case: Case) -> Comparison:
             deviation = np.full(len(table), np.nan)
             deviation[observed] = _background_deviation(case, case.checks, observe, state)
             rejection = check_departures(table, departure, deviation, case.checks)
+    rejection = np.where((rejection == REASONS["used"]) & rows_of(table, case.denied), REASONS["denied"], rejection)
+    rejection = rejection.astype(table.rejection.dtype)
     used = rejection == REASONS["used"]
     usable = table.select(used)
     operator = observe if (used == observed).all() else _operator(case, usable)
@@ -300,8 +306,8 @@ def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOp
 
 
 def _is_observed(table: Observations) -> np.ndarray:
-    """Which rows are compared with states: those that are used, and those that are kept to judge the analysis."""
-    return np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
+    """Which rows are compared with states: those that are used, and those that are left out to judge the analysis."""
+    return np.isin(table.rejection, [REASONS[name] for name in COMPARED])
 
 
 def _within_levels(case: Case, background: torch.Tensor) -> Observations:

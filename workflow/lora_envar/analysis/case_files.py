@@ -1,6 +1,6 @@
 """The case of an analysis from the files of its cycle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ def read_case(
     window: Mapping[str, Any] | None,
     checks: Mapping[str, Any] | None,
     device: str = "cpu",
+    denied: Sequence[str] = (),
 ) -> Case:
     """What an analysis is made of.
 
@@ -38,6 +39,8 @@ def read_case(
     minimiser, window, checks : mapping
         As the configuration has them; None is no window, and no checks.
     device : str
+    denied : sequence of str
+        See `Case`.
 
     Raises
     ------
@@ -58,4 +61,14 @@ def read_case(
         checked = DepartureChecks(background_deviation=deviation, **checks)
     observations = read_observations(files["observations"]).at(over.hours if over else [start])
     settings = MinimiserSettings(**minimiser)
-    return Case(background.read(time), background.grid, error_grid, observations, settings, over, checked, device)
+    return Case(
+        background.read(time),
+        background.grid,
+        error_grid,
+        observations,
+        settings,
+        over,
+        checked,
+        tuple(denied),
+        device,
+    )

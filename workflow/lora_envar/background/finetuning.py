@@ -10,7 +10,8 @@ import torch
 
 from ..fields.seeds import generator
 from ..files.weights import load_weights, save_weights
-from ..networks.training import TrainingSettings, train
+from ..networks.checkpoint import Checkpoint
+from ..networks.training import Course, Draws, TrainingSettings, train
 from .ensemble import perturbations
 from .lora import adapters, add_adapters, load_adapters
 from .prior import LowRankNormal, StandardNormal
@@ -58,9 +59,10 @@ def finetune(
     vae: VAE,
     members: torch.Tensor,
     settings: TrainedFinetuneSettings,
-    draws: torch.Generator,
+    draws: Draws,
     progress: Callable[[str], None] = print,
-) -> list[float]:
+    checkpoint: Checkpoint | None = None,
+) -> Course:
     """Train the parameters that are not frozen on ensemble perturbations, by the VAE's own loss.
 
     Parameters
@@ -70,30 +72,27 @@ def finetune(
     members : (members, channels, lat, lon)
         Normalised perturbations.
     settings : TrainedFinetuneSettings
-    draws : torch.Generator
+    draws : Draws
     progress : callable
         Gets lines of text.
-
-    Returns
-    -------
-    list of float
-        The loss of every update.
+    checkpoint : Checkpoint, optional
+        See `networks.training.train`.
     """
     per_epoch = -(-len(members) // settings.batch)
-    order = torch.cat([torch.randperm(len(members), generator=draws) for _ in range(settings.epochs)])
+    order = torch.cat([torch.randperm(len(members), generator=draws.generator) for _ in range(settings.epochs)])
     batches = [part for epoch in order.split(len(members)) for part in epoch.split(settings.batch)]
 
     def loss(step: int) -> torch.Tensor:
         picked = members[batches[step]]
-        noise = torch.randn(len(picked), *vae.latent_shape, generator=draws).to(members)
+        noise = torch.randn(len(picked), *vae.latent_shape, generator=draws.generator).to(members)
         return vae.loss(picked, noise)
 
     training = TrainingSettings(settings.epochs * per_epoch, settings.batch, settings.learning_rate)
     trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     vae.autocast = True
-    losses = train(trainable, loss, training, progress, report_every=per_epoch)
+    course = train(trainable, loss, training, progress, per_epoch, draws=draws, checkpoint=checkpoint)
     vae.autocast = False
-    return losses
+    return course
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,7 @@ def finetune_cycle(
     draws: tuple[int, str],
     before: str | Path | None = None,
     progress: Callable[[str], None] = print,
+    checkpoint: Checkpoint | None = None,
 ) -> Finetuned:
     """One cycle's VAE: that of the cycle before, or the pretrained one, finetuned on a large enough ensemble.
 
@@ -167,6 +167,8 @@ def finetune_cycle(
         Seed and time, from which the random numbers are drawn.
     before : path or None
         What `Finetuned.save` wrote the cycle before, to start from.
+    checkpoint : Checkpoint, optional
+        See `networks.training.train`.
     """
     seed, time = draws
     pretrained = increments(vae)
@@ -186,7 +188,7 @@ def finetune_cycle(
     normalised = perturbations(members.to(vae.deviation), vae.variables, settings.normalisation)
     normalised *= settings.ensemble_amplitude
     if isinstance(settings, TrainedFinetuneSettings):
-        finetune(vae, normalised, settings, generator(seed, "finetune", time), progress)
+        finetune(vae, normalised, settings, Draws(seed, "finetune", time), progress, checkpoint)
     else:
         fit_prior(vae, normalised, progress)
     return Finetuned(vae, added, count, True, _distance(vae, pretrained))

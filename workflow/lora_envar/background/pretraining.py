@@ -1,6 +1,6 @@
 """Training the VAE on NMC samples, and the residual that completes it as a background error model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,8 +11,9 @@ from ..fields.harmonics import SphericalHarmonics
 from ..fields.seeds import generator
 from ..fields.state import CHANNELS, GROUPS
 from ..files.weights import load_weights, save_weights
+from ..networks.checkpoint import Checkpoint
 from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
-from ..networks.training import TrainingSettings, train
+from ..networks.training import Course, Draws, TrainingSettings, Validation, evenly, train
 from .error_variables import ErrorVariables
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
@@ -128,6 +129,10 @@ def samples_of(training_set: TrainingSet) -> Samples:
     return lambda indices: torch.from_numpy(training_set.read(indices))
 
 
+#: most held-out samples that a look at the validation loss takes
+LOOKED_AT = 64
+
+
 def pretrain(
     vae: VAE,
     samples: Samples,
@@ -135,8 +140,11 @@ def pretrain(
     settings: TrainingSettings,
     seed: int,
     progress: Callable[[str], None] = print,
-) -> list[float]:
-    """Train a VAE by its own loss; gives the loss of every update.
+    held_out: Sequence[int] = (),
+    patience: int | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Course:
+    """Train a VAE by its own loss.
 
     Parameters
     ----------
@@ -144,24 +152,47 @@ def pretrain(
         Gives errors in the units of the state, (batch, 69, lat, lon), by their indices.
     indices : list of int
         The samples to train on, gone through in a new random order each time.
+    held_out : sequence of int
+        Samples of which at most `LOOKED_AT`, evenly spread, make the validation loss after every epoch; none: no look.
+    patience : int or None
+        See `networks.training.Validation`.
+    checkpoint : Checkpoint, optional
+        See `networks.training.train`.
     """
-    draws = generator(seed, "pretrain")
-    device = vae.deviation.device
-    queue: list[int] = []
+    draws = Draws(seed, "pretrain")
+
+    def normalised(picked: Sequence[int]) -> torch.Tensor:
+        return vae.variables.normalise(samples(list(picked)).to(vae.deviation.device))
 
     def loss(step: int) -> torch.Tensor:
-        while len(queue) < settings.batch:
-            queue.extend(indices[i] for i in torch.randperm(len(indices), generator=draws).tolist())
-        batch = vae.variables.normalise(samples([queue.pop() for _ in range(settings.batch)]).to(device))
-        noise = torch.randn(len(batch), *vae.latent_shape, generator=draws).to(device)
-        return vae.loss(batch, noise)
+        batch = normalised(draws.next(indices, settings.batch))
+        return vae.loss(batch, _noise(vae, len(batch), draws.generator))
 
+    def validation_loss() -> float:
+        looked_at = evenly(held_out, LOOKED_AT)
+        noise = generator(seed, "validation")
+        total = 0.0
+        with torch.no_grad():
+            for first in range(0, len(looked_at), settings.batch):
+                batch = normalised(looked_at[first : first + settings.batch])
+                total += len(batch) * vae.loss(batch, _noise(vae, len(batch), noise)).item()
+        return total / len(looked_at)
+
+    per_epoch = -(-len(indices) // settings.batch)
+    validation = Validation(validation_loss, per_epoch, patience) if held_out else None
     vae.train().requires_grad_(True)
     vae.autocast = True
-    losses = train(vae.parameters(), loss, settings, progress)
+    course = train(
+        vae.parameters(), loss, settings, progress, validation=validation, draws=draws, checkpoint=checkpoint
+    )
     vae.autocast = False
     vae.eval().requires_grad_(False)
-    return losses
+    return course
+
+
+def _noise(vae: VAE, count: int, draws: torch.Generator) -> torch.Tensor:
+    """Standard normal numbers for `count` latents."""
+    return torch.randn(count, *vae.latent_shape, generator=draws).to(vae.deviation.device)
 
 
 def fit_residual(

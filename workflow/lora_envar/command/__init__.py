@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from .outputs import check_folder, check_output
+from .outputs import check_folder, check_output, check_store
 
 if TYPE_CHECKING:
     from ..fields.grid import Grid
@@ -71,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("results", nargs="+", metavar="RESULTS", help=results)
     export.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file; of ioda a folder")
     export.set_defaults(run=_export)
+
+    store = commands.add_parser(
+        "make-store", help="a nature run as a Zarr store in WeatherBench 2's layout, to try the way from a store"
+    )
+    store.add_argument("-o", "--out", metavar="OUT", required=True, help="folder to write, as era5.zarr")
+    shipped = RESOURCES / "example" / "archive.nc"
+    store.add_argument("--archive", default=shipped, metavar="FILE", help="packed archive; the example's")
+    store.set_defaults(run=_make_store)
 
     single = commands.add_parser(
         "single", help="what background errors of an experiment that was run make of single observations"
@@ -210,6 +218,14 @@ def _export(options: argparse.Namespace) -> None:
         done = export_targets(options.results, out)
         lacking = []
     print("\n".join([*filter(None, lacking), f"{out}: {done}"]))
+
+
+def _make_store(options: argparse.Namespace) -> None:
+    from ..export.store import TITLE, make_store
+
+    check_store(options.out, TITLE)
+    _use_one_thread()
+    print(f"{options.out}: {make_store(options.archive, options.out)}")
 
 
 def _single(options: argparse.Namespace) -> None:

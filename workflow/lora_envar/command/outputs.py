@@ -1,5 +1,6 @@
 """What a command may write: a new file, or one of the same kind that it has made before; never an input."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -74,6 +75,25 @@ def check_folder(out: str | Path, experiment: str) -> None:
             raise ValueError(f"{out}: holds {path.name}, which is no export; name an empty or a new folder after -o")
         if found != experiment:
             raise ValueError(f"{out}: holds {path.name}, an export of {found}; name another folder after -o")
+
+
+def check_store(out: str | Path, title: str) -> None:
+    """Refuse a path that is there and no Zarr store of this title, which is replaced.
+
+    Raises
+    ------
+    ValueError
+        The message names the path, and what it is.
+    """
+    out = Path(out)
+    if not out.exists():
+        return
+    try:
+        found = json.loads((out / ".zattrs").read_text()).get("title")
+    except (OSError, ValueError):
+        found = None
+    if found != title:
+        raise ValueError(f"{out}: exists, and is no store that was made here; remove it, or name another after -o")
 
 
 def _exported_experiment(path: Path) -> str | None:

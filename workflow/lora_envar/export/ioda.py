@@ -22,7 +22,7 @@ from ..files.atomic import atomic_write
 from ..files.provenance import experiment_attributes
 from ..observations.catalogue import types_among
 from ..observations.observation_type import IodaVariable, ObservationType
-from ..observations.table import REASONS, REJECTIONS, Observations, read_observations
+from ..observations.table import COMPARED, REASONS, REJECTIONS, Observations, read_observations
 from .observation_spaces import GNSSRO, observation_spaces
 from .results import Cycles
 
@@ -40,6 +40,7 @@ LAYOUT = "_ioda_layout"
 FLAGS = {
     "used": 0,  # pass
     "withheld": 1,  # passive: H(x) is computed, the datum is not assimilated
+    "denied": 1,
     "outside_of_levels": 13,  # domain
     "not_in_state": 29,  # processed, H(x) deliberately not calculated
     "virtual_temperature": 11,  # preQC
@@ -55,12 +56,12 @@ FLAGS = {
 }
 MISSING_FLAG = 10
 _FLAG_OF = np.array([FLAGS[REJECTIONS[code]] for code in sorted(REJECTIONS)])
-_PASSED = (REASONS["used"], REASONS["withheld"])
+_PASSED = tuple(REASONS[name] for name in COMPARED)
 
 _PRE_QC = "0: passed all checks; else why not: " + ", ".join(
     f"{code} {name}" for code, name in REJECTIONS.items() if code not in _PASSED
 )
-_EFFECTIVE_QC = "flags of UFO's QCflags.h: 0 used, 1 withheld to judge the analysis, 10 missing, above 10 rejected"
+_EFFECTIVE_QC = "flags of UFO's QCflags.h: 0 used, 1 compared and not used, 10 missing, above 10 rejected"
 
 #: what makes a location
 _PLACE = ["latitude", "longitude", "seconds", "pressure", "height", "elevation", "station"]

@@ -48,8 +48,11 @@ def check_model(name: str, **settings: Any) -> None:
 
 
 def named_files(section: dict[str, Any]) -> dict[str, str]:
-    """The files that a model's section of the configuration names, by their keys, that of the weights first."""
-    if section.get("name") not in MODELS:
+    """The files that a model's section of the configuration names, by their keys, that of the weights first.
+
+    Those that a user brings: a model that is trained has none.
+    """
+    if section.get("name") not in MODELS or "train" in section:
         return {}
     return {key: section[key] for key in files_of(MODELS[section["name"]].Settings) if section.get(key)}
 

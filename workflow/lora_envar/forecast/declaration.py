@@ -66,12 +66,15 @@ class ModelDeclaration(ABC):
         Dataclass of its settings, see `lora_envar.settings`; derived from `WeightsSettings`.
     frame_hours : int
         Hours between the two frames from which a step starts; 0 for models that start from one.
+    rules : dict
+        JSON schema of its section beside what its settings say.
     """
 
     name: ClassVar[str] = ""
     about: ClassVar[str] = ""
     Settings: ClassVar[type[WeightsSettings]] = WeightsSettings
     frame_hours: ClassVar[int] = 0
+    rules: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:

@@ -1,4 +1,4 @@
-"""The example's forecast model: a small FengWu-like network that learns the change of a nature run in one step.
+"""The workflow's own forecast model: a small FengWu-like network that learns the change of states in one step.
 
 x(t + h) = P[x + s_d N((x - m) / s)], with m and s the mean and standard deviation per channel, s_d the standard
 deviation of the change in a step of h (6 h to cycle with, 1 h within the windows of 4D-Var), N the network, and P the
@@ -6,7 +6,7 @@ projection onto the truncation of the world it was trained in.
 It is trained to give the clean next state also from noisy input, so that it damps the noise of analyses.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ import torch
 from torch import nn
 
 from ..fields.grid import Grid
-from ..fields.harmonics import SphericalHarmonics
-from ..fields.seeds import generator
+from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..files.weights import load_weights, save_weights
+from ..networks.checkpoint import Checkpoint
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
-from ..networks.training import TrainingSettings, train
+from ..networks.training import Course, Draws, TrainingSettings, Validation, evenly, train
 from ..settings import settings_from
 from .model import ForecastModel, Times
+from .trajectories import ROLLOUT, Trajectories, area_weights
+
+#: most steps that a look at the validation loss takes
+LOOKED_AT = 64
 
 
 class Emulator(nn.Module, ForecastModel):
@@ -113,6 +117,10 @@ class EmulatorTraining:
         Between the states.
     rollout_fraction : float
         The last part of the updates, in which the loss is that of two steps.
+    look_every : int
+        Updates between two looks at the validation loss, where there is one.
+    patience : int or None
+        See `networks.training.Validation`.
     """
 
     updates: TrainingSettings
@@ -120,31 +128,39 @@ class EmulatorTraining:
     seed: int
     step_hours: int = 6
     rollout_fraction: float = 0.1
+    look_every: int = 500
+    patience: int | None = None
 
 
 def train_emulator(
-    segments: Sequence[torch.Tensor],
+    trajectories: Trajectories,
     grid: Grid,
-    truncation: int,
+    truncation: int | None,
     network: NetworkSettings,
     settings: EmulatorTraining,
     progress: Callable[[str], None] = print,
     device: torch.device | str = "cpu",
-) -> Emulator:
-    """Train an emulator on segments of spectral coefficients.
+    held_out: Trajectories | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[Emulator, Course]:
+    """Train an emulator, and give it with the course of its training.
 
     Parameters
     ----------
-    segments : sequence of tensors
-        Each of shape (time, 69, (T + 1)^2), consecutive states `settings.step_hours` apart.
+    trajectories : Trajectories
+        States on `grid`, `settings.step_hours` apart.
     grid : Grid
-    truncation : int
-        T.
+    truncation : int or None
+        Wavenumber beyond which the model's output is cut off.
     network : NetworkSettings
     settings : EmulatorTraining
     progress : callable
         Gets a line of text now and then.
     device : str or torch.device
+    held_out : Trajectories, optional
+        Of which the validation loss is: at most `LOOKED_AT` steps, evenly spread, without noise.
+    checkpoint : Checkpoint, optional
+        See `networks.training.train`.
 
     Raises
     ------
@@ -152,46 +168,55 @@ def train_emulator(
         If the loss stops being finite.
     """
     training = settings.updates
-    harmonics = SphericalHarmonics(grid, truncation, device=device)
+    harmonics = SphericalHarmonics(grid, finest_truncation(grid) if truncation is None else truncation, device=device)
     torch.manual_seed(settings.seed)
     model = Emulator(grid, truncation, network, settings.step_hours, device)
-    draws = generator(settings.seed, "emulator")
+    draws = Draws(settings.seed, "emulator")
+    numbers = draws.generator
+    weights = area_weights(grid, device)
     with torch.no_grad():
-        sample = torch.cat([harmonics.synthesise(segment[::37].to(device)) for segment in segments])
-        change = torch.cat(
-            [harmonics.synthesise((segment[1:] - segment[:-1])[::37].to(device)) for segment in segments]
-        )
-        weights = torch.as_tensor(grid.area_weights, dtype=torch.float32, device=device)[:, None]
-        mean = (sample * weights).mean((0, 2, 3), keepdim=True)[0]
-        model.mean.copy_(mean)
-        model.deviation.copy_((((sample - mean) ** 2) * weights).mean((0, 2, 3), keepdim=True)[0].sqrt())
-        model.change_deviation.copy_(((change**2) * weights).mean((0, 2, 3), keepdim=True)[0].sqrt())
+        statistics = trajectories.statistics()
+        for name in ("mean", "deviation", "change_deviation"):
+            getattr(model, name).copy_(getattr(statistics, name))
 
-    lengths = torch.tensor([len(segment) - 2 for segment in segments])
-    starts = torch.cumsum(lengths, 0) - lengths
+    def error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return ((((predicted - target) / model.change_deviation) ** 2) * weights).mean()
 
     def loss(step: int) -> torch.Tensor:
-        picks = torch.randint(int(lengths.sum()), (training.batch,), generator=draws)
-        owner = torch.searchsorted(starts, picks, right=True) - 1
-        steps = 2 if step >= training.steps * (1 - settings.rollout_fraction) else 1
-        consecutive = torch.stack(
-            [segments[s][p - starts[s] : p - starts[s] + steps + 1] for s, p in zip(owner, picks, strict=True)]
-        )
-        states = harmonics.synthesise(consecutive.to(device)).transpose(0, 1)
-        white = (
-            torch.randn(training.batch, consecutive.shape[2], harmonics.size, generator=draws) * harmonics.size**-0.5
-        )
-        amplitude = settings.noise * torch.rand(training.batch, 1, 1, 1, generator=draws)
-        noisy = torch.rand(training.batch, 1, 1, 1, generator=draws) < 0.5
+        picks = torch.randint(len(trajectories), (training.batch,), generator=numbers).tolist()
+        steps = ROLLOUT if step >= training.steps * (1 - settings.rollout_fraction) else 1
+        states = trajectories.read(picks, steps)
+        white = torch.randn(*states.shape[1:3], harmonics.size, generator=numbers) * harmonics.size**-0.5
+        amplitude = settings.noise * torch.rand(training.batch, 1, 1, 1, generator=numbers)
+        noisy = torch.rand(training.batch, 1, 1, 1, generator=numbers) < 0.5
         amplitude = torch.where(noisy, amplitude, 0.0)
         advanced = states[0] + amplitude.to(device) * model.change_deviation * harmonics.synthesise(white.to(device))
         errors = []
         for target in states[1:]:
             advanced = model.step(advanced)
-            errors.append(((((advanced - target) / model.change_deviation) ** 2) * weights).mean() / steps)
+            errors.append(error(advanced, target) / steps)
         return sum(errors[1:], errors[0])
 
+    def validation_loss() -> float:
+        assert held_out is not None
+        starts = evenly(range(len(held_out)), LOOKED_AT)
+        total = 0.0
+        with torch.no_grad():
+            for first in range(0, len(starts), training.batch):
+                states = held_out.read(starts[first : first + training.batch], 1)
+                total += states.shape[1] * error(model.step(states[0]), states[1]).item()
+        return total / len(starts)
+
+    validation = Validation(validation_loss, settings.look_every, settings.patience) if held_out else None
     model.autocast = True
-    train(model.network.parameters(), loss, training, progress)
+    course = train(
+        model.network.parameters(),
+        loss,
+        training,
+        progress,
+        validation=validation,
+        draws=draws,
+        checkpoint=checkpoint,
+    )
     model.autocast = False
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False), course

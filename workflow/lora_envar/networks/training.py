@@ -1,12 +1,23 @@
-"""One training loop for every network: Adam or Muon, cosine learning rate, progress, and a stop on divergence."""
+"""One training loop for every network: Adam or Muon, cosine learning rate, validation, checkpoints, progress.
+
+A training that is killed and taken up from its checkpoint ends with the bytes of one that was not: the checkpoint holds
+the weights, the state of the optimiser and that of the random numbers.
+"""
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+import pandas as pd
 import torch
 from torch import nn
+
+from ..fields.seeds import generator
+from .checkpoint import Checkpoint
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -74,14 +85,185 @@ def _optimisers(parameters: list[nn.Parameter], settings: TrainingSettings) -> l
     return optimisers
 
 
+class Draws:
+    """Random numbers of a training and its samples in random order, both of which a checkpoint can hold.
+
+    Attributes
+    ----------
+    generator : torch.Generator
+
+    Parameters
+    ----------
+    seed : int
+    purpose
+        See `fields.seeds`.
+    """
+
+    def __init__(self, seed: int, *purpose: object) -> None:
+        self.generator = generator(seed, *purpose)
+        self._queue: list[int] = []
+
+    def next(self, indices: Sequence[int], count: int) -> list[int]:
+        """The next `count` of `indices`, which are gone through in a new random order each time."""
+        while len(self._queue) < count:
+            self._queue.extend(indices[i] for i in torch.randperm(len(indices), generator=self.generator).tolist())
+        return [self._queue.pop() for _ in range(count)]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What `restore` takes."""
+        return {"generator": self.generator.get_state(), "queue": torch.tensor(self._queue, dtype=torch.int64)}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on where the state was taken."""
+        self.generator.set_state(state["generator"])
+        self._queue = state["queue"].tolist()
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How a training is watched.
+
+    Attributes
+    ----------
+    loss : callable
+        Gives the loss of what is not trained on.
+    every : int
+        Updates between two looks; the last update is looked at as well.
+    patience : int or None
+        Looks without improvement after which the training ends; the weights of the best look are then the result. None
+        trains to the end and keeps the last weights.
+    """
+
+    loss: Callable[[], float]
+    every: int
+    patience: int | None = None
+
+
+@dataclass
+class Course:
+    """How a training went.
+
+    Attributes
+    ----------
+    losses : list of float
+        Of every update.
+    validation : list of (int, float)
+        Updates done, and the loss then of what is not trained on.
+    kept : int
+        Updates after which the weights were what they are in the end.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    kept: int = 0
+
+    def best(self) -> tuple[int, float]:
+        """The look at which the validation loss was least, the first of equals."""
+        return min(self.validation, key=lambda look: look[1], default=(0, math.inf))
+
+    def table(self, every: int) -> pd.DataFrame:
+        """The learning curve: update, loss (mean of the updates since the row before), validation_loss.
+
+        A row every so many updates, where there was a look, and at the end.
+        """
+        looks = dict(self.validation)
+        last = len(self.losses)
+        ends = sorted({*range(every, last + 1, every), *looks, last} - {0})
+        starts = [0, *ends]
+        rows = [
+            (end, sum(self.losses[start:end]) / (end - start), looks.get(end))
+            for start, end in zip(starts, ends, strict=False)
+        ]
+        return pd.DataFrame(rows, columns=["update", "loss", "validation_loss"]).astype({"validation_loss": float})
+
+
+class _State:
+    """All that changes while a network is trained."""
+
+    def __init__(self, parameters: list[nn.Parameter], settings: TrainingSettings, draws: Draws | None) -> None:
+        self.parameters = parameters
+        self.optimisers = _optimisers(parameters, settings)
+        self.largest_rates = [optimiser.param_groups[0]["lr"] for optimiser in self.optimisers]
+        self.draws = draws
+        self.course = Course()
+        self.best: list[torch.Tensor] = []
+
+    def update(self, rate: float) -> None:
+        """Step with the gradients that there are, at a learning rate relative to the largest."""
+        for optimiser, largest in zip(self.optimisers, self.largest_rates, strict=True):
+            optimiser.param_groups[0]["lr"] = largest * rate
+            optimiser.step()
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        tensors = {f"parameter.{i}": parameter.detach() for i, parameter in enumerate(self.parameters)}
+        tensors |= {f"best.{i}": tensor for i, tensor in enumerate(self.best)}
+        for number, optimiser in enumerate(self.optimisers):
+            for index, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{number}.{index}.{name}": moment for name, moment in moments.items()}
+        if self.draws is not None:
+            tensors |= {f"draws.{name}": tensor for name, tensor in self.draws.state().items()}
+        checkpoint.save(tensors, {"losses": self.course.losses, "validation": self.course.validation})
+
+    def restore(self, tensors: dict[str, torch.Tensor], numbers: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for index, parameter in enumerate(self.parameters):
+                parameter.copy_(tensors[f"parameter.{index}"])
+        self.best = [
+            tensors[f"best.{index}"].to(parameter)
+            for index, parameter in enumerate(self.parameters)
+            if f"best.{index}" in tensors
+        ]
+        for number, optimiser in enumerate(self.optimisers):
+            state: dict[int, dict[str, torch.Tensor]] = {}
+            prefix = f"optimiser.{number}."
+            for key, tensor in tensors.items():
+                if key.startswith(prefix):
+                    number_of, name = key.removeprefix(prefix).split(".")
+                    state.setdefault(int(number_of), {})[name] = tensor
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        if self.draws is not None:
+            self.draws.restore({name: tensors[f"draws.{name}"] for name in self.draws.state()})
+        self.course.losses = numbers["losses"]
+        self.course.validation = [(update, loss) for update, loss in numbers["validation"]]
+
+    def look(self, validation: Validation) -> bool:
+        """Look at what is not trained on; whether it is time to stop."""
+        self.course.validation.append((len(self.course.losses), validation.loss()))
+        if validation.patience is None:
+            return False
+        best, _ = self.course.best()
+        if best == len(self.course.losses):
+            self.best = [parameter.detach().clone() for parameter in self.parameters]
+        return sum(update > best for update, _ in self.course.validation) >= validation.patience
+
+    def end(self) -> Course:
+        """Put the best weights in place, where they were to be kept."""
+        self.course.kept = len(self.course.losses)
+        if self.best:
+            self.course.kept, _ = self.course.best()
+            with torch.no_grad():
+                for parameter, tensor in zip(self.parameters, self.best, strict=True):
+                    parameter.copy_(tensor)
+        return self.course
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of a sequence, evenly spread."""
+    count = min(most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
+
+
 def train(
     parameters: Iterable[nn.Parameter],
     loss: Callable[[int], torch.Tensor],
     settings: TrainingSettings,
     progress: Callable[[str], None] = print,
     report_every: int = 100,
-) -> list[float]:
-    """Minimise `loss(step)` over `parameters`, and give the loss of every update.
+    validation: Validation | None = None,
+    draws: Draws | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Course:
+    """Minimise `loss(step)` over `parameters`.
 
     Parameters
     ----------
@@ -93,32 +275,57 @@ def train(
     progress : callable
         Gets a line of text every `report_every` updates.
     report_every : int
+    validation : Validation, optional
+    draws : Draws, optional
+        All that is random in `loss`. A training with a checkpoint must have it, or be without chance.
+    checkpoint : Checkpoint, optional
+        Where the training is kept now and then, and taken up. Whoever writes the result removes it.
 
     Raises
     ------
     FloatingPointError
         If the loss stops being finite.
     """
-    parameters = list(parameters)
-    optimisers = _optimisers(parameters, settings)
-    schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, settings.rate) for optimiser in optimisers]
-    losses: list[float] = []
+    state = _State(list(parameters), settings, draws)
+    course = state.course
+    if checkpoint is not None and (kept := checkpoint.load()):
+        state.restore(*kept)
+        progress(f"goes on after update {len(course.losses)}/{settings.steps}, from {checkpoint.path}")
+    first = len(course.losses)
     started = time.monotonic()
-    for step in range(settings.steps):
-        for optimiser in optimisers:
+    stop = False
+    for step in range(first, settings.steps):
+        for optimiser in state.optimisers:
             optimiser.zero_grad(set_to_none=True)
         value = loss(step)
         value.backward()
-        losses.append(value.item())
-        if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"training diverged: the loss of update {step + 1} is {losses[-1]}")
+        course.losses.append(value.item())
+        if not math.isfinite(course.losses[-1]):
+            raise FloatingPointError(f"training diverged: the loss of update {step + 1} is {course.losses[-1]}")
         if settings.clip:
-            nn.utils.clip_grad_norm_(parameters, settings.clip)
-        for optimiser, schedule in zip(optimisers, schedules, strict=True):
-            optimiser.step()
-            schedule.step()
-        if (step + 1) % report_every == 0 or step + 1 == settings.steps:
-            recent = losses[-report_every:]
-            elapsed = time.monotonic() - started
-            progress(f"update {step + 1}/{settings.steps}: loss {sum(recent) / len(recent):.5g}, {elapsed:.0f} s")
-    return losses
+            nn.utils.clip_grad_norm_(state.parameters, settings.clip)
+        state.update(settings.rate(step))
+        done = step + 1
+        if validation is not None and (done % validation.every == 0 or done == settings.steps):
+            stop = state.look(validation)
+        if done % report_every == 0 or done == settings.steps or stop:
+            progress(_line(course, settings.steps, report_every, time.monotonic() - started, done - first))
+        if stop:
+            progress(f"stopped early: no better for {validation and validation.patience} looks")
+            break
+        if checkpoint is not None and checkpoint.due():
+            state.save(checkpoint)
+    return state.end()
+
+
+def _line(course: Course, steps: int, every: int, seconds: float, updates: int) -> str:
+    """How far a training is, how well it does, and how long it will take."""
+    recent = course.losses[-every:]
+    done = len(course.losses)
+    words = [f"update {done}/{steps}: loss {sum(recent) / len(recent):.5g}"]
+    if course.validation:
+        words.append(f"validation loss {course.validation[-1][1]:.5g}")
+    words.append(f"{seconds:.0f} s")
+    if done < steps:
+        words.append(f"{seconds / updates * (steps - done):.0f} s to go")
+    return ", ".join(words)

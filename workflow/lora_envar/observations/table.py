@@ -13,7 +13,8 @@ from .catalogue import CODES, by_code, name_of
 from .limits import implausible
 from .names import printable_names
 
-#: codes of the column `rejection`; a withheld datum has passed all checks and is kept to judge the analysis
+#: codes of the column `rejection`; a withheld datum has passed all checks and is kept to judge the analysis, a denied
+#: one is left out to see what its like bring
 REJECTIONS = dict(
     enumerate(
         (
@@ -31,9 +32,12 @@ REJECTIONS = dict(
             "background_check",
             "buddy_check",
             "withheld",
+            "denied",
         )
     )
 )
+#: of these, what has passed all checks, so that it is compared with states
+COMPARED = ("used", "withheld", "denied")
 REASONS = {name: code for code, name in REJECTIONS.items()}
 
 _REPORT_TYPES = "https://www.emc.ncep.noaa.gov/mmb/data_processing/prepbufr.doc/"
@@ -240,7 +244,7 @@ def read_observations(path: str | PathLike[str]) -> Observations:
         raise ValueError(f"{path}: column error holds values that are not positive")
     if not np.isin(table.rejection, list(REJECTIONS)).all():
         raise ValueError(f"{path}: column rejection holds codes that are none of 0 to {max(REJECTIONS)}; remake it")
-    passed = np.isin(table.rejection, (REASONS["used"], REASONS["withheld"]))
+    passed = np.isin(table.rejection, [REASONS[name] for name in COMPARED])
     if wrong := implausible(columns, passed):
         raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
     if units is not None and (foreign := units != _UNITS[table.variable]).any():

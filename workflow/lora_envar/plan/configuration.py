@@ -12,10 +12,12 @@ from ..fields.timeline import parse, year_before
 from ..files.provenance import group
 from ..forecast import check_model
 from ..observations import NETWORKS
+from ..observations.families import known_groups
 from ..verification import ROLLOUT_HOURS
 from .alignment import AlignmentError, check_alignment, step_of
 from .completion import ConfigurationError
 from .experiments import ensemble_sizes
+from .models import Place, places
 from .search import PREFIX, candidates
 
 #: first and last time
@@ -93,6 +95,12 @@ def check(config: dict[str, Any]) -> None:
             check_model(**section)
         except ValueError as error:
             raise ConfigurationError(f"{key}: {error}") from None
+    for place in places(config):
+        _check_training(place, config)
+    if "train" in config["archive"].get("forecast_model", {}):
+        raise ConfigurationError(
+            "archive.forecast_model.train: the truth cannot be made by a model that is trained on it; give `weights`"
+        )
     _check_methods(config)
     for name in config["vaes"]:
         _check_vae(name, config)
@@ -112,6 +120,35 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"verification.references: {reference!r} is not an experiment; there are {', '.join(names)}"
             )
+
+
+def _check_training(place: Place, config: dict[str, Any]) -> None:
+    """A model is trained on states of its archive, validated on others, and steps from one of them to another."""
+    if "train" not in place.section:
+        return
+    settings = place.section["train"]
+    key = f"{place.key}.train"
+    section = config["training"]["archive"] if place.training else config["archive"]
+    held = _period("archive.start", section["start"], "archive.end", section["end"])
+    step = section["step_hours"]
+    periods = {}
+    for name, entry in ((key, settings), (f"{key}.validation", settings["validation"])):
+        periods[name] = _period(f"{name}.start", entry["start"], f"{name}.end", entry["end"])
+        if not place.training:
+            _, step = _held_by(name, *periods[name], config, held)
+        for end, time in zip(("start", "end"), periods[name], strict=True):
+            _within(f"{name}.{end}", time, held)
+        if settings["step_hours"] % step:
+            raise ConfigurationError(
+                f"{key}.step_hours: {settings['step_hours']} h is not a multiple of the {step} h between the states "
+                f"of {name}"
+            )
+    (first, last), (looked_at, until) = periods.values()
+    if first <= until and looked_at <= last:
+        raise ConfigurationError(
+            f"{key}.validation: {looked_at:%Y-%m-%dT%H} to {until:%Y-%m-%dT%H} has states that the model is trained on "
+            f"({first:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H}); the two must be apart"
+        )
 
 
 def _check_sources(config: dict[str, Any]) -> None:
@@ -142,6 +179,11 @@ def _check_experiment(
         if (entry in experiment) != wanted:
             what = f"method {method}" + (" and ensemble_of" if shared and not wanted else "")
             raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with {what}")
+    unknown = sorted(set(experiment.get("without", ())) - set(known_groups()))
+    if unknown:
+        raise ConfigurationError(f"{key}.without: {', '.join(unknown)} unknown; known: {', '.join(known_groups())}")
+    if "without" in experiment and not METHODS[method].assimilates:
+        raise ConfigurationError(f"{key}.without: of no use with method {method}, which uses no observations")
     if "vae" in experiment and experiment["vae"] not in config["vaes"]:
         raise ConfigurationError(f"{key}.vae: {experiment['vae']!r} is unknown; vaes has {', '.join(config['vaes'])}")
     _check_donor(key, experiment, config)

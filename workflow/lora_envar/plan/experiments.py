@@ -91,6 +91,11 @@ class Experiment:
         return self.ensemble_of is not None or self.method.cycled_ensemble
 
     @property
+    def without(self) -> list[str]:
+        """Families of reports and types of observations that its analyses do not use."""
+        return self.entry.get("without", [])
+
+    @property
     def member_source(self) -> str:
         """What its members are: ``own``, ``other_days`` or ``nmc``."""
         return self.settings.get("member_source", "own")

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from ..fields.timeline import parse, shift
-from ..forecast import model_files
 from .archive import TRAINING, ArchivePlan
 from .brought import named_files
 from .ensembles import EnsemblePlan
 from .experiments import Experiment, Experiments, PlanError
+from .models import ModelFiles, TrainedModels
 from .observations import ObservationPlan
 from .training_set import TrainingSetPlan
 from .vaes import VAEPlan
@@ -48,8 +48,9 @@ class Plan:
     observations : ObservationPlan
     ensembles : EnsemblePlan
     verification : VerificationPlan
-    model_files : list of str
+    model_files : ModelFiles
         Of the forecast model that cycles.
+    trained_models : TrainedModels
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class Plan:
         self.observations = ObservationPlan(config, self.experiments, self.windows)
         self.ensembles = EnsemblePlan(config, self.experiments)
         self.verification = VerificationPlan(config, self.experiments, self.archive, self.observations, self.ensembles)
-        self.model_files = model_files(config["forecast_model"])
+        self.model_files = ModelFiles.of(config["forecast_model"])
+        self.trained_models = TrainedModels(config, self.archive)
         self._first_guess_hours = config["cycling"]["first_guess_hours"]
         self._step = config["cycling"]["step_hours"]
         self._block_days = config["cycling"].get("block_days", 1)
@@ -80,6 +82,16 @@ class Plan:
     def brought(self) -> list[tuple[str, str]]:
         """Keys and paths of all files that a user brings."""
         return [*named_files(self._config), *self.observations.all_own_files()]
+
+    def learning_curves(self) -> dict[str, str]:
+        """Tables of the networks that are trained from scratch, by their names."""
+        vaes = [name for name, vae in self.vaes.items() if not vae.initial_weights]
+        return self.trained_models.curves() | {name: f"results/background/{name}/training.csv" for name in vaes}
+
+    @property
+    def learning_figures(self) -> list[str]:
+        """The figure of these; none where nothing is trained from scratch."""
+        return ["results/figures/learning_curves.svg"] if self.learning_curves() else []
 
     # patterns: every file has one rule that makes it
 
@@ -177,7 +189,7 @@ class Plan:
         """The entry of the window of an experiment, or None."""
         return self.windows.of(self.experiments[name])
 
-    def window_model_files(self, name: str) -> list[str]:
+    def window_model_files(self, name: str) -> ModelFiles:
         """Files of the forecast model of an experiment's window."""
         return self.windows.model_files(self.experiments[name])
 
@@ -328,6 +340,7 @@ class Plan:
     def _needed_blocks(self) -> set[str]:
         """Names of the archive's blocks that the experiments and what they are built from read."""
         paths = set(self.training_set.all_files())
+        paths.update(self.trained_models.all_files())
         paths.update(self.verification.gate_files())
         leads = self.verification.lead_hours or [0]
         for experiment in self.experiments.compared:

@@ -6,6 +6,7 @@ from .analysis_spread import check_analysis_spread
 from .belonging import refuse_another
 from .completion import ConfigurationError, with_found_settings, with_single_vae, without_dropped
 from .configuration import check
+from .models import with_trained_models
 from .plan import Plan
 from .replicates import expand, with_networks
 from .schema import check_schema, check_settings
@@ -27,6 +28,7 @@ def prepare(config: dict[str, Any]) -> Plan:
         without_dropped(config)
         check_schema(config)
         with_found_settings(config)
+        with_trained_models(config)
         with_single_vae(config)
         with_networks(config)
         expand(config)

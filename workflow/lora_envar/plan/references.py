@@ -1,6 +1,7 @@
 """What every experiment is first of all compared with."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..files.provenance import group
 from .experiments import Experiment
@@ -9,7 +10,8 @@ from .experiments import Experiment
 def own_references(families: Mapping[str, Experiment], references: Iterable[str]) -> dict[str, str]:
     """The reference of every experiment that has one, replicates under one name.
 
-    Of the references on the same network that come before it: the static method with the same VAE, the one with the
+    Of the references on the same network that come before it: of one that is denied some data the same with all, the
+    static method with the same VAE, the one with the
     same fitted background error, the same method, its control, or the first.
 
     Parameters
@@ -38,8 +40,14 @@ def _kinship(experiment: Experiment, other: Experiment) -> tuple[bool, ...]:
     """What an experiment has in common with one that it may be compared with, the most telling first."""
     static = not other.method.ensemble
     return (
+        bool(experiment.without) and _all_but_denied(experiment) == _all_but_denied(other) and not other.without,
         static and experiment.vae is not None and experiment.vae == other.vae,
         static and bool(experiment.method.fitted_files) and experiment.method.fitted_files == other.method.fitted_files,
         experiment.method is other.method,
         experiment.method.control == other.method.name,
     )
+
+
+def _all_but_denied(experiment: Experiment) -> dict[str, Any]:
+    """What an experiment is, but for its name and the data that it is denied."""
+    return {key: value for key, value in experiment.entry.items() if key not in ("without", "seed")}

@@ -107,12 +107,12 @@ def _model_schema() -> dict[str, Any]:
     for name, model in MODELS.items():
         own = schema_of(model.Settings)
         properties |= {key: value for key, value in own["properties"].items() if key not in properties}
-        allowed = {"required": own["required"], "propertyNames": {"enum": ["name", *own["properties"]]}}
-        cases.append({"if": {"properties": {"name": {"const": name}}}, "then": allowed})
+        allowed = {"required": own.get("required", []), "propertyNames": {"enum": ["name", *own["properties"]]}}
+        cases.append({"if": {"properties": {"name": {"const": name}}}, "then": allowed | model.rules})
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["name", "weights"],
+        "required": ["name"],
         "properties": properties,
         "allOf": cases,
     }

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, times
-from ..forecast import model_files
 from .archive import ArchivePlan
 from .blocks import block_names, block_times
+from .models import ModelFiles
 
 #: most forecasts by which the errors of the forecast model between analyses are sampled
 MODEL_ERRORS = 300
@@ -32,7 +32,7 @@ class TrainingSetPlan:
         self.end = parse(self._nmc["end"])
         #: the section of the model whose errors are drawn
         self.model: dict[str, Any] = archive.training["forecast_model"]
-        self.model_files = model_files(self.model)
+        self.model_files = ModelFiles.of(self.model)
 
     @property
     def blocks(self) -> list[str]:

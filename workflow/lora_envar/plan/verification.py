@@ -294,6 +294,17 @@ class VerificationPlan:
         """The figure of their course; none where no experiment calibrates itself."""
         return ["results/figures/amplitudes.svg"] if self.amplitudes() else []
 
+    def denied(self) -> dict[str, list[str]]:
+        """What experiments are denied, replicates under one name; of those that are denied some data."""
+        return {
+            name: experiment.without for name, experiment in self._experiments.families.items() if experiment.without
+        }
+
+    @property
+    def denials(self) -> list[str]:
+        """The table of what these data bring; none where no experiment is denied any."""
+        return ["results/denials.csv"] if self.denied() else []
+
     @property
     def diagnosed(self) -> list[Experiment]:
         """Experiments with ensembles of their own forecasts, or of a filter's or their own cycles, that are judged."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, times
-from ..forecast import model_files
 from .archive import ArchivePlan
 from .experiments import Experiment
+from .models import ModelFiles
 from .training_set import TrainingSetPlan
 
 #: hours between forecasts that are judged, where nothing else is said
@@ -42,14 +42,14 @@ class WindowPlan:
             return [0]
         return [slot * window["slot_hours"] for slot in range(window["slots"])]
 
-    def files_of(self, name: str) -> list[str]:
+    def files_of(self, name: str) -> ModelFiles:
         """Files of the forecast model of a window."""
-        return model_files(self._windows[name]["model"])
+        return ModelFiles.of(self._windows[name]["model"])
 
-    def model_files(self, experiment: Experiment) -> list[str]:
+    def model_files(self, experiment: Experiment) -> ModelFiles:
         """Files of the forecast model of an experiment's window."""
         window = self.of(experiment)
-        return [] if window is None else model_files(window["model"])
+        return ModelFiles.of(window["model"] if window else None)
 
     def inputs(self, experiment: Experiment) -> dict[str, str]:
         """What an analysis with a window needs beside its model."""

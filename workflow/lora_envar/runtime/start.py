@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from snakemake.io import ancient, report
 
+from ..plan.models import ModelFiles
+
 
 def refuse(*messages: str) -> NoReturn:
     """End with a line per message, the last that are seen."""
@@ -33,6 +35,11 @@ def figure(name: str) -> list[Any]:
     """A figure of the results as SVG, which `snakemake --report` shows with its caption, and as PNG."""
     drawn = report(f"results/figures/{name}.svg", caption=f"../report/{name}.rst", category="Figures")
     return [drawn, f"results/figures/{name}.png"]
+
+
+def model_input(files: ModelFiles) -> list[Any]:
+    """Files of a forecast model: those that are brought as `present_all` has them, and those that a rule makes."""
+    return [*present_all(files.brought), *files.made]
 
 
 def made_or_present(made: str, brought: list[str]) -> Any:

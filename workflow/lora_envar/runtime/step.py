@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 _EXPECTED = (ValueError, ArithmeticError, OSError, RuntimeError, ImportError)
 
 
-def prepare_environment(with_warm_starts: bool) -> None:
-    """Set what this process' jobs find in their environment: the package, and the run that warm starts belong to."""
+#: environment variable with the minutes between two checkpoints of a training, and what they are without it
+CHECKPOINT_VARIABLE = "LORA_ENVAR_CHECKPOINT_MINUTES"
+CHECKPOINT_MINUTES = 10.0
+
+
+def prepare_environment(with_warm_starts: bool, checkpoint_minutes: float = CHECKPOINT_MINUTES) -> None:
+    """Set what this process' jobs find in their environment, and no file depends on.
+
+    That is the package, the minutes between two checkpoints, and the run that warm starts belong to.
+    """
+    os.environ[CHECKPOINT_VARIABLE] = str(checkpoint_minutes)
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
@@ -113,6 +122,11 @@ def _one_line(job: "Snakemake", error: BaseException) -> str:
     if not isinstance(error, _EXPECTED) or not what:
         what = f"{type(error).__name__}: {what}; its traceback is in {job.log[0]}"
     return f"error in rule {job.rule}{f' ({wildcards})' if wildcards else ''}: {what}"
+
+
+def checkpoint_minutes() -> float:
+    """Minutes between two checkpoints of a training."""
+    return float(os.environ.get(CHECKPOINT_VARIABLE, CHECKPOINT_MINUTES))
 
 
 def device() -> str:

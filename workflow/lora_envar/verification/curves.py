@@ -38,6 +38,8 @@ RELATIVE = ("z500", "t850", "u500", "q700", "t2m", "msl")
 RANKED = ("z500", "q700", "u500", "v500", "t850")
 #: how far beyond the largest difference an axis goes: wider intervals are cut
 CUT = 1.5
+#: ratio of the largest to the smallest loss beyond which their axis is logarithmic
+WIDE = 5.0
 #: share of the largest power of the truth below which there is none
 NEGLIGIBLE = 1e-9
 #: levels with a label
@@ -295,6 +297,26 @@ def _pooled(fits: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     rows = fits[fits.level > 0]
     squares = rows[columns].pow(2).mul(rows["count"], axis=0).groupby(rows.level).sum(min_count=1)
     return (squares.div(rows.groupby("level")["count"].sum(), axis=0) ** 0.5).reindex(LEVELS)
+
+
+def learning(paths: Paths, curves: Mapping[str, pd.DataFrame]) -> None:
+    """Losses of trainings over their updates, a panel each: `networks.training.Course.table` by names."""
+    columns = min(3, len(curves))
+    rows = -(-len(curves) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(5 * columns, 3.4 * rows), layout="constrained", squeeze=False)
+    for axis, (name, table) in zip(axes.flat, curves.items(), strict=False):
+        looks_at = table.dropna(subset="validation_loss")
+        axis.plot(table["update"], table.loss, color=PALETTE[0], linewidth=1.2, label="training")
+        axis.plot(looks_at["update"], looks_at.validation_loss, ".-", color=PALETTE[1], label="held out")
+        axis.set(title=name, xlabel="update", ylabel="loss")
+        losses = pd.concat([table.loss, looks_at.validation_loss])
+        if losses.min() > 0 and losses.max() > WIDE * losses.min():
+            axis.set_yscale("log")
+        axis.tick_params(labelsize=8)
+        axis.legend(fontsize=8)
+    for axis in axes.flat[len(curves) :]:
+        axis.remove()
+    save(figure, *paths)
 
 
 def _profile(axis: Axes, values: pd.Series, look: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from .observation_fit import counts_of, fit_of_sums, rejections_of_counts, statu
 QUANTITIES = {
     "used": "data used",
     "withheld": "data withheld",
+    "denied": "data denied",
     "rejected": "data rejected by checks of departures",
     "cost_at_background": "J at the background",
     "cost_at_analysis": "J at the analysis",
@@ -98,7 +99,7 @@ def of_analysis(about: Mapping[str, float], table: Observations) -> dict[str, fl
         With departures.
     """
     status = status_of(table)
-    counts = {name: int((status == name).sum()) for name in ("used", "withheld", "rejected")}
+    counts = {name: int((status == name).sum()) for name in ("used", "withheld", "denied", "rejected")}
     found: dict[str, float] = {**counts, "evaluations": about["evaluations"]}
     found |= {name: about[name] for name in ("cost_at_background", "cost_at_analysis") if name in about}
     used = counts["used"]

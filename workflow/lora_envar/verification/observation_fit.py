@@ -30,9 +30,9 @@ FIT_COLUMNS = [
     "rms_analysis_there",
 ]
 #: what data that are compared with states can be
-STATUSES = ("used", "withheld", "rejected")
+STATUSES = ("used", "withheld", "denied", "rejected")
 #: and the codes of `rejection` that make them so
-_OF_STATUS = (("used",), ("withheld",), ("background_check", "buddy_check"))
+_OF_STATUS = (("used",), ("withheld",), ("denied",), ("background_check", "buddy_check"))
 
 
 def fit(tables: Iterable[Observations]) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def sums_of(table: Observations) -> pd.DataFrame:
     status = status[status != ""]
     interpolated = np.full(len(part), np.nan)
     if "withheld" in status:
-        judged = status != "rejected"
+        judged = np.isin(status, ("used", "withheld"))
         values = interpolate(part.select(judged), status[judged] == "used")
         interpolated[judged] = part.value[judged] - values
     there = np.isfinite(interpolated)

@@ -15,7 +15,7 @@ from ..fields.state import HEADLINE
 from ..files.atomic import atomic_write
 from ..files.provenance import group
 from ..files.tables import read_table
-from . import ABOUT_SIGNIFICANCE, costs, learned
+from . import ABOUT_SIGNIFICANCE, costs, denials, learned
 from .claims import Claim, claims, headlines
 from .gate_notes import note
 from .means import Means, forecast_errors, mean_errors, units_of
@@ -126,6 +126,9 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
             "table": learned.shown(read_table(files["learned"])),
             "figure": Figure.read(files["learned_figure"], "learned_errors.csv"),
         },
+        learning=[Figure.read(each, "learning_curves.csv") for each in files["learning"]],
+        denials=[denials.shown(read_table(each, dtype={"level": "Int64"})) for each in files["denials"]],
+        about_denials=denials.ABOUT,
         lead_times=sorted(_lead_times(read_table(files["lead_time"])), key=lambda each: each[0] != about.question),
         forecasts=forecast_errors(
             scores[scores.experiment.map(about.networks).notna()], list(about.networks), FORECAST_CHANNELS

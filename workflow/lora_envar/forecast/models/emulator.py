@@ -1,11 +1,13 @@
-"""The example's emulator."""
+"""The workflow's own network, which ships with the example or is trained on an archive."""
 
 from __future__ import annotations
 
 import json
 import struct
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...settings import setting
 from ..declaration import ModelDeclaration, WeightsSettings
 
 if TYPE_CHECKING:
@@ -16,15 +18,34 @@ if TYPE_CHECKING:
 _LARGEST_HEADER = 100_000_000  # bytes, the format's own limit
 
 
+@dataclass(frozen=True)
+class EmulatorSettings(WeightsSettings):
+    """Weights that are there, or how they are made."""
+
+    weights: str = setting("the file of the model", default="", file=True)
+    train: dict[str, Any] | None = setting(
+        "in place of `weights`: how the model is trained on the archive, below",
+        default=None,
+        schema={"$ref": "#/$defs/forecast_training"},
+    )
+
+
 class EmulatorDeclaration(ModelDeclaration):
     """See `forecast.emulator`."""
 
     name = "emulator"
-    about = "the example's network, differentiable"
+    about = "the workflow's own network, differentiable: the example's, or trained on any archive"
+    Settings = EmulatorSettings
+    rules: ClassVar[dict[str, Any]] = {
+        "description": "a model with either `weights`, its file, or `train`, how it is trained",
+        "oneOf": [{"required": ["weights"]}, {"required": ["train"]}],
+    }
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
-        """As its weights say; None if they cannot be read."""
+        """As its training or its weights say; None if they cannot be read."""
+        if "train" in section:
+            return section["train"]["step_hours"]
         try:
             with open(section["weights"], "rb") as file:
                 length = struct.unpack("<Q", file.read(8))[0]
@@ -34,7 +55,7 @@ class EmulatorDeclaration(ModelDeclaration):
             return None  # missing or damaged weights are refused where they are read
 
     @classmethod
-    def load(cls, settings: WeightsSettings, device: torch.device | str) -> ForecastModel:
+    def load(cls, settings: EmulatorSettings, device: torch.device | str) -> ForecastModel:
         """The model of a file of weights."""
         from ..emulator import Emulator
 

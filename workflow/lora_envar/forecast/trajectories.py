@@ -1,0 +1,191 @@
+"""Consecutive states that a forecast model is trained on: in memory as coefficients, or in the files of an archive."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import torch
+
+from ..fields.grid import Grid
+from ..fields.harmonics import SphericalHarmonics
+from ..fields.state import CHANNELS
+from ..files.state_file import Archive
+from ..networks.training import evenly
+
+#: steps of the longest rollout that is trained on
+ROLLOUT = 2
+#: most states by which means and deviations are estimated
+SAMPLED = 400
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Per channel over time and area, each (69, 1, 1), in the units of the state.
+
+    Attributes
+    ----------
+    mean, deviation : Tensor
+        Of states.
+    change_deviation : Tensor
+        Root mean square of the change in a step.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    change_deviation: torch.Tensor
+
+
+class Trajectories(ABC):
+    """States a step apart."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many states are followed by `ROLLOUT` others."""
+
+    @abstractmethod
+    def read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
+        """States from some of these on, (steps + 1, starts, 69, lat, lon), in their units."""
+
+    @abstractmethod
+    def statistics(self) -> Statistics:
+        """Of a sample that is evenly spread."""
+
+
+class Segments(Trajectories):
+    """Segments of spectral coefficients in memory.
+
+    Parameters
+    ----------
+    segments : sequence of tensors
+        Each of shape (time, 69, (T + 1)^2), consecutive states.
+    harmonics : SphericalHarmonics
+        Of their truncation T.
+    device : str or torch.device
+    """
+
+    #: between states that are sampled
+    EVERY = 37
+
+    def __init__(
+        self, segments: Sequence[torch.Tensor], harmonics: SphericalHarmonics, device: torch.device | str = "cpu"
+    ) -> None:
+        self._segments = segments
+        self._harmonics = harmonics
+        self._device = device
+        lengths = torch.tensor([len(segment) - ROLLOUT for segment in segments])
+        self._count = int(lengths.sum())
+        self._firsts = torch.cumsum(lengths, 0) - lengths
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
+        """See `Trajectories`."""
+        picks = torch.tensor(starts)
+        owners = torch.searchsorted(self._firsts, picks, right=True) - 1
+        firsts = (picks - self._firsts[owners]).tolist()
+        parts = [
+            self._segments[owner][first : first + steps + 1]
+            for owner, first in zip(owners.tolist(), firsts, strict=True)
+        ]
+        return self._harmonics.synthesise(torch.stack(parts).to(self._device)).transpose(0, 1)
+
+    def statistics(self) -> Statistics:
+        """See `Trajectories`."""
+        every = self.EVERY
+        sample = torch.cat([self._fields(segment[::every]) for segment in self._segments])
+        change = torch.cat([self._fields((segment[1:] - segment[:-1])[::every]) for segment in self._segments])
+        weights = area_weights(self._harmonics.grid, self._device)
+        mean = (sample * weights).mean((0, 2, 3), keepdim=True)[0]
+        deviation = (((sample - mean) ** 2) * weights).mean((0, 2, 3), keepdim=True)[0].sqrt()
+        return Statistics(mean, deviation, ((change**2) * weights).mean((0, 2, 3), keepdim=True)[0].sqrt())
+
+    def _fields(self, coefficients: torch.Tensor) -> torch.Tensor:
+        return self._harmonics.synthesise(coefficients.to(self._device))
+
+
+class ArchiveTrajectories(Trajectories):
+    """States of an archive, read when they are wanted: memory is that of a batch.
+
+    Parameters
+    ----------
+    archive : Archive
+    first, last : datetime
+        Of the states that are used.
+    step_hours : int
+    device : str or torch.device
+
+    Raises
+    ------
+    ValueError
+        If no state of the archive is followed by `ROLLOUT` others.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        first: datetime,
+        last: datetime,
+        step_hours: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._archive = archive
+        self._device = device
+        self._step = timedelta(hours=step_hours)
+        held = {time for time in archive.times if first <= time <= last}
+        ahead = [self._step * step for step in range(1, ROLLOUT + 1)]
+        self._starts = [time for time in sorted(held) if all(time + lead in held for lead in ahead)]
+        if not self._starts:
+            raise ValueError(
+                f"the archive has no {ROLLOUT + 1} states {step_hours} h apart from {first:%Y-%m-%dT%H} to "
+                f"{last:%Y-%m-%dT%H}; a forecast model needs them to be trained"
+            )
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
+        """See `Trajectories`."""
+        fields = [
+            torch.stack([self._state(self._starts[start] + step * self._step) for start in starts])
+            for step in range(steps + 1)
+        ]
+        return torch.stack(fields).to(self._device)
+
+    def _state(self, time: datetime) -> torch.Tensor:
+        return torch.from_numpy(self._archive.read(time))
+
+    def statistics(self) -> Statistics:
+        """See `Trajectories`: two passes over the sample, in double precision."""
+        sampled = evenly(range(len(self)), SAMPLED)
+        weights = area_weights(self._archive.grid).double()
+        mean = self._mean(state.double() * weights for state, _ in self._pairs(sampled))
+        square = self._mean(((state.double() - mean) ** 2) * weights for state, _ in self._pairs(sampled))
+        change = self._mean(((after.double() - state.double()) ** 2) * weights for state, after in self._pairs(sampled))
+        found = [each.float().to(self._device) for each in (mean, square.sqrt(), change.sqrt())]
+        for name, values in zip(("states", "changes in a step"), found[1:], strict=True):
+            constant = [CHANNELS[index].name for index in torch.nonzero(values.ravel() == 0).ravel().tolist()]
+            if constant:
+                raise ValueError(f"{', '.join(constant)}: {name} do not vary in the archive; nothing can be learned")
+        return Statistics(*found)
+
+    def _pairs(self, starts: Iterable[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for start in starts:
+            state, after = self.read([start], 1)[:, 0].cpu()
+            yield state, after
+
+    @staticmethod
+    def _mean(fields: Iterable[torch.Tensor]) -> torch.Tensor:
+        """Mean over fields and area, (69, 1, 1)."""
+        total = torch.zeros(len(CHANNELS), 1, 1, dtype=torch.float64)
+        count = 0
+        for each in fields:
+            total += each.mean((1, 2), keepdim=True)
+            count += 1
+        return total / count
+
+
+def area_weights(grid: Grid, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Weights of mean 1 by latitude, (lat, 1)."""
+    return torch.as_tensor(grid.area_weights, dtype=torch.float32, device=device)[:, None]

@@ -1,0 +1,68 @@
+"""What families of reports bring: by how much errors grow where one of them is left out."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from ..fields.state import HEADLINE
+from .score import channel_of
+
+#: of the table of `denials`
+COLUMNS = [
+    "without",
+    "experiment",
+    "reference",
+    "variable",
+    "level",
+    "percent",
+    "percent_low",
+    "percent_high",
+    "p_adjusted",
+    "n",
+    "seeds",
+]
+ABOUT = (
+    "The growth of the analysis RMSE where data are left out, in percent of the RMSE with all of them, with 95 % "
+    "intervals; * stands for an adjusted p below 0.05. What is left out is compared with states all the same "
+    "(status `denied` of results/observation_fit.csv)."
+)
+
+
+def denials(
+    comparison: pd.DataFrame, without: Mapping[str, Sequence[str]], references: Mapping[str, str]
+) -> pd.DataFrame:
+    """Rows of a comparison of experiments that are denied some data with what has all of them.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Of `significance.compare`.
+    without : mapping
+        Experiment -> what it is denied.
+    references : mapping
+        Experiment -> the one that it is first of all compared with.
+
+    Returns
+    -------
+    DataFrame
+        With `COLUMNS`; percent is the growth of the RMSE.
+    """
+    rows = comparison[comparison.experiment.isin(list(without))]
+    rows = rows[rows.reference == rows.experiment.map(dict(references))]
+    named = {name: " and ".join(groups) for name, groups in without.items()}
+    return rows.assign(without=rows.experiment.map(named))[COLUMNS].reset_index(drop=True)
+
+
+def shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows of a table of `denials`, for a reader: a row an experiment, a column a headline variable."""
+    table = table.assign(channel=channel_of(table))
+    rows = []
+    for (without, experiment, reference), own in table.groupby(["without", "experiment", "reference"], sort=False):
+        cells = own.set_index("channel")
+        row = [str(without).replace("_", " "), f"{experiment} / {reference}"]
+        for name in HEADLINE:
+            cell = cells.loc[name]
+            star = "*" if cell.p_adjusted < 0.05 else ""
+            row.append(f"{cell.percent:+.1f}{star} ({cell.percent_low:+.1f} to {cell.percent_high:+.1f})")
+        rows.append(row)
+    return ["left out", "experiment", *HEADLINE], rows
