@@ -106,15 +106,15 @@ def small_vae(request, small_grid):
     return vae.eval().requires_grad_(False)
 
 
-def fengwu_files(folder, shape, mean, deviation, inputs=1):
-    """Files like FengWu's: the next frame is 2 x present - 0.5 x previous + 1 of normalised values, and then zeros.
+def fengwu_files(folder, shape, mean, deviation, inputs=1, present=2.0):
+    """Files like FengWu's: the next frame is `present` x present - 0.5 x previous + 1 of normalised values, then zeros.
 
     Gives the section of the configuration that names them.
     """
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
-    constants = {"previous": -0.5, "present": 2.0, "one": 1.0, "nothing": 0.0}
+    constants = {"previous": -0.5, "present": present, "one": 1.0, "nothing": 0.0}
     tensors = [helper.make_tensor(name, kind, [1], [value]) for name, value in constants.items()]
     tensors.append(helper.make_tensor("halves", onnx.TensorProto.INT64, [2], [69, 69]))
     nodes = [

@@ -464,7 +464,7 @@ def test_the_page_of_keys_is_that_of_the_registries():
         ("forecast_model", {"name": "fengwu", "weights": "w", "mean": "m"}, "forecast_model.deviation: missing"),
         ("forecast_model", {"name": "emulator", "weights": "w", "mean": "m"}, "forecast_model.mean"),
         ("forecast_model", {"name": "pangu", "weights": "w"}, "'pangu' is unknown; known: emulator, exported"),
-        ("archive.source", "era6", "'era6' is unknown; known: arco, cds, example, files"),
+        ("archive.source", "era6", "'era6' is unknown; known: arco, cds, ecmwf, example, files, gfs, ncar"),
         ("methods.hybrid", {"beta": 1.0}, "methods.hybrid.beta: there is no such key"),
         ("methods.4dvar", {}, "methods.4dvar: there is no such key; did you mean 3dvar? methods has 3dvar, "),
     ],

@@ -3,21 +3,20 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from conftest import small_network
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.seeds import generator
-from lora_envar.fields.state import HEADLINE
+from lora_envar.fields.state import channel_index
 from lora_envar.files.state_file import Archive, write_states
 from lora_envar.forecast.emulator import Emulator, EmulatorTraining, train_emulator
+from lora_envar.forecast.skill import refuse_worse_than_persistence
 from lora_envar.forecast.trajectories import ArchiveTrajectories
 from lora_envar.networks.checkpoint import Checkpoint
 from lora_envar.networks.training import TrainingSettings
 from lora_envar.plan.completion import ConfigurationError
 from lora_envar.plan.prepare import prepare
-from lora_envar.verification.gates import refuse_worse_than_persistence
 
 GRID = Grid("gaussian", 16, 32)
 START = datetime(2009, 3, 1, tzinfo=UTC)
@@ -225,17 +224,22 @@ def test_leads_are_checked_by_the_step_that_is_trained(with_training):
         prepare(with_training)
 
 
-def table(**ratios):
-    """Errors of a model that are 0.8 of persistence's but for some headline variables."""
-    rows = [(6, name, ratios.get(name, 0.8), 1.0, 2.0) for name in HEADLINE]
-    rows += [(24, name, 3.0, 1.0, 2.0) for name in HEADLINE]
-    return pd.DataFrame(rows, columns=["lead_hours", "variable", "model", "persistence", "climatology"])
+def skill(**ratios):
+    """A forecast whose error is 0.8 of persistence's, but for some headline variables."""
+    change = torch.randn(69, *GRID.shape, generator=generator(2, "change")).numpy()
+    initial = drifting(1)[0]
+    factors = np.full((69, 1, 1), 0.8, dtype=np.float32)
+    for name, ratio in ratios.items():
+        factors[channel_index(name)] = ratio
+    truth = initial + change
+    refuse_worse_than_persistence(truth - factors * change, initial, truth, GRID, 6)
 
 
 def test_a_model_worse_than_persistence_is_refused_and_the_worst_is_named():
-    refuse_worse_than_persistence(table())
-    refuse_worse_than_persistence(table(z500=1.5))  # 0.8 to the nine tenths times 1.5 to the tenth: 0.85
-    with pytest.raises(ValueError, match=r"6 h forecast is worse than persistence.*\(z500 500 instead of 1, t500"):
-        refuse_worse_than_persistence(table(z500=500.0))
+    skill()
+    skill(z500=1.5)  # 0.8 to the nine tenths times 1.5 to the tenth: 0.85
+    with pytest.raises(ValueError, match=r"its 6 h forecast is worse than persistence.*\(z500 .* instead of .*, t"):
+        skill(z500=500.0)
     with pytest.raises(ValueError, match="worse than persistence"):
-        refuse_worse_than_persistence(table(q700=float("nan")))
+        skill(q700=float("nan"))
+    skill(u1000=500.0)  # no headline variable

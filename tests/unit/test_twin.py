@@ -275,13 +275,17 @@ def test_two_frames_must_be_the_archive_s_own(twin):
     ("path", "value", "message"),
     [
         ("archive.share", -0.1, "archive.share: -0.1 is less than the minimum of 0"),
-        ("archive.of", "twin", "archive.of: 'twin' is unknown; known: arco, cds, example, files"),
+        ("archive.of", "twin", "archive.of: 'twin' is unknown; known: arco, cds, ecmwf, example, files, gfs, ncar"),
         ("archive.of", "cds", "archive.path: this name is not allowed here"),
         ("archive.source", "example", "archive.of: this name is not allowed here"),
         ("archive.member", 1, "archive.member: this name is not allowed here"),
         ("archive.since", "23.04.2009", "archive.since: '23.04.2009' is not a time, as 2022-01-31T18 or 2022-01-31"),
         ("archive.errors", {"start": "2009-02-10", "end": "2009-03-10"}, "archive.errors.every_hours: missing"),
-        ("archive.forecast_model", {"name": "emulator"}, "archive.forecast_model.weights: missing"),
+        (
+            "archive.forecast_model",
+            {"name": "emulator"},
+            "archive.forecast_model: {'name': 'emulator'} is not a model with either",
+        ),
     ],
 )
 def test_the_schema_has_the_keys_of_the_twin_and_of_what_it_is_made_from(twin, path, value, message):

@@ -32,15 +32,16 @@ def dry_run(run, *arguments):
     return done.returncode, done.stdout, int((run.folder / "memory").read_text()) / 1e6
 
 
-def test_a_dry_run_of_era5_names_the_two_models_first_and_shows_the_graph(run):
+def test_a_dry_run_of_era5_names_the_model_s_files_first_and_shows_the_graph(run):
     month = [ROOT / "config" / name for name in ("era5.yaml", "gdas.yaml")]
     status, output, memory = dry_run(run, "--configfile", *month)
-    first, second, third = output.splitlines()[:3]
-    assert first == (
-        "forecast_model.weights: resources/era5/forecast_model.safetensors is missing; bring the file, or name another"
-    )
-    assert second.startswith("training.forecast_model.weights: resources/era5/training_model.safetensors is missing")
-    assert "-n, shows the graph" in third
+    files = {"weights": "fengwu_v2.onnx", "mean": "data_mean.npy", "deviation": "data_std.npy"}
+    lines = output.splitlines()
+    assert lines[:3] == [
+        f"forecast_model.{key}: resources/era5/{file} is missing; bring the file, or name another"
+        for key, file in files.items()
+    ]
+    assert "-n, shows the graph" in lines[3]
     assert status == 0, output[-2000:]
     assert re.search(r"^assimilate +868$", output, re.MULTILINE), "a month of seven experiments"
     assert memory < MEMORY_GB

@@ -28,14 +28,14 @@ ENSEMBLE = {"assimilate", "ensemble_forecast", "medium_range_forecast"} | JUDGED
 ADAPTIVE = {"assimilate_adaptive", "draw_amplitudes"}
 FILTER = {"assimilate_ensemble", "cycled_ensemble_forecast"}
 CYCLES = PLAIN | ENSEMBLE | ADAPTIVE | FILTER | {"finetune_lora", "finetune_all", "draw_maps"}
-VAE = {"pretrain_vae", "fit_residual", "model_gates"}
+VAE = {"pretrain_vae", "fit_residual", "draw_learning_curves", "model_gates"}
 #: what comes of a VAE: all but the filter
 LEARNED = VAE | CYCLES - FILTER
 TRAINING_SET = {"nmc_forecasts", "nmc_training_set", "fit_gaussian", "fit_genbe", "first_ensemble"} | VAE | CYCLES
 #: one of an experiment that has its network to itself
 REPORTED = PLAIN - SPREAD - {"scorecard"}
 REPORTS = {"simulate_reports", "decode_prepbufr", "select_observations"}
-FORECASTS = {"judge_forecast_model", "first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
+FORECASTS = {"first_guess", "reanalysis_forecast", "model_errors"} | TRAINING_SET
 ARCHIVE = {"download_era5", "prepare_archive", "climatology", "simulate_observations"} | REPORTS | FORECASTS
 
 #: changed key -> its new value, and the rules that must run again
@@ -44,24 +44,18 @@ TABLE = {
     # of the cycles only those of the 27th, of the longest experiments, lie in the block that becomes longer
     "archive.end": (
         "2009-03-13T00",
-        {"download_era5", "prepare_archive", "simulate_observations", "judge_forecast_model", "model_gates"}
+        {"download_era5", "prepare_archive", "simulate_observations", "model_gates"}
         | {"finetune_lora", "draw_maps"}
         | ENSEMBLE - SINGLE,
     ),
-    "nmc.every_hours": (
-        24,
-        TRAINING_SET | {"climatology", "judge_forecast_model", "simulate_observations", "model_errors"},
-    ),
+    "nmc.every_hours": (24, TRAINING_SET | {"climatology", "simulate_observations", "model_errors"}),
     "nmc.tau_hours": (12, TRAINING_SET),
     "nmc.held_out": (0.4, LEARNED),
     "vaes.spectral.sigma": (0.4, LEARNED),
-    "vaes.spectral.training.seed": (2, LEARNED),
     "vaes.spectral.network.core_depth": (2, LEARNED),
-    "vaes.spectral.residual_draws": (24, LEARNED - {"pretrain_vae"}),
+    "vaes.spectral.residual_draws": (24, LEARNED - {"pretrain_vae", "draw_learning_curves"}),
     "error_grid.truncation": (9, TRAINING_SET | {"reanalysis_forecast", "model_errors"}),
     "observations.sparse.columns": (101, CYCLES | {"simulate_observations"}),
-    "observations.sparse.seed": (3, CYCLES | {"simulate_observations"}),
-    "observations.sparse.error_fraction": (0.2, CYCLES | {"simulate_observations"}),
     "observations.reports.gross_error_share": (0.02, REPORTED | REPORTS),
     "observations.reports.reported_errors": (False, REPORTED | REPORTS - {"simulate_reports"}),
     "observations.reports.quality.withheld": (0.2, REPORTED | {"select_observations"}),
@@ -75,7 +69,6 @@ TABLE = {
     "methods.vae_var.residual_amplitude": (1.0, PLAIN | ADAPTIVE),
     "methods.hybrid.alpha": (0.5, ENSEMBLE - JUDGED),  # too few cycles to judge its members
     "methods.latent_lora.background_weight": (9.0, ENSEMBLE | {"finetune_lora", "draw_maps"}),
-    "methods.latent_lora.normalisation": ("spread", ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "methods.full_finetuning.epochs": (6, ENSEMBLE | {"finetune_all"}),
     "experiments.latent_lora.seed": (5, ENSEMBLE | {"finetune_lora", "draw_maps"}),
     "experiments.vae_var.seed": (5, {"write_report"}),

@@ -4,12 +4,8 @@ import ast
 import hashlib
 import itertools
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import time
 
 import netCDF4
 import numpy as np
@@ -299,41 +295,14 @@ def test_a_damaged_input_stops_with_one_line_and_half_writes_nothing(finished):
         finished.snakemake("--cores", 1, "--configfile", "tiny.yaml", "--touch")
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(finished, tmp_path):
-    """SIGKILL to a job in mid-cycle, then to Snakemake itself; what is done is kept, and the end is the same."""
-    run = Run(tmp_path)
-    (tmp_path / "tiny.yaml").write_text((finished.folder / "tiny.yaml").read_text())
-    for name in ("model.safetensors", "stations.csv"):
-        shutil.copy(finished.folder / name, tmp_path / name)
-    for victim in ("job", "snakemake"):
-        process = run.start("--cores", 1, "--configfile", "tiny.yaml")
-        deadline = time.monotonic() + 300
-        started = set((tmp_path / "logs").rglob("*/2009*.log")) if (tmp_path / "logs").exists() else set()
-        while process.poll() is None and time.monotonic() < deadline:
-            logs = {path for path in (tmp_path / "logs").rglob("*.log") if "assimilate" in str(path)} - started
-            if logs:
-                break
-            time.sleep(0.02)
-        assert process.poll() is None, "the run ended before it could be killed"
-        if victim == "job":
-            for line in subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True).stdout.split():
-                if int(line) != process.pid and "assimilate" in _command(line):
-                    os.kill(int(line), signal.SIGKILL)
-            process.wait(timeout=300)
-        else:
-            process.kill()
-            process.wait()
-            run.snakemake("--unlock", "--configfile", "tiny.yaml")
-    done = run.snakemake("--cores", 2, "--configfile", "tiny.yaml", "--rerun-incomplete")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert digests(tmp_path) == digests(finished.folder)
-
-
 def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
-    """Analyses, departures, adapters and scores stay, of a period in two blocks; nothing is to be done again."""
+    """Analyses, departures, adapters and scores stay, of a period in two blocks; nothing is to be done again.
+
+    In another folder, every kind of method makes the same bytes.
+    """
     run = Run(tmp_path)
     config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
-    names = ("3dvar", "latent_lora", "single_step", "letkf")
+    names = ("3dvar", "hybrid", "adaptive", "latent_lora", "lora_envar", "full_finetuning", "single_step", "letkf")
     config["cycling"]["keep_forecasts"] = False
     config["experiments"] = {name: config["experiments"][name] for name in names}
     config["verification"] |= {"references": ["3dvar"]}
@@ -365,8 +334,9 @@ def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
     """The forecast model of two frames, through the rules; the frame before the first is the reanalysis'."""
     run = Run(tmp_path)
     config = tiny_configuration(tmp_path)
-    mean, deviation = np.zeros(69), np.linspace(1e-3, 1.0, 69)
-    model = fengwu_files(tmp_path, (1, 138, 16, 32), mean, deviation)
+    mean, deviation = np.zeros(69), np.full(69, 1e-6)
+    # half of the last change once more, so that it is better than persistence
+    model = fengwu_files(tmp_path, (1, 138, 16, 32), mean, deviation, present=1.5)
     config["forecast_model"] = {**model, "grid": {"kind": "gaussian", "latitudes": 16, "longitudes": 32}}
     config["cycling"]["first_guess_hours"] = 6
     config["nmc"] |= {"start": "2009-02-10T12", "tau_hours": 6}
@@ -388,7 +358,7 @@ def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
     archive = Archive(sorted((tmp_path / "results" / "archive" / "states").glob("*.nc")))
 
     def following(before, now):
-        return 2 * now - 0.5 * before + deviation[:, None, None]
+        return 1.5 * now - 0.5 * before + deviation[:, None, None]
 
     # the values are large next to their differences: float32 of the largest
     def assert_follows(time, before, now):
@@ -473,14 +443,6 @@ def test_tuning_chooses_the_better_candidate(finished):
     assert sorted(table.candidate) == ["search_3dvar_00", "search_3dvar_01"]
     chosen = yaml.safe_load((finished.folder / "results" / "search" / "settings.yaml").read_text())
     assert chosen["3dvar"] == ast.literal_eval(table.sort_values("ratio").settings.iloc[0])
-
-
-def _command(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 def test_a_table_that_a_user_brings_is_checked_and_assimilated(finished):

@@ -21,7 +21,6 @@ def run(tmp_path):
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 GPU_RULES = {
     "train_forecast_model",
-    "judge_forecast_model",
     "nmc_forecasts",
     "pretrain_vae",
     "fit_residual",
@@ -155,8 +154,8 @@ def era5(run):
     """The run with a configuration `era5.yaml` at the paper's scale, its models in place."""
     weights = run.folder / "resources_era5"
     weights.mkdir()
-    for name in ("forecast_model", "training_model"):
-        (weights / f"{name}.safetensors").touch()
+    for name in ("fengwu_v2.onnx", "data_mean.npy", "data_std.npy"):
+        (weights / name).touch()
     text = (ROOT / "config" / "era5.yaml").read_text().replace("resources/era5/", "resources_era5/")
     (run.folder / "era5.yaml").write_text(text)
     return run
@@ -180,7 +179,14 @@ def test_the_paper_s_month_with_real_reports_says_what_it_downloads_and_keeps(er
 def test_dry_run_of_era5_on_the_slurm_profile_shows_the_a100s(era5):
     run = era5
     path = run.folder / "era5.yaml"
-    path.write_text(path.read_text().replace("1979-01-01", "2015-06-01"))  # for time's sake
+    config = yaml.safe_load(path.read_text())
+    training = config["training"]
+    for section in (training["archive"], config["nmc"]):
+        section["start"] = "2015-06-01T00"  # for time's sake
+    train = training["forecast_model"]["train"]
+    train |= {"start": "2015-06-01T00", "end": "2015-07-01T00"}
+    train["validation"] = {"start": "2015-07-02T00", "end": "2015-07-03T00"}
+    path.write_text(yaml.safe_dump(config))
     done = run.snakemake("-n", "--configfile", "era5.yaml", "--profile", ROOT / "workflow" / "profiles" / "slurm")
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]

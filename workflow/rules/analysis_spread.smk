@@ -8,7 +8,7 @@ rule analysis_spread:
         ),
         background="results/{experiment}/{time}/background.nc",
         window_model=lambda wildcards: model_input(
-            plan.window_model_files(wildcards.experiment)
+            *plan.window_model_files(wildcards.experiment)
         ),
     output:
         spread="results/{experiment}/{time}/analysis_spread.nc",

@@ -2,7 +2,7 @@ rule nmc_forecasts:
     """Forecast errors of a block of start times by the NMC method, on the error grid."""
     input:
         archive=lambda wildcards: plan.training_set.archive_files(wildcards.block),
-        model=model_input(plan.training_set.model_files),
+        model=model_input(*plan.training_set.model_files),
     output:
         temp("results/background/nmc/{block}.nc"),
     log:
@@ -155,7 +155,7 @@ rule forecast_error:
     """Errors of the forecast model of a window (4D-Var) at its slots."""
     input:
         archive=lambda wildcards: plan.windows.archive_files(wildcards.window),
-        model=lambda wildcards: model_input(plan.windows.files_of(wildcards.window)),
+        model=lambda wildcards: model_input(*plan.windows.files_of(wildcards.window)),
     output:
         "results/background/forecast_error_{window}.csv",
     log:

@@ -2,9 +2,7 @@ rule first_guess:
     """The first background of an experiment, a forecast from the reanalysis; in single-step experiments all of them."""
     input:
         archive=lambda wildcards: plan.first_guess_files(wildcards.first),
-        model=model_input(plan.model_files),
-        # not read: a model that is of no use is refused before it is cycled
-        judged=ancient("results/forecast_model.csv"),
+        model=model_input(*plan.model_files),
     output:
         kept("results/{first}/background.nc"),
     log:
@@ -27,6 +25,7 @@ rule first_guess:
         model=config["forecast_model"],
         start=lambda wildcards: plan.first_guess_start(wildcards.first),
         lead_hours=config["cycling"]["first_guess_hours"],
+        cycle_hours=config["cycling"]["step_hours"],
         brought=digests(plan.model_files.brought),
     script:
         "../scripts/first_guess.py"
@@ -40,7 +39,7 @@ rule ensemble_forecast:
                 wildcards.experiment, wildcards.time
             )
         ),
-        model=model_input(plan.model_files),
+        model=model_input(*plan.model_files),
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/members.nc"),
@@ -92,7 +91,7 @@ use rule ensemble_forecast as reanalysis_forecast with:
     """Members that start from the reanalysis: those of single-step experiments, and of last year's dates."""
     input:
         unpack(lambda wildcards: plan.reanalysis_forecast_inputs(wildcards.time)),
-        model=model_input(plan.model_files),
+        model=model_input(*plan.model_files),
     output:
         members=kept("results/reanalysis_forecasts/{time}.nc"),
     log:
@@ -174,7 +173,7 @@ rule assimilate:
         ),
         background="results/{experiment}/{time}/background.nc",
         window_model=lambda wildcards: model_input(
-            plan.window_model_files(wildcards.experiment)
+            *plan.window_model_files(wildcards.experiment)
         ),
     output:
         analysis="results/{experiment}/{time}/analysis.nc",

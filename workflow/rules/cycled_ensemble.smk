@@ -2,7 +2,7 @@ rule model_errors:
     """Errors of the forecast model in the time between analyses, sampled on the training period."""
     input:
         archive=plan.training_set.model_error_files(),
-        model=model_input(plan.training_set.model_files),
+        model=model_input(*plan.training_set.model_files),
     output:
         "results/background/model_errors.nc",
     log:
@@ -70,7 +70,7 @@ rule cycled_ensemble_forecast:
             )
         ),
         errors="results/background/model_errors.nc",
-        model=model_input(plan.model_files),
+        model=model_input(*plan.model_files),
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
         members=kept("results/{experiment}/{time}/background_ensemble.nc"),

@@ -1,31 +1,3 @@
-rule judge_forecast_model:
-    """Errors of the forecast model beside those of persistence and climatology; one of no use is refused."""
-    input:
-        archive=plan.verification.gate_files(),
-        climatology="results/archive/climatology.nc",
-        model=model_input(plan.model_files),
-    output:
-        "results/forecast_model.csv",
-    log:
-        "logs/judge_forecast_model.log",
-        timings="logs/judge_forecast_model.timings.tsv",
-    benchmark:
-        "benchmarks/judge_forecast_model.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: 1
-    resources:
-        **A100,
-        mem_mb=8000,
-        runtime=60,
-    params:
-        model=config["forecast_model"],
-        first=plan.verification.first_cycle_name,
-        brought=digests(plan.model_files.brought),
-    script:
-        "../scripts/judge_forecast_model.py"
-
-
 rule model_gates:
     """Whether forecast model and background errors are fit to be cycled."""
     input:
@@ -33,10 +5,10 @@ rule model_gates:
         archive=plan.verification.gate_files(),
         climatology="results/archive/climatology.nc",
         samples="results/background/nmc_training_set.nc",
-        model=model_input(plan.model_files),
-        forecast="results/forecast_model.csv",
+        model=model_input(*plan.model_files),
     output:
-        "results/model_gates.csv",
+        gates="results/model_gates.csv",
+        forecast="results/forecast_model.csv",
     log:
         "logs/model_gates.log",
         timings="logs/model_gates.timings.tsv",

@@ -6,7 +6,7 @@ rule medium_range_forecast:
                 wildcards.experiment, wildcards.time
             )
         ),
-        model=model_input(plan.model_files),
+        model=model_input(*plan.model_files),
     output:
         kept("results/{experiment}/{time}/forecast.nc"),
     log:

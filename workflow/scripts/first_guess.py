@@ -8,13 +8,19 @@ with step(snakemake) as clock:
         from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_states
         from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.forecast.skill import refuse_worse_than_persistence
 
     start = snakemake.params.start
     lead = snakemake.params.lead_hours
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
     states, previous = frames(model, archive.read, [parse(start)], device())
-    last = forecast(model, states, lead, previous, [parse(start)])[-1]
+    steps = forecast(model, states, lead, previous, [parse(start)])
+    cycle = snakemake.params.cycle_hours
+    first = steps[cycle // model.step_hours - 1][0].cpu().numpy()
+    truth = archive.read(parse(shift(start, cycle)))
+    refuse_worse_than_persistence(first, archive.read(parse(start)), truth, archive.grid, cycle)
+    last = steps[-1]
     valid = parse(shift(start, lead))
     title = f"First background, of {valid:%Y-%m-%dT%H} UTC, a forecast from the reanalysis"
     about = {"title": title, **described(snakemake)}

@@ -4,19 +4,23 @@ from lora_envar.runtime.step import device, step
 
 with step(snakemake) as clock:
     with clock.imports():
+        import torch
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.background.vae import VAE
         from lora_envar.fields.grid import Grid
+        from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
-        from lora_envar.files.state_file import Archive, read_per_channel
-        from lora_envar.files.tables import read_table, write_table
+        from lora_envar.files.state_file import Archive, StateFile, read_per_channel
+        from lora_envar.files.tables import write_table
         from lora_envar.forecast import load_model
-        from lora_envar.verification.gates import background_error_gates, forecast_gates, judged_models
+        from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates, judged_models
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
+    climatology = StateFile(snakemake.input.climatology)
+    mean = regridder(climatology.grid, archive.grid)(torch.from_numpy(climatology.read())).numpy()
     deviation = read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
-    errors = read_table(snakemake.input.forecast)
+    errors = forecast_errors(model, archive, parse(snakemake.params.first), mean)
     grid = Grid.from_settings(snakemake.params.error_grid)
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)
@@ -24,4 +28,5 @@ with step(snakemake) as clock:
     vaes = {name: VAE.load(path, device()) for name, path in snakemake.params.vaes.items()}
     gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
     gates += background_error_gates(models, vaes, samples, held_out, snakemake.params.seed)
-    write_table(snakemake.output[0], gates.table(), digits=5)
+    for table, path in ((errors, snakemake.output.forecast), (gates.table(), snakemake.output.gates)):
+        write_table(path, table, digits=5)

@@ -13,6 +13,7 @@ from .fetching import naive_times, unreachable, write_source
 from .layout import standard_dataset
 from .opening import SourceError, open_datasets
 from .options import AS_THEY_COME
+from .remote_files import check_grib
 
 if TYPE_CHECKING:
     import cdsapi
@@ -90,7 +91,7 @@ def _retrieve(
         try:
             with atomic_write(target) as temporary:
                 client.retrieve(dataset, request, str(temporary))
-                _check_grib(temporary, fields)
+                check_grib(temporary, fields)
             return
         except Exception as error:  # cdsapi raises errors of many kinds
             reason = _without_key(f"{type(error).__name__}: {error}", key, getattr(client, "key", None))
@@ -98,21 +99,6 @@ def _retrieve(
                 raise SourceError(unreachable("Climate Data Store", dataset, reason)) from None
             print(f"{dataset}, attempt {attempt} of {ATTEMPTS}: {reason}", flush=True)
             clock.sleep(min(2**attempt, 60))
-
-
-def _check_grib(path: Path, fields: int) -> None:
-    """Refuse a file that is not whole GRIB messages, at least so many."""
-    import eccodes
-
-    with open(path, "rb") as file:
-        start = file.read(4)
-        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
-        if start != b"GRIB" or file.read(4) != b"7777":
-            raise SourceError("what arrived is not a whole GRIB file")
-        file.seek(0)
-        count = eccodes.codes_count_in_file(file)
-    if count < fields:
-        raise SourceError(f"what arrived has {count} of the {fields} fields asked for")
 
 
 def _without_key(text: str, *keys: str | None) -> str:

@@ -1,8 +1,10 @@
 """What sources share: files that appear only when they are whole, and words for what cannot be had."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,7 +13,7 @@ from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
 from .completeness import IncompleteError, refuse_incomplete
 from .layout import standard_dataset
-from .opening import SourceError
+from .opening import SourceError, open_datasets
 from .options import Options
 
 
@@ -57,6 +59,52 @@ def write_source(
         # what was read is read again from the disk: it may be too much to hold
         with xr.open_dataset(temporary, engine="netcdf4") as written:
             _refuse_incomplete(written, source, options, wanted, notes)
+
+
+def write_parts(
+    fetch: Callable[[Path], Iterable[Path]],
+    settings: dict[str, Any],
+    wanted: np.ndarray,
+    destination: str | Path,
+    source: str,
+) -> None:
+    """Fetch files that hold the wanted times between them, and write these to one file.
+
+    What has arrived of an attempt that broke off is kept beside the destination, and is not fetched again.
+
+    Parameters
+    ----------
+    fetch : function
+        Gives paths of GRIB or netCDF files in the folder that it is given, and leaves alone what is there.
+    settings : dict
+        The configuration's section `archive`.
+    wanted : (times,)
+        datetime64.
+    destination : path
+    source : str
+        For messages.
+
+    Raises
+    ------
+    SourceError
+        If something is missing, or as of `fetch`.
+    """
+    folder = Path(destination).with_name(f".{Path(destination).name}.requests")
+    folder.mkdir(parents=True, exist_ok=True)
+    options = Options.from_settings(settings)
+    parts = [(path.name, part) for path in fetch(folder) for part in open_datasets(path)]
+    try:
+        standard, notes = standard_dataset(parts, options, wanted)
+        for note in notes:
+            print(note, flush=True)
+        write_source(standard, destination, source, options, wanted, notes)
+    except SourceError:
+        shutil.rmtree(folder)  # else the same files would be taken for what was asked for again and again
+        raise
+    except ValueError as error:
+        shutil.rmtree(folder)
+        raise SourceError(f"{source}: {error}") from error
+    shutil.rmtree(folder)
 
 
 def _refuse_incomplete(

@@ -78,7 +78,9 @@ def standard_dataset(
     joined.pop("r", None)
     standard = xr.Dataset({short: joined[short] for short in VARIABLES if short in joined})
     for field in standard.data_vars.values():
-        field.attrs = {key: value for key, value in field.attrs.items() if key not in ("member", "expver")}
+        # an experiment that a GRIB message does not name is None, which netCDF has no form of
+        known = {key: value for key, value in field.attrs.items() if value is not None}
+        field.attrs = {key: value for key, value in known.items() if key not in ("member", "expver")}
     return standard, list(dict.fromkeys(notes))
 
 

@@ -29,7 +29,9 @@ class WeightsSettings:
 
     weights: str = setting("the file of the model", file=True)
     sha256: str | None = setting(
-        "what the file must hash to, checked before it is read", default=None, schema={"type": "string", **SHA256}
+        "what the file must hash to, checked before it is read",
+        default=None,
+        schema={"type": ["string", "null"], **SHA256},
     )
 
     def check_hash(self) -> None:

@@ -1,7 +1,6 @@
 """The forecast models of a configuration: files that a user brings, or that are trained on the archive."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,8 +12,7 @@ from .archive import TRAINING, ArchivePlan
 FOLDER = "results/forecast_models"
 
 
-@dataclass(frozen=True)
-class ModelFiles:
+class ModelFiles(NamedTuple):
     """Files of a forecast model.
 
     Attributes

@@ -141,8 +141,10 @@ class Plan:
         return shift(experiment_and_time.rpartition("/")[2], -self._first_guess_hours)
 
     def first_guess_files(self, experiment_and_time: str) -> list[str]:
-        """Files of the archive that this forecast starts from."""
-        return self.archive.frames(parse(self.first_guess_start(experiment_and_time)))
+        """Files of the archive that this forecast starts from, and is judged by after a cycle's length."""
+        start = parse(self.first_guess_start(experiment_and_time))
+        before = timedelta(hours=self.archive.frame_hours)
+        return self.archive.files(start - before, start + timedelta(hours=self._step))
 
     def background_inputs(self, name: str, time: str) -> dict[str, Any]:
         """The analysis before a cycle, from which its background starts, and one frame before that, if it is needed.

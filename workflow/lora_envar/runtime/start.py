@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 
 from snakemake.io import ancient, report
 
-from ..plan.models import ModelFiles
-
 
 def refuse(*messages: str) -> NoReturn:
     """End with a line per message, the last that are seen."""
@@ -37,9 +35,9 @@ def figure(name: str) -> list[Any]:
     return [drawn, f"results/figures/{name}.png"]
 
 
-def model_input(files: ModelFiles) -> list[Any]:
+def model_input(brought: list[str], made: list[str]) -> list[Any]:
     """Files of a forecast model: those that are brought as `present_all` has them, and those that a rule makes."""
-    return [*present_all(files.brought), *files.made]
+    return [*present_all(brought), *made]
 
 
 def made_or_present(made: str, brought: list[str]) -> Any:

@@ -34,8 +34,6 @@ from .score import after_spin_up, channel_of
 GATED = ("z500", "t850", "u500", "q700", "t2m")
 #: those whose errors' place is looked at
 PLACED = ("z500", "t850", "u500", "q700")
-#: by how much a forecast model may be worse than persistence at the first lead before it is refused
-TOLERATED = 0.05
 #: leads at which the forecast model is judged, in hours
 LEADS = (6, 24, 48, 120)
 
@@ -136,35 +134,6 @@ def forecast_errors(
             for i, lead in enumerate(LEADS)
             for name in HEADLINE
         ]
-    )
-
-
-def refuse_worse_than_persistence(errors: pd.DataFrame) -> None:
-    """Refuse a forecast model that is of no use in cycles, or that is given another state than it was trained on.
-
-    Its errors at the first lead are compared with persistence's, as their geometric mean over the headline variables.
-    Units or an order of channels that are not the model's own make it far worse.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        Of `forecast_errors`.
-
-    Raises
-    ------
-    ValueError
-        If the model is worse by more than `TOLERATED`; the worst variables are named.
-    """
-    first = errors[errors.lead_hours == errors.lead_hours.min()].set_index("variable")
-    ratio = (first.model / first.persistence).sort_values(ascending=False)
-    mean = np.exp(np.log(ratio).mean()) if np.isfinite(ratio).all() else np.inf
-    if mean <= 1.0 + TOLERATED:
-        return
-    worst = [f"{name} {first.model[name]:.3g} instead of {first.persistence[name]:.3g}" for name in ratio.index[:3]]
-    raise ValueError(
-        f"forecast_model: its {first.lead_hours.iloc[0]} h forecast is worse than persistence, the RMSE {mean:.3g} "
-        f"times as large in the mean ({', '.join(worst)}); see whether its units, its channels and their order are "
-        "those of the state (config/README.md), or train it longer"
     )
 
 

@@ -1,0 +1,86 @@
+"""ECMWF's open data: analyses of recent dates, from its servers or a mirror in the cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR
+from ...settings import setting
+from ..sizes import ERA5_POINTS, GRIB_VALUE
+from ..source import ArchiveSource
+
+#: hours of the day at which there are analyses
+CYCLE_HOURS = 6
+SERVICE = "ECMWF's open data"
+#: what is asked for at every time: a request, and how many fields it has
+REQUESTS: dict[str, tuple[dict[str, Any], int]] = {
+    "surface": ({"levtype": "sfc", "param": ["10u", "10v", "2t", "msl"]}, len(SURFACE)),
+    "levels": (
+        {"levtype": "pl", "param": ["gh", "q", "u", "v", "t"], "levelist": list(LEVELS)},
+        len(UPPER_AIR) * len(LEVELS),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class EcmwfSettings:
+    """Settings of `ecmwf`."""
+
+    path: str = setting(
+        "where from: `aws`, `google` and `azure` keep years, `ecmwf` some days; or the address of another mirror",
+        default="aws",
+    )
+
+
+class Ecmwf(ArchiveSource):
+    """Step 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted fields."""
+
+    name = "ecmwf"
+    about = "analyses from ECMWF's open data, since 2023, every 6 h"
+    Settings = EcmwfSettings
+
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> None:
+        """See `ArchiveSource.check`."""
+        if settings["step_hours"] % CYCLE_HOURS:
+            raise ValueError(f"step_hours: {settings['step_hours']} h; ECMWF's analyses are every {CYCLE_HOURS} h")
+
+    @classmethod
+    def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
+        """All channels, packed."""
+        return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
+
+    @classmethod
+    def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
+        """What there is of the wanted times, in one file."""
+        from ecmwf.opendata import Client
+
+        from ...files.atomic import atomic_write
+        from ..fetching import naive_times, write_parts
+        from ..remote_files import check_grib, tried
+
+        root = settings.get("path") or "aws"
+        client = Client(source=root, maximum_retries=1, retry_after=1)
+
+        def fetch_file(time: datetime, target: Path, request: dict[str, Any], fields: int) -> None:
+            with atomic_write(target) as temporary:
+                client.retrieve(
+                    {"date": f"{time:%Y-%m-%d}", "time": time.hour, "step": 0, "type": "fc", **request}, str(temporary)
+                )
+                check_grib(temporary, fields)
+
+        def fetch_parts(folder: Path) -> Iterator[Path]:
+            for time in times:
+                for kind, (request, fields) in REQUESTS.items():
+                    part = folder / f"{time:%Y%m%dT%H}-{kind}.grib2"
+                    if not part.exists():
+                        what = f"{root}, {time:%Y-%m-%dT%H}, {kind}"
+                        tried(partial(fetch_file, time, part, request, fields), what, SERVICE)
+                    yield part
+
+        write_parts(fetch_parts, settings, naive_times(times), destination, f"{SERVICE} ({root})")

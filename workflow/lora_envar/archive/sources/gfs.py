@@ -1,0 +1,70 @@
+"""Analyses of NCEP's Global Forecast System, on object storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ...fields.state import CHANNELS, LEVELS
+from ...settings import setting
+from ..sizes import ERA5_POINTS, GRIB_VALUE
+from ..source import ArchiveSource
+
+BUCKET = "https://noaa-gfs-bdp-pds.s3.amazonaws.com"
+CYCLE_HOURS = 6
+SERVICE = "the GFS"
+#: variable and level of the wanted messages, as the index has them
+MESSAGES = {
+    "PRMSL:mean sea level",
+    "TMP:2 m above ground",
+    "UGRD:10 m above ground",
+    "VGRD:10 m above ground",
+    *(f"{name}:{level} mb" for name in ("HGT", "TMP", "SPFH", "UGRD", "VGRD") for level in LEVELS),
+}
+
+
+@dataclass(frozen=True)
+class GfsSettings:
+    """Settings of `gfs`."""
+
+    path: str = setting("address of another mirror with the same layout", default=BUCKET)
+
+
+class Gfs(ArchiveSource):
+    """Hour 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted messages."""
+
+    name = "gfs"
+    about = "analyses of NCEP's GFS on object storage, since 2021, every 6 h"
+    Settings = GfsSettings
+
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> None:
+        """See `ArchiveSource.check`."""
+        if settings["step_hours"] % CYCLE_HOURS:
+            raise ValueError(f"step_hours: {settings['step_hours']} h; analyses of the GFS are every {CYCLE_HOURS} h")
+
+    @classmethod
+    def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
+        """All channels, packed."""
+        return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
+
+    @classmethod
+    def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
+        """What there is of the wanted times, in one file."""
+        from ..fetching import naive_times, write_parts
+        from ..remote_files import fetch_messages
+
+        root = (settings.get("path") or BUCKET).rstrip("/")
+
+        def fetch_parts(folder: Path) -> Iterator[Path]:
+            for time in times:
+                part = folder / f"{time:%Y%m%dT%H}.grib2"
+                if not part.exists():
+                    name = f"gfs.{time:%Y%m%d}/{time:%H}/atmos/gfs.t{time:%H}z.pgrb2.0p25.f000"
+                    fetch_messages(f"{root}/{name}", MESSAGES.__contains__, part, SERVICE)
+                yield part
+
+        write_parts(fetch_parts, settings, naive_times(times), destination, root)
