@@ -234,8 +234,11 @@ def test_columns_that_are_missing_or_misspelled_are_named(tmp_path, change, said
         ("variable;value;time\nt;1;2\n", "has no column variable, .*; found: variable;value;time"),
         ("variable,value\nt,1\nt,2,3,4\n", "cannot be read as CSV"),
         ("variable,value\nt,1,2\n", "cannot be read as CSV"),
-        ("<html>not found</html>", "is a web page or XML, not a table in CSV or Parquet; see what it says"),
-        ("", "is empty, not a table"),
+        (
+            "<html>not found</html>",
+            "is a web page or XML, no table in CSV or Parquet, no file of IODA; see",
+        ),
+        ("", "is empty, no table"),
     ],
 )
 def test_what_is_no_table_is_named(tmp_path, text, said):

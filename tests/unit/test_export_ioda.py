@@ -6,9 +6,10 @@ import netCDF4
 import numpy as np
 import pytest
 from lora_envar.command import main
-from lora_envar.export.ioda import FILL, FLAGS, MISSING_FLAG, MISSING_TEXT, geometric_height, locations
+from lora_envar.export.ioda import FILL, FLAGS, MISSING_FLAG, MISSING_TEXT, locations
 from lora_envar.fields.timeline import name
 from lora_envar.observations.catalogue import CODES, TYPES, name_of
+from lora_envar.observations.heights import geometric_height
 from lora_envar.observations.table import REASONS, REJECTIONS, Observations, read_observations, write_observations
 from results_folder import START, cycle, table, write_results
 from scipy.integrate import quad
@@ -196,7 +197,7 @@ def test_flags_say_what_was_used(folder):
 def test_every_reason_has_a_flag_and_that_of_used_data_is_zero_alone():
     assert FLAGS.keys() == REASONS.keys()
     assert [reason for reason, flag in FLAGS.items() if flag == 0] == ["used"]
-    assert [reason for reason, flag in FLAGS.items() if flag == 1] == ["withheld"]
+    assert [reason for reason, flag in FLAGS.items() if flag == 1] == ["withheld", "denied"]
     assert MISSING_FLAG not in FLAGS.values()
 
 

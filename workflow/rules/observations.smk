@@ -144,7 +144,7 @@ rule read_table:
     benchmark:
         "benchmarks/read_table/{network}/{time}.tsv"
     wildcard_constraints:
-        network=any_of(plan.observations.of_source("table")),
+        network=any_of(plan.observations.of_source("table", "ioda")),
     conda:
         "../../envs/archive.yaml"
     threads: 1

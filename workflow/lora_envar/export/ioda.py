@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..fields.constants import GRAVITY
 from ..files.atomic import atomic_write
 from ..files.provenance import experiment_attributes
 from ..observations.catalogue import types_among
+from ..observations.heights import geometric_height
 from ..observations.observation_type import IodaVariable, ObservationType
 from ..observations.table import COMPARED, REASONS, REJECTIONS, Observations, read_observations
 from .observation_spaces import GNSSRO, observation_spaces
@@ -248,30 +248,3 @@ def _put(group: netCDF4.Group, name: str, kind: str, values: np.ndarray, **attri
     for key, text in attributes.items():
         variable.setncattr_string(key, text)
     variable[:] = np.where(np.isnan(values), FILL[kind], values) if kind == "f4" else values
-
-
-def geometric_height(geopotential_height: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Height above the sea, m, at which operators of radio occultation place refractivity, (rows,).
-
-        z = R H / (R gamma / g - H),    R = a / (1 + f + m - 2 f sin^2 phi)
-
-    with normal gravity gamma at the surface (Somigliana) and the constants of the World Geodetic System 1984.
-    Source: M. J. Mahoney, A discussion of various measures of altitude (2001), as in UFO's `geop2geometric`.
-
-    Parameters
-    ----------
-    geopotential_height : (rows,)
-        m.
-    latitude : (rows,)
-        Degrees.
-    """
-    major_axis = 6378137.0  # m
-    flattening = 1.0 / 298.257223563
-    eccentricity_squared = flattening * (2.0 - flattening)
-    equatorial_gravity = 9.7803253359  # m s-2
-    somigliana = 1.931852652e-3
-    gravity_ratio = 3.449786507e-3
-    sine_squared = np.sin(np.radians(latitude.astype(float))) ** 2
-    gravity = equatorial_gravity * (1 + somigliana * sine_squared) / np.sqrt(1 - eccentricity_squared * sine_squared)
-    radius = major_axis / (1 + flattening + gravity_ratio - 2 * flattening * sine_squared)
-    return radius * geopotential_height / (radius * gravity / GRAVITY - geopotential_height)

@@ -13,6 +13,7 @@ Columns, in any order; those of `REQUIRED` must be there:
   own; where it is missing, all data of a place, to a tenth of a degree, are of one station
 * type: NCEP's report type, 0 where it is missing
 * elevation: height of the station above the sea, m
+* quality: NCEP's quality mark, 2 (not checked) where it is missing
 """
 
 import difflib
@@ -26,7 +27,7 @@ from .catalogue import CODES, TYPES, at_surface, names_of
 from .names import as_names
 
 REQUIRED = ("variable", "value", "latitude", "longitude", "time")
-OPTIONAL = ("error", "pressure", "height", "station", "type", "elevation")
+OPTIONAL = ("error", "pressure", "height", "station", "type", "elevation", "quality")
 #: of these, those that are texts
 TEXTS = ("variable", "time", "station")
 
@@ -40,7 +41,10 @@ _RANGES = {
     "height": (-1e3, 1e5, "m within -1000 and 100000"),
     "type": (-32768.0, 32767.0, "a whole number"),
     "elevation": (-1e3, 1e4, "m within -1000 and 10000"),
+    "quality": (0.0, 31.0, "a quality mark within 0 and 31"),
 }
+#: NCEP's quality mark of data without one
+NOT_CHECKED = 2.0
 _ABOVE_ZERO = ("error", "pressure")
 
 FilePath = str | PathLike[str]
@@ -60,7 +64,7 @@ def checked(path: FilePath, frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         variable (codes), value, error, latitude, longitude, pressure, height, type, elevation (not a number where they
-        are missing), station (bytes), hours (since 1970).
+        are missing), quality, station (bytes), hours (since 1970).
 
     Raises
     ------
@@ -74,6 +78,7 @@ def checked(path: FilePath, frame: pd.DataFrame) -> pd.DataFrame:
         columns[name] = _numbers(path, name, given, optional)
     columns["hours"] = _hours(path, frame.time)
     columns["type"] = columns.type.fillna(0.0)
+    columns["quality"] = columns.quality.fillna(NOT_CHECKED)
     fraction = columns.type % 1.0 != 0.0
     if fraction.any():
         raise _refused(path, "type", fraction, columns.type, "is not a whole number; give NCEP's report type")

@@ -1,4 +1,4 @@
-"""Tables of observations that a user brings: CSV or Parquet, a row per datum.
+"""Tables of observations that a user brings: CSV, Parquet or files of IODA, a row per datum.
 
 The columns are those of `brought_columns`. Others are left aside, and named in the log; one that is spelled almost as
 one of these is refused.
@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from ..fields.timeline import hours_since_1970
-from ..files.kinds import CSV, PARQUET, TEXT, kind_of
+from ..files.kinds import CSV, NETCDF4, PARQUET, TEXT, kind_of
 from .brought_columns import OPTIONAL, REQUIRED, TEXTS, FilePath, checked
 from .error_table import ErrorTable
+from .ioda_tables import is_ioda, read_ioda
 from .limits import implausible
 from .network import CYCLE_HOURS
 from .standard_atmosphere import standard_pressure
@@ -25,7 +26,6 @@ from .table import Observations, concatenate
 #: kinds of files, in the words of `kind_of`, that are read
 CSV_KINDS = (CSV, TEXT)
 
-_NOT_CHECKED = 2  # NCEP's quality mark
 #: similarity from which a name counts as a misspelled one
 _MISSPELLED = 0.8
 
@@ -42,7 +42,7 @@ def read_tables(
     Parameters
     ----------
     paths : sequence of paths
-        CSV or Parquet, known by their content.
+        CSV, Parquet or IODA, known by their content.
     errors : ErrorTable
         Of data that bring no error with them.
     cycle : datetime, optional
@@ -104,8 +104,11 @@ def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
         frame = _parquet(path)
     elif kind in CSV_KINDS:
         frame = _csv(path)
+    elif kind == NETCDF4 and is_ioda(path):
+        frame = read_ioda(path, progress)
     else:
-        raise ValueError(f"{path}: is {kind}, not a table in CSV or Parquet; {advice or 'check the path'}")
+        what = "no table in CSV or Parquet, no file of IODA"
+        raise ValueError(f"{path}: is {kind}, {what}; {advice or 'check the path'}")
     frame = frame.rename(columns=lambda name: str(name).strip())
     known = (*REQUIRED, *OPTIONAL)
     others = [name for name in frame if name not in known]
@@ -163,7 +166,7 @@ def _observations(path: FilePath, frame: pd.DataFrame, nominal: pd.Series, error
         time=nominal.to_numpy(),
         time_offset=(frame.hours - nominal).to_numpy(),
         report_type=frame.type.to_numpy(),
-        quality=np.full(len(frame), _NOT_CHECKED),
+        quality=frame.quality.to_numpy(),
         **columns,
     )
     wrong = implausible(vars(table), table.rejection == 0)
