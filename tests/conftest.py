@@ -29,7 +29,7 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 #: groups of tests that take minutes: they are dealt out first
-LONG_GROUPS = ("finished", "test_faults.py", "test_slurm.py")
+LONG_GROUPS = ("finished", "test_slurm.py", "test_faults.py", "test_rehearsal.py", "test_static.py")
 
 
 def _group(item):

@@ -100,6 +100,7 @@ def test_an_analysis_without_data_says_what_it_can():
     assert of_analysis({"evaluations": 0, "cost_at_analysis": 0.0, "cost_at_background": 0.0}, empty) == {
         "used": 0,
         "withheld": 0,
+        "denied": 0,
         "rejected": 0,
         "evaluations": 0,
         "cost_at_background": 0.0,

@@ -90,7 +90,8 @@ def test_all_is_trained_and_compared(rehearsal):
 
 def test_a_model_that_is_worse_than_persistence_is_refused_before_the_first_cycle(rehearsal):
     """What has been made with another is kept, and the message says what to look at."""
-    poor = {"forecast_model": {"train": {"training": {"steps": 1, "learning_rate": 0.5}}}}
+    training = {"steps": 5, "learning_rate": 0.1, "warm_up": 0}
+    poor = {"forecast_model": {"train": {"training": training}}}
     (rehearsal.folder / "poor.yaml").write_text(yaml.safe_dump(poor))
     done = rehearsal.snakemake(
         *("results/3dvar/20090505T00/background.nc", "--cores", 2, "--configfile"),

@@ -306,7 +306,6 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     config["cycling"]["keep_forecasts"] = False
     config["experiments"] = {name: config["experiments"][name] for name in names}
     config["verification"] |= {"references": ["3dvar"]}
-    config["verification"]["analysis_spread"]["experiments"] = ["3dvar"]
     del config["search"], config["windows"]
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     for name in ("model.safetensors", "stations.csv"):
