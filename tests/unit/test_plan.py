@@ -11,7 +11,7 @@ from lora_envar.plan.blocks import block_names, block_times
 from lora_envar.plan.experiments import PlanError
 from lora_envar.plan.plan import Plan, any_of
 
-FIRST, LAST = "20090426T00", "20090502T18"
+FIRST, LAST = "20090426T00", "20090501T18"
 
 
 @pytest.fixture

@@ -120,18 +120,18 @@ def planned(config):
 
 
 def test_the_middle_and_the_last_common_cycle_are_shown(config):
-    config["experiments"]["3dvar"]["period"] = ["2009-04-27T00", "2009-05-02T12"]
+    config["experiments"]["3dvar"]["period"] = ["2009-04-27T00", "2009-05-01T12"]
     single = planned(config).verification.single
-    # from 2009-04-27T00 to 2009-05-02T12 there are 23 cycles, of which the twelfth is the middle
-    assert single.times == ["20090429T18", "20090502T12"]
+    # from 2009-04-27T00 to 2009-05-01T12 there are 19 cycles, of which the tenth is the middle
+    assert single.times == ["20090429T06", "20090501T12"]
     assert [experiment.name for experiment in single.experiments] == [
         name for name in config["experiments"] if name != "no_assimilation"
     ]
     assert single.texts == list(DEFAULT)
     figures = planned(config).verification.single.figures
     assert figures[:2] == [
-        "results/figures/single_observation_z500_45N_30W_20090429T18.png",
-        "results/figures/single_observation_z500_45N_30W_20090502T12.png",
+        "results/figures/single_observation_z500_45N_30W_20090429T06.png",
+        "results/figures/single_observation_z500_45N_30W_20090501T12.png",
     ]
     assert len(figures) == 6
 

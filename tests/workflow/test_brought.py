@@ -72,7 +72,7 @@ def test_what_is_no_cycle_is_refused_and_sought_no_further(run, time):
     config = ROOT / "config" / "config.yaml"
     status, output, memory = dry_run(run, f"results/vae_var/{time}/analysis.nc", "--configfile", config)
     assert status == 1
-    assert f"results/vae_var/{time}: is no cycle of vae_var, which has 20090426T00 to 20090502T18, every 6 h" in output
+    assert f"results/vae_var/{time}: is no cycle of vae_var, which has 20090426T00 to 20090501T18, every 6 h" in output
     assert memory < MEMORY_GB
 
 

@@ -128,8 +128,8 @@ def test_dry_run_of_the_example_has_all_cycles_of_every_experiment(run):
     done = run.snakemake("-n", "--configfile", ROOT / "config" / "config.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = counts(done.stdout + done.stderr)
-    assert (jobs["assimilate"], jobs["assimilate_adaptive"]) == (28, 6 * 28)
-    assert jobs["finetune_lora"] == 2 * 28
+    assert (jobs["assimilate"], jobs["assimilate_adaptive"]) == (24, 6 * 24)
+    assert jobs["finetune_lora"] == 2 * 24
 
 
 def test_dry_run_of_the_twin_makes_the_archive_of_the_model_s_file_too(run):
@@ -137,7 +137,7 @@ def test_dry_run_of_the_twin_makes_the_archive_of_the_model_s_file_too(run):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]
     jobs = counts(output)
-    assert (jobs["download_era5"], jobs["assimilate_adaptive"]) == (2, 6 * 28)
+    assert (jobs["download_era5"], jobs["assimilate_adaptive"]) == (2, 6 * 24)
     block = re.search(r"^ *rule download_era5:.*?(?=^\[|\Z)", output, re.MULTILINE | re.DOTALL).group(0)
     assert "input: resources/example/archive.nc, resources/example/emulator.safetensors" in block
 

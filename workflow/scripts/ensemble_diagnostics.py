@@ -11,7 +11,7 @@ with step(snakemake) as clock:
         from lora_envar.fields.timeline import parse
         from lora_envar.files.state_file import Archive, StateFile
         from lora_envar.files.tables import write_table
-        from lora_envar.verification.ensemble import diagnose
+        from lora_envar.verification.ensemble import diagnose, read_once
         from lora_envar.verification.ensemble_scores import EnsembleScores
 
     archive = Archive(snakemake.input.archive)
@@ -23,6 +23,7 @@ with step(snakemake) as clock:
     first = parse(snakemake.params.first_scored)
     scores = EnsembleScores(samples.grid)
 
+    @read_once(len(times), samples.grid)
     def ensemble(time):
         if snakemake.params.cycled:
             return read_cycled_members(*members[time], parse(time), samples.grid)

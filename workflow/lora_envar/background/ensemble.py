@@ -29,12 +29,16 @@ def read_members(
     """
     if not paths:
         return None
-    members = torch.stack([torch.from_numpy(StateFile(path).read(time)) for path in paths])
+    members = _states(paths, time)
     if last_year:
-        before = parse(year_before(name(time)))
-        others = torch.stack([torch.from_numpy(StateFile(path).read(before)) for path in last_year])
+        others = _states(last_year, parse(year_before(name(time))))
         members = torch.cat([members, members.mean(0) + others - others.mean(0)])
     return members.to(device)
+
+
+def _states(paths: Sequence[str | Path], time: datetime) -> torch.Tensor:
+    """The state valid at a time of each of some files, (files, 69, lat, lon)."""
+    return torch.stack([torch.from_numpy(StateFile(path, keep_open=True).read(time)) for path in paths])
 
 
 def read_cycled_members(

@@ -274,7 +274,8 @@ class StateFile:
         self.path = Path(path)
         self._opened: netCDF4.Dataset | None = None  # what is kept open for the next state
         try:
-            with netCDF4.Dataset(self.path) as dataset:
+            self._opened = netCDF4.Dataset(self.path)
+            with nullcontext(self._opened) if keep_open else self._opened as dataset:
                 dataset.set_auto_mask(False)
                 kind, nlat, nlon = json.loads(dataset.grid)
                 self.grid = Grid(kind, nlat, nlon)
@@ -288,8 +289,8 @@ class StateFile:
                     self._shape = leads.shape
                 self.leads = [int(lead) for lead in leads.ravel()]
                 self.times = [from_hours(hour) for hour in hours]
-            if keep_open:
-                self._opened = netCDF4.Dataset(self.path)
+            if not keep_open:
+                self._opened = None
         except FileNotFoundError:
             raise ValueError(f"{path}: no such file; run the rule that makes it") from None
         except (OSError, AttributeError, IndexError, RuntimeError) as error:
@@ -340,7 +341,7 @@ def read_state(path: str | Path, grid: Grid | None = None) -> np.ndarray:
     ValueError
         If it is on another grid, or as of `StateFile`.
     """
-    file = StateFile(path)
+    file = StateFile(path, keep_open=True)
     if grid is not None and file.grid != grid:
         raise ValueError(f"{path}: is on {file.grid}, expected {grid}")
     return file.read()

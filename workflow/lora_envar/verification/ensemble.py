@@ -4,13 +4,17 @@ A few members span a few of the state's many directions. A background error mode
 than one that does not only as far as the members of the day span more of the day's error than those of other days do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
 
 from ..fields.grid import Grid
+
+Read = TypeVar("Read", bound=Callable[..., Any])
 
 #: of the table of `diagnose`
 COLUMNS = ["experiment", "valid_time", "members", "spread_over_error", "share", "share_of_other_days"]
@@ -47,6 +51,23 @@ def spread_over_error(members: torch.Tensor, truth: torch.Tensor, grid: Grid) ->
     count = len(members)
     variance = grid.mean(members.var(0)).mean()
     return (((count + 1) / count * variance) / grid.mean((members.mean(0) - truth) ** 2).mean()).sqrt().item()
+
+
+#: most points of ensembles that are kept in memory: of eight members of 69 channels, half a gigabyte
+KEPT_POINTS = 200_000
+
+
+def read_once(times: int, grid: Grid) -> Callable[[Read], Read]:
+    """Keep the ensembles that a function reads, as each is wanted twice; where they are large they are read again.
+
+    Parameters
+    ----------
+    times : int
+        How many ensembles there are.
+    grid : Grid
+        Theirs.
+    """
+    return lru_cache(times if times * grid.nlat * grid.nlon <= KEPT_POINTS else 1)  # type: ignore[return-value]
 
 
 def diagnose(

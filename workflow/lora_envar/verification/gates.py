@@ -83,7 +83,7 @@ def _starts(model: ForecastModel, archive: Archive, last: int) -> list[datetime]
 
 
 def forecast_errors(
-    model: ForecastModel, archive: Archive, first: datetime, climatology: np.ndarray, count: int = 12
+    model: ForecastModel, archive: Archive, first: datetime, climatology: np.ndarray, count: int = 6
 ) -> pd.DataFrame:
     """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive from a time on.
 

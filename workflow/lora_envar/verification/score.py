@@ -34,20 +34,38 @@ COLUMNS = [
 ]
 
 
+def area_means(fields: np.ndarray, weights: xr.DataArray) -> np.ndarray:
+    """Means over the last two dimensions, latitude and longitude, with weights by latitude."""
+    return fields.mean(-1) @ (weights.values / weights.values.sum())
+
+
 def activity(
     forecast: xr.DataArray, observed: xr.DataArray, preserve_dims: Sequence[str], weights: xr.DataArray
 ) -> xr.DataArray:
     """Standard deviation of a forecast's anomalies over the region: what a forecast that is too smooth lacks."""
-    reduced = [name for name in forecast.dims if name not in preserve_dims]
-    return forecast.weighted(weights).std(reduced)
+    _, variance = _moments(forecast.values, weights)
+    return _of_fields(forecast, np.sqrt(variance))
 
 
 def anomaly_correlation(
     forecast: xr.DataArray, observed: xr.DataArray, preserve_dims: Sequence[str], weights: xr.DataArray
 ) -> xr.DataArray:
     """Correlation of anomalies over the region, their means taken off, as ECMWF's."""
-    reduced = [name for name in forecast.dims if name not in preserve_dims]
-    return xr.corr(forecast, observed, reduced, weights=weights)
+    forecast_mean, forecast_variance = _moments(forecast.values, weights)
+    observed_mean, observed_variance = _moments(observed.values, weights)
+    covariance = area_means(forecast.values * observed.values, weights) - forecast_mean * observed_mean
+    return _of_fields(forecast, covariance / np.sqrt(forecast_variance * observed_variance))
+
+
+def _moments(fields: np.ndarray, weights: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and variances over the region; xarray's take five times as long, most of an experiment's scores."""
+    mean = area_means(fields, weights)
+    return mean, area_means(fields**2, weights) - mean**2
+
+
+def _of_fields(fields: xr.DataArray, values: np.ndarray) -> xr.DataArray:
+    """A value of each field."""
+    return xr.DataArray(values, dims=fields.dims[:-2])
 
 
 #: metric -> name of a function of `scores.continuous`, or a function with the same arguments; they are given anomalies
