@@ -153,7 +153,7 @@ def test_members_of_other_days_need_a_donor(config, changes, message):
     if message is None:
         check(config)
         config["experiments"]["latent_lora"]["ensemble_size"] = 10
-        message = r"latent_lora has 28 cycles; .* three times its ensemble, 30"
+        message = r"latent_lora has 24 cycles; .* three times its ensemble, 30"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 

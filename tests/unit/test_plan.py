@@ -84,7 +84,7 @@ def test_a_chain_of_backgrounds_leads_back_to_the_first_guess(plan):
         analysis = plan.background_inputs("hybrid", time)["analysis"]
         time = analysis.split("/")[2]
         steps += 1
-    assert steps == 27
+    assert steps == 23
 
 
 def test_members_are_the_experiment_s_own_forecasts_the_youngest_first(plan):
@@ -182,9 +182,9 @@ def test_cycles_of_some_days_are_one_submission(config):
     config["cycling"]["block_days"] = 2
     plan = Plan(config)
     submissions = {plan.submission("3dvar", time) for time in plan.experiments["3dvar"].cycles}
-    assert len(submissions) == 4
+    assert len(submissions) == 3
     single = Plan(changed(config, single={"background": "single_step"}))
-    assert len({single.submission("single", time) for time in single.experiments["single"].cycles}) == 28
+    assert len({single.submission("single", time) for time in single.experiments["single"].cycles}) == 24
 
 
 def test_all_cycles_are_scored_once(plan):
@@ -237,9 +237,9 @@ def test_background_errors_are_compared_with_scored_backgrounds_of_the_experimen
     }
     scored = plan.experiments["3dvar"].cycles[8:]
     assert cycled["3dvar"]["3dvar"] == {f"results/3dvar/{time}/background.nc": time for time in scored}
-    assert len(cycled["vae_var (spectral)"]["again"]) == 2 * 20
+    assert len(cycled["vae_var (spectral)"]["again"]) == 2 * 16
     files = plan.verification.cycled_files()
-    assert len(files["backgrounds"]) == 6 * 20
+    assert len(files["backgrounds"]) == 6 * 16
     assert files["archive"] == sorted({plan.archive.file(time) for time in scored})
     config["cycling"]["keep_forecasts"] = False
     plan = Plan(config)
@@ -298,9 +298,9 @@ def test_the_scores_of_a_pair_are_those_of_all_replicates(config):
 def test_nothing_is_counted_twice(plan):
     counts = plan.counts()
     assert counts["experiments"]["latent_lora"] == {
-        "cycles": 28,
-        "forecasts": 25,
-        "members": 27 * 8,
+        "cycles": 24,
+        "forecasts": 12,
+        "members": 23 * 8,
         "ensemble": 0,
         "increments": 6,
         "samples": 0,
@@ -348,7 +348,7 @@ def test_a_cycled_ensemble_is_no_time_lagged_one(config):
     assert "letkf" not in plan.verification.judged
     assert plan.ensembles.own_files(experiment, LAST) == []
     counts = plan.counts()
-    wanted = {"cycles": 28, "forecasts": 25, "members": 0, "ensemble": 2 * 20 * 28, "increments": 6, "samples": 0}
+    wanted = {"cycles": 24, "forecasts": 12, "members": 0, "ensemble": 2 * 20 * 24, "increments": 6, "samples": 0}
     wanted |= {"vaes": 0, "vae": None}
     assert counts["experiments"]["letkf"] == wanted
     assert counts["model_errors"] == len(plan.training_set.model_error_times())
