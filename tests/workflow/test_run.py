@@ -318,7 +318,7 @@ def test_forecasts_that_are_not_kept_go_and_change_nothing(finished, tmp_path):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     before, after = digests(finished.folder), digests(tmp_path)
     passing = ("background.nc", "members.nc", "forecast.nc", "background_ensemble.nc", "analysis_ensemble.nc")
-    passing += ("analysis_samples.nc",)
+    passing += ("analysis_samples.nc", "vae.safetensors")
     for name in names:
         expected = {path for path in before if path.startswith(f"results/{name}/") and not path.endswith(passing)}
         assert {path for path in after if path.startswith(f"results/{name}/")} == expected
