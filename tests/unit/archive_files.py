@@ -10,6 +10,17 @@ from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
 
 GRID = Grid("equiangular", 7, 12)
+#: the same in the keys of GRIB
+GRIB_GRID = {
+    "Ni": GRID.nlon,
+    "Nj": GRID.nlat,
+    "latitudeOfFirstGridPointInDegrees": 90.0,
+    "latitudeOfLastGridPointInDegrees": -90.0,
+    "longitudeOfFirstGridPointInDegrees": 0.0,
+    "longitudeOfLastGridPointInDegrees": 330.0,
+    "iDirectionIncrementInDegrees": 30.0,
+    "jDirectionIncrementInDegrees": 30.0,
+}
 TIMES = [datetime(2022, 1, 1, hour, tzinfo=UTC) for hour in (0, 6)]
 STAMPS = np.array([time.replace(tzinfo=None) for time in TIMES], dtype="datetime64[ns]")
 #: short name -> mean and standard deviation of what is written; of z the mean is that of a scale height of 7 km
@@ -83,14 +94,7 @@ def write_grib(target, whole, names, append=False, **keys):
                     field = whole[name].sel(time=stamp)
                     field = field.sel(level=level) if name in UPPER_AIR else field
                     wanted = {
-                        "Ni": GRID.nlon,
-                        "Nj": GRID.nlat,
-                        "latitudeOfFirstGridPointInDegrees": 90.0,
-                        "latitudeOfLastGridPointInDegrees": -90.0,
-                        "longitudeOfFirstGridPointInDegrees": 0.0,
-                        "longitudeOfLastGridPointInDegrees": 330.0,
-                        "iDirectionIncrementInDegrees": 30.0,
-                        "jDirectionIncrementInDegrees": 30.0,
+                        **GRIB_GRID,
                         "dataDate": int(f"{base:%Y%m%d}"),
                         "dataTime": base.hour * 100,
                         "table2Version": 128,

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import xarray as xr
-from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference
+from archive_files import GRIB_GRID, GRID, STAMPS, TIMES, assert_same, dataset, reference
 from lora_envar.archive import SOURCES, remote_files
 from lora_envar.archive.opening import SourceError
 from lora_envar.archive.prepare import prepare
@@ -174,14 +174,7 @@ def grib2(short, values, level, date, hour):
 
     handle = eccodes.codes_grib_new_from_samples("regular_ll_pl_grib2")
     keys = {
-        "Ni": GRID.nlon,
-        "Nj": GRID.nlat,
-        "latitudeOfFirstGridPointInDegrees": 90.0,
-        "latitudeOfLastGridPointInDegrees": -90.0,
-        "longitudeOfFirstGridPointInDegrees": 0.0,
-        "longitudeOfLastGridPointInDegrees": 330.0,
-        "iDirectionIncrementInDegrees": 30.0,
-        "jDirectionIncrementInDegrees": 30.0,
+        **GRIB_GRID,
         "dataDate": date,
         "dataTime": 100 * hour,
         "bitsPerValue": 24,
@@ -295,3 +288,16 @@ def test_only_wanted_messages_are_asked_for(storage, tmp_path):
     fetched("gfs", storage, tmp_path)
     files = [path for path in storage.asked if not path.endswith(".idx")]
     assert len(files) == len(TIMES) * len(gfs.MESSAGES)
+
+
+def test_fields_of_another_time_are_named_and_not_taken_again(storage, tmp_path):
+    write_gfs(storage.folder)
+    other = storage.folder / "gfs.20220102/00/atmos/gfs.t00z.pgrb2.0p25.f000"
+    other.parent.mkdir(parents=True)
+    for ending in ("", ".idx"):
+        (other.parent / f"{other.name}{ending}").write_bytes(
+            (storage.folder / f"gfs.20220101/00/atmos/gfs.t00z.pgrb2.0p25.f000{ending}").read_bytes()
+        )
+    with pytest.raises(SourceError, match="lacks everything at 2022-01-02T00"):
+        fetched("gfs", storage, tmp_path, [datetime(2022, 1, 2, 0, tzinfo=UTC)])
+    assert list((tmp_path / "out").iterdir()) == []

@@ -17,6 +17,20 @@ class Killed(Exception):
     """In place of the end of a process."""
 
 
+def killed_after(loss, updates):
+    """A loss that ends the process, as it were, after so many updates; None never does."""
+    done = 0
+
+    def counted(step):
+        nonlocal done
+        if done == updates:
+            raise Killed
+        done += 1
+        return loss(step)
+
+    return counted
+
+
 def network():
     torch.manual_seed(3)
     return nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 16))
@@ -26,13 +40,8 @@ def trained(path, kill_after=None, settings=SETTINGS, patience=None, lines=None,
     """The weights and the course of a training that has a checkpoint after every update."""
     model = network()
     draws = Draws(7, "test")
-    updates = 0
 
     def loss(step):
-        nonlocal updates
-        if updates == kill_after:
-            raise Killed
-        updates += 1
         batch = SAMPLES[draws.next(range(len(SAMPLES)), settings.batch)]
         noisy = batch + 0.1 * torch.randn(batch.shape, generator=draws.generator)
         return (model(noisy) - batch).square().mean()
@@ -44,7 +53,7 @@ def trained(path, kill_after=None, settings=SETTINGS, patience=None, lines=None,
     said = [] if lines is None else lines
     course = train(
         model.parameters(),
-        loss,
+        killed_after(loss, kill_after),
         settings,
         said.append,
         report_every=10,
@@ -133,20 +142,15 @@ def test_early_stopping_keeps_the_weights_of_the_best_look(tmp_path):
     def run(path, kill_after=None):
         model = nn.Linear(1, 1, bias=False)
         nn.init.constant_(model.weight, 0.0)
-        updates = 0
 
         def loss(step):
-            nonlocal updates
-            if updates == kill_after:
-                raise Killed
-            updates += 1
             return (model.weight - 1.0).square().sum()
 
         # falls up to a weight of 0.45 and rises beyond
         validation = Validation(lambda: abs(model.weight.item() - 0.45), 1, patience=3)
         settings = TrainingSettings(100, 1, 0.1)
         course = train(
-            model.parameters(), loss, settings, lambda _: None, validation=validation,
+            model.parameters(), killed_after(loss, kill_after), settings, lambda _: None, validation=validation,
             checkpoint=Checkpoint(path, {}, [], 0.0, lambda _: None),
         )  # fmt: skip
         return model.weight.item(), course

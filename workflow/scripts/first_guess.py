@@ -19,7 +19,7 @@ with step(snakemake) as clock:
     cycle = snakemake.params.cycle_hours
     first = steps[cycle // model.step_hours - 1][0].cpu().numpy()
     truth = archive.read(parse(shift(start, cycle)))
-    refuse_worse_than_persistence(first, archive.read(parse(start)), truth, archive.grid, cycle)
+    refuse_worse_than_persistence(first, states[0].cpu().numpy(), truth, archive.grid, cycle)
     last = steps[-1]
     valid = parse(shift(start, lead))
     title = f"First background, of {valid:%Y-%m-%dT%H} UTC, a forecast from the reanalysis"

@@ -12,7 +12,7 @@ from ..fields.regridding import regridder
 from ..observations.families import rows_of
 from ..observations.operator import ObservationOperator, outside_of_levels
 from ..observations.quality import DepartureChecks, check_departures
-from ..observations.table import COMPARED, REASONS, Observations
+from ..observations.table import PASSED, REASONS, Observations
 from ..observations.window import Window, WindowOperator
 from .amplitudes import Amplitude
 from .calibration import Calibration
@@ -307,7 +307,7 @@ def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOp
 
 def _is_observed(table: Observations) -> np.ndarray:
     """Which rows are compared with states: those that are used, and those that are left out to judge the analysis."""
-    return np.isin(table.rejection, [REASONS[name] for name in COMPARED])
+    return np.isin(table.rejection, PASSED)
 
 
 def _within_levels(case: Case, background: torch.Tensor) -> Observations:

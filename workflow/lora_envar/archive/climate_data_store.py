@@ -2,17 +2,15 @@
 
 import os
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES
 from ..files.atomic import atomic_write
-from .fetching import naive_times, unreachable, write_source
-from .layout import standard_dataset
-from .opening import SourceError, open_datasets
-from .options import AS_THEY_COME
+from .fetching import naive_times, unreachable, write_parts
+from .opening import SourceError
 from .remote_files import check_grib
 
 if TYPE_CHECKING:
@@ -20,6 +18,14 @@ if TYPE_CHECKING:
 
 #: how often a request is made before it is given up
 ATTEMPTS = 5
+#: dataset -> what is asked for of it
+REQUESTS = {
+    "reanalysis-era5-single-levels": {"variable": [VARIABLES[name][0] for name in SURFACE]},
+    "reanalysis-era5-pressure-levels": {
+        "variable": [VARIABLES[name][0] for name in UPPER_AIR],
+        "pressure_level": [str(level) for level in LEVELS],
+    },
+}
 
 
 def fetch(settings: dict[str, Any], times: Sequence[datetime], destination: str | Path) -> None:
@@ -34,48 +40,28 @@ def fetch(settings: dict[str, Any], times: Sequence[datetime], destination: str 
             f"Climate Data Store: no client could be made ({reason}). Put url and key into ~/.cdsapirc, or into "
             "CDSAPI_URL and CDSAPI_KEY, and accept the licence of the ERA5 datasets"
         ) from None  # the traceback of the original error, too, would show the key
-    partial = Path(destination).with_name(f".{Path(destination).name}.requests")
-    partial.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for day in sorted({time.date() for time in times}):
-        hours = [time for time in times if time.date() == day]
-        for dataset, extra in (
-            ("reanalysis-era5-single-levels", {"variable": [VARIABLES[name][0] for name in SURFACE]}),
-            (
-                "reanalysis-era5-pressure-levels",
-                {"variable": [VARIABLES[name][0] for name in UPPER_AIR], "pressure_level": [str(p) for p in LEVELS]},
-            ),
-        ):
-            request = {
-                "product_type": ["reanalysis"],
-                "year": [f"{day:%Y}"],
-                "month": [f"{day:%m}"],
-                "day": [f"{day:%d}"],
-                "time": [f"{time:%H:%M}" for time in hours],
-                "data_format": "grib",
-                "download_format": "unarchived",
-                **extra,
-            }
-            target = partial / f"{day:%Y%m%d}-{'-'.join(f'{time:%H}' for time in hours)}-{dataset}.grib"
-            if not target.exists():
-                fields = len(hours) * len(extra["variable"]) * len(extra.get("pressure_level", [0]))
-                _retrieve(client, dataset, request, target, fields, settings.get("key"))
-            parts += [(target.name, part) for part in open_datasets(target)]
-    standard, notes = standard_dataset(parts)
-    for note in notes:
-        print(note, flush=True)
-    try:
-        write_source(standard, destination, "Climate Data Store", AS_THEY_COME, naive_times(times), notes)
-    except SourceError:
-        _remove(partial)  # else the same files would be taken for what was asked for again and again
-        raise
-    _remove(partial)
 
+    def fetch_parts(folder: Path) -> Iterator[Path]:
+        for day in sorted({time.date() for time in times}):
+            hours = [time for time in times if time.date() == day]
+            for dataset, extra in REQUESTS.items():
+                request = {
+                    "product_type": ["reanalysis"],
+                    "year": [f"{day:%Y}"],
+                    "month": [f"{day:%m}"],
+                    "day": [f"{day:%d}"],
+                    "time": [f"{time:%H:%M}" for time in hours],
+                    "data_format": "grib",
+                    "download_format": "unarchived",
+                    **extra,
+                }
+                target = folder / f"{day:%Y%m%d}-{'-'.join(f'{time:%H}' for time in hours)}-{dataset}.grib"
+                if not target.exists():
+                    fields = len(hours) * len(extra["variable"]) * len(extra.get("pressure_level", [0]))
+                    _retrieve(client, dataset, request, target, fields, settings.get("key"))
+                yield target
 
-def _remove(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    write_parts(fetch_parts, {}, naive_times(times), destination, "Climate Data Store")
 
 
 def _retrieve(

@@ -94,7 +94,7 @@ def write_parts(
     options = Options.from_settings(settings)
     parts = [(path.name, part) for path in fetch(folder) for part in open_datasets(path)]
     try:
-        standard, notes = standard_dataset(parts, options, wanted)
+        standard, notes = standard_dataset(parts, options)
         for note in notes:
             print(note, flush=True)
         write_source(standard, destination, source, options, wanted, notes)

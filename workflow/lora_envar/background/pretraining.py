@@ -9,11 +9,12 @@ import torch
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
 from ..fields.seeds import generator
+from ..fields.spreading import evenly
 from ..fields.state import CHANNELS, GROUPS
 from ..files.weights import load_weights, save_weights
 from ..networks.checkpoint import Checkpoint
 from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
-from ..networks.training import Course, Draws, TrainingSettings, Validation, evenly, train
+from ..networks.training import Course, Draws, TrainingSettings, Validation, train
 from .error_variables import ErrorVariables
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet

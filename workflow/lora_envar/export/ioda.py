@@ -22,7 +22,7 @@ from ..files.provenance import experiment_attributes
 from ..observations.catalogue import types_among
 from ..observations.heights import geometric_height
 from ..observations.observation_type import IodaVariable, ObservationType
-from ..observations.table import COMPARED, REASONS, REJECTIONS, Observations, read_observations
+from ..observations.table import PASSED, REJECTIONS, Observations, read_observations
 from .observation_spaces import GNSSRO, observation_spaces
 from .results import Cycles
 
@@ -56,10 +56,9 @@ FLAGS = {
 }
 MISSING_FLAG = 10
 _FLAG_OF = np.array([FLAGS[REJECTIONS[code]] for code in sorted(REJECTIONS)])
-_PASSED = tuple(REASONS[name] for name in COMPARED)
 
 _PRE_QC = "0: passed all checks; else why not: " + ", ".join(
-    f"{code} {name}" for code, name in REJECTIONS.items() if code not in _PASSED
+    f"{code} {name}" for code, name in REJECTIONS.items() if code not in PASSED
 )
 _EFFECTIVE_QC = "flags of UFO's QCflags.h: 0 used, 1 compared and not used, 10 missing, above 10 rejected"
 
@@ -229,7 +228,7 @@ def _write_variable(dataset: netCDF4.Dataset, ioda: IodaVariable, data: Observat
     }
     for group, values in scaled.items():
         put(group, "f4", values * ioda.factor, np.nan, units=ioda.units)
-    passed = np.isin(data.rejection, _PASSED)
+    passed = np.isin(data.rejection, PASSED)
     put("PreQC", "i4", np.where(passed, 0, data.rejection), FILL["i4"], long_name=_PRE_QC)
     flags = _FLAG_OF[data.rejection]
     put("EffectiveQC0", "i4", flags, MISSING_FLAG, long_name=_EFFECTIVE_QC)

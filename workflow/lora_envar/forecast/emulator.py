@@ -16,10 +16,11 @@ from torch import nn
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
+from ..fields.spreading import evenly
 from ..files.weights import load_weights, save_weights
 from ..networks.checkpoint import Checkpoint
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
-from ..networks.training import Course, Draws, TrainingSettings, Validation, evenly, train
+from ..networks.training import Course, Draws, TrainingSettings, Validation, train
 from ..settings import settings_from
 from .model import ForecastModel, Times
 from .trajectories import ROLLOUT, Trajectories, area_weights

@@ -9,9 +9,9 @@ import torch
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
+from ..fields.spreading import evenly
 from ..fields.state import CHANNELS
 from ..files.state_file import Archive
-from ..networks.training import evenly
 
 #: steps of the longest rollout that is trained on
 ROLLOUT = 2

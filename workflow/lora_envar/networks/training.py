@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,8 +16,6 @@ from torch import nn
 
 from ..fields.seeds import generator
 from .checkpoint import Checkpoint
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -245,12 +243,6 @@ class _State:
                 for parameter, tensor in zip(self.parameters, self.best, strict=True):
                     parameter.copy_(tensor)
         return self.course
-
-
-def evenly(items: Sequence[Item], most: int) -> list[Item]:
-    """At most so many of a sequence, evenly spread."""
-    count = min(most, len(items))
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def train(

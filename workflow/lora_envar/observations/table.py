@@ -36,9 +36,9 @@ REJECTIONS = dict(
         )
     )
 )
-#: of these, what has passed all checks, so that it is compared with states
-COMPARED = ("used", "withheld", "denied")
 REASONS = {name: code for code, name in REJECTIONS.items()}
+#: codes of what has passed all checks, so that it is compared with states
+PASSED = tuple(REASONS[name] for name in ("used", "withheld", "denied"))
 
 _REPORT_TYPES = "https://www.emc.ncep.noaa.gov/mmb/data_processing/prepbufr.doc/"
 
@@ -244,7 +244,7 @@ def read_observations(path: str | PathLike[str]) -> Observations:
         raise ValueError(f"{path}: column error holds values that are not positive")
     if not np.isin(table.rejection, list(REJECTIONS)).all():
         raise ValueError(f"{path}: column rejection holds codes that are none of 0 to {max(REJECTIONS)}; remake it")
-    passed = np.isin(table.rejection, [REASONS[name] for name in COMPARED])
+    passed = np.isin(table.rejection, PASSED)
     if wrong := implausible(columns, passed):
         raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
     if units is not None and (foreign := units != _UNITS[table.variable]).any():

@@ -86,16 +86,11 @@ def check(config: dict[str, Any]) -> None:
     if finer:
         _within("archive.finer.start", finer[0], archive)
         _within("archive.finer.end", finer[1], archive)
-    sections = {"forecast_model": config["forecast_model"]}
-    sections |= {f"windows.{name}.model": window["model"] for name, window in config.get("windows", {}).items()}
-    if "training" in config:
-        sections["training.forecast_model"] = config["training"]["forecast_model"]
-    for key, section in sections.items():
-        try:
-            check_model(**section)
-        except ValueError as error:
-            raise ConfigurationError(f"{key}: {error}") from None
     for place in places(config):
+        try:
+            check_model(**place.section)
+        except ValueError as error:
+            raise ConfigurationError(f"{place.key}: {error}") from None
         _check_training(place, config)
     if "train" in config["archive"].get("forecast_model", {}):
         raise ConfigurationError(

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..fields.spreading import evenly
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, times
 from .archive import ArchivePlan
@@ -54,9 +55,7 @@ class TrainingSetPlan:
 
     def model_error_times(self) -> list[str]:
         """Names of the start times of the forecasts whose errors are sampled: at most `MODEL_ERRORS`, evenly spread."""
-        starts = [time for block in self.blocks for time in self.starts(block)]
-        count = min(MODEL_ERRORS, len(starts))
-        return [starts[index * len(starts) // count] for index in range(count)]
+        return evenly([time for block in self.blocks for time in self.starts(block)], MODEL_ERRORS)
 
     def model_error_files(self) -> list[str]:
         """Files of the states that these start from and are compared with."""

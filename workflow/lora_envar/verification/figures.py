@@ -24,7 +24,7 @@ from ..fields.grid import Grid
 from ..fields.state import CHANNELS, LEVELS, UPPER_AIR, Channel, channel_index
 from ..files.atomic import atomic_write
 from ..observations.catalogue import CODES, TYPES, at_surface, names_of
-from ..observations.table import COMPARED, REASONS, Observations
+from ..observations.table import PASSED, REASONS, Observations
 from .learned import BANDS, LOOKED_AT, NMC, SMOOTHED_TO, Comparison
 from .observation_fit import nearest_level
 
@@ -133,7 +133,7 @@ def state_map(
 
 def observation_maps(path: str | Path, title: str, table: Observations, coastline: pd.DataFrame) -> None:
     """Where data lie that are used, withheld and rejected; and, after an analysis, O - B of the former two by level."""
-    passed = np.isin(table.rejection, [REASONS[name] for name in COMPARED])
+    passed = np.isin(table.rejection, PASSED)
     judged = passed & np.isfinite(table.observation_minus_background) & ~at_surface(table.variable)
     panels: dict[str, Any] = {"figsize": (10, 4.8)}
     if judged.any():

@@ -9,13 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR
+from ...fields.state import LEVELS, SURFACE, UPPER_AIR
 from ...settings import setting
-from ..sizes import ERA5_POINTS, GRIB_VALUE
-from ..source import ArchiveSource
+from ..analyses import Analyses
 
-#: hours of the day at which there are analyses
-CYCLE_HOURS = 6
 SERVICE = "ECMWF's open data"
 #: what is asked for at every time: a request, and how many fields it has
 REQUESTS: dict[str, tuple[dict[str, Any], int]] = {
@@ -37,23 +34,13 @@ class EcmwfSettings:
     )
 
 
-class Ecmwf(ArchiveSource):
+class Ecmwf(Analyses):
     """Step 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted fields."""
 
     name = "ecmwf"
     about = "analyses from ECMWF's open data, since 2023, every 6 h"
     Settings = EcmwfSettings
-
-    @classmethod
-    def check(cls, settings: dict[str, Any]) -> None:
-        """See `ArchiveSource.check`."""
-        if settings["step_hours"] % CYCLE_HOURS:
-            raise ValueError(f"step_hours: {settings['step_hours']} h; ECMWF's analyses are every {CYCLE_HOURS} h")
-
-    @classmethod
-    def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """All channels, packed."""
-        return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
+    analyses = "ECMWF's analyses"
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:

@@ -8,13 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...fields.state import CHANNELS, LEVELS
+from ...fields.state import LEVELS
 from ...settings import setting
-from ..sizes import ERA5_POINTS, GRIB_VALUE
-from ..source import ArchiveSource
+from ..analyses import Analyses
 
 BUCKET = "https://noaa-gfs-bdp-pds.s3.amazonaws.com"
-CYCLE_HOURS = 6
 SERVICE = "the GFS"
 #: variable and level of the wanted messages, as the index has them
 MESSAGES = {
@@ -33,23 +31,13 @@ class GfsSettings:
     path: str = setting("address of another mirror with the same layout", default=BUCKET)
 
 
-class Gfs(ArchiveSource):
+class Gfs(Analyses):
     """Hour 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted messages."""
 
     name = "gfs"
     about = "analyses of NCEP's GFS on object storage, since 2021, every 6 h"
     Settings = GfsSettings
-
-    @classmethod
-    def check(cls, settings: dict[str, Any]) -> None:
-        """See `ArchiveSource.check`."""
-        if settings["step_hours"] % CYCLE_HOURS:
-            raise ValueError(f"step_hours: {settings['step_hours']} h; analyses of the GFS are every {CYCLE_HOURS} h")
-
-    @classmethod
-    def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """All channels, packed."""
-        return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE
+    analyses = "analyses of the GFS"
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:

@@ -1,0 +1,12 @@
+"""Some of many, evenly spread."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of a sequence, evenly spread."""
+    count = min(most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
