@@ -1,5 +1,6 @@
 """Shared pieces of the tests: small grids, small networks, and a whole world on 16 x 32 points."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     order = {group: place for place, group in enumerate(LONG_GROUPS)}
     items.sort(key=lambda item: order.get(_group(item), len(order)))
+
+
+def pytest_configure():
+    # HDF5 is not made for threads: a collection in the thread by which pytest-xdist's processes talk would close files
+    # of netCDF4 while the tests' own thread reads others, and the process would crash
+    gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    another_module = nextitem is None or nextitem.path != item.path
+    gc.collect(2 if another_module else 1)
 
 
 @pytest.fixture(scope="session")
