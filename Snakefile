@@ -50,6 +50,7 @@ apply_patches()
 prepare_environment(
     config.get("warm_start", True),
     config.get("checkpoint_minutes", CHECKPOINT_MINUTES),
+    config.get("readers", 0),
 )
 
 # the GPU that the rules ask for

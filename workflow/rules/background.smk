@@ -111,7 +111,8 @@ rule pretrain_vae:
         "../../envs/torch.yaml"
     threads: 1  # with more, the bytes would depend on the number of cores
     resources:
-        **A100,
+        gpu=lambda wildcards: plan.vaes[wildcards.vae].entry["training"].get("gpus", 1),
+        gpu_model="a100",
         mem_mb=16000,
         runtime=2880,
     params:

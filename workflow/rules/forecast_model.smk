@@ -16,7 +16,11 @@ rule train_forecast_model:
         "../../envs/torch.yaml"
     threads: 1  # with more, the bytes would depend on the number of cores
     resources:
-        **A100,
+        gpu=lambda wildcards: plan.trained_models.settings(wildcards.model).get(
+            "gpus", 1
+        ),
+        gpu_model="a100",
+        cpus_per_task=1 + config.get("readers", 0),
         mem_mb=16000,
         runtime=2880,
     params:

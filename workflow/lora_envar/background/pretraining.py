@@ -15,6 +15,7 @@ from ..files.weights import load_weights, save_weights
 from ..networks.checkpoint import Checkpoint
 from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
 from ..networks.training import Course, Draws, TrainingSettings, Validation, train
+from ..networks.workers import ALONE, Workers
 from .error_variables import ErrorVariables
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
@@ -144,6 +145,7 @@ def pretrain(
     held_out: Sequence[int] = (),
     patience: int | None = None,
     checkpoint: Checkpoint | None = None,
+    workers: Workers = ALONE,
 ) -> Course:
     """Train a VAE by its own loss.
 
@@ -158,16 +160,19 @@ def pretrain(
     patience : int or None
         See `networks.training.Validation`.
     checkpoint : Checkpoint, optional
+    workers : Workers, optional
         See `networks.training.train`.
     """
     draws = Draws(seed, "pretrain")
+    own = workers.share(settings.batch)
 
     def normalised(picked: Sequence[int]) -> torch.Tensor:
         return vae.variables.normalise(samples(list(picked)).to(vae.deviation.device))
 
     def loss(step: int) -> torch.Tensor:
-        batch = normalised(draws.next(indices, settings.batch))
-        return vae.loss(batch, _noise(vae, len(batch), draws.generator))
+        picked = draws.next(indices, settings.batch)
+        noise = _noise(vae, settings.batch, draws.generator)
+        return vae.loss(normalised(picked[own]), noise[own])
 
     def validation_loss() -> float:
         looked_at = evenly(held_out, LOOKED_AT)
@@ -184,7 +189,14 @@ def pretrain(
     vae.train().requires_grad_(True)
     vae.autocast = True
     course = train(
-        vae.parameters(), loss, settings, progress, validation=validation, draws=draws, checkpoint=checkpoint
+        vae.parameters(),
+        loss,
+        settings,
+        progress,
+        validation=validation,
+        draws=draws,
+        checkpoint=checkpoint,
+        workers=workers,
     )
     vae.autocast = False
     vae.eval().requires_grad_(False)

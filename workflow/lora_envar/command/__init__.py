@@ -111,6 +111,9 @@ def _positive(text: str) -> float:
 
 def _use_one_thread() -> None:
     """Compute as the rules do: the same bytes on any number of cores."""
+    from ..runtime.step import fix_rounding
+
+    fix_rounding()
     import torch
 
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@ projection onto the truncation of the world it was trained in.
 It is trained to give the clean next state also from noisy input, so that it damps the noise of analyses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from torch import nn
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
+from ..fields.seeds import generator
 from ..fields.spreading import evenly
+from ..fields.state import CHANNELS
 from ..files.weights import load_weights, save_weights
 from ..networks.checkpoint import Checkpoint
 from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
 from ..networks.training import Course, Draws, TrainingSettings, Validation, train
+from ..networks.workers import ALONE, Workers
 from ..settings import settings_from
 from .model import ForecastModel, Times
 from .trajectories import ROLLOUT, Trajectories, area_weights
@@ -143,6 +146,7 @@ def train_emulator(
     device: torch.device | str = "cpu",
     held_out: Trajectories | None = None,
     checkpoint: Checkpoint | None = None,
+    workers: Workers = ALONE,
 ) -> tuple[Emulator, Course]:
     """Train an emulator, and give it with the course of its training.
 
@@ -161,6 +165,7 @@ def train_emulator(
     held_out : Trajectories, optional
         Of which the validation loss is: at most `LOOKED_AT` steps, evenly spread, without noise.
     checkpoint : Checkpoint, optional
+    workers : Workers, optional
         See `networks.training.train`.
 
     Raises
@@ -169,11 +174,16 @@ def train_emulator(
         If the loss stops being finite.
     """
     training = settings.updates
+    own = workers.share(training.batch)
     harmonics = SphericalHarmonics(grid, finest_truncation(grid) if truncation is None else truncation, device=device)
     torch.manual_seed(settings.seed)
     model = Emulator(grid, truncation, network, settings.step_hours, device)
     draws = Draws(settings.seed, "emulator")
     numbers = draws.generator
+    starts = torch.randint(
+        len(trajectories), (training.steps, training.batch), generator=generator(settings.seed, "emulator", "starts")
+    )
+    coming: Iterator[torch.Tensor] | None = None
     weights = area_weights(grid, device)
     with torch.no_grad():
         statistics = trajectories.statistics()
@@ -183,30 +193,37 @@ def train_emulator(
     def error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return ((((predicted - target) / model.change_deviation) ** 2) * weights).mean()
 
-    def loss(step: int) -> torch.Tensor:
-        picks = torch.randint(len(trajectories), (training.batch,), generator=numbers).tolist()
+    def batch(step: int) -> tuple[list[int], int]:
         steps = ROLLOUT if step >= training.steps * (1 - settings.rollout_fraction) else 1
-        states = trajectories.read(picks, steps)
-        white = torch.randn(*states.shape[1:3], harmonics.size, generator=numbers) * harmonics.size**-0.5
+        return starts[step][own].tolist(), steps
+
+    def batches(first: int) -> Iterator[torch.Tensor]:
+        return trajectories.read_ahead([batch(step) for step in range(first, training.steps)])
+
+    def loss(step: int) -> torch.Tensor:
+        nonlocal coming
+        coming = coming or batches(step)
+        states = next(coming)
+        white = torch.randn(training.batch, len(CHANNELS), harmonics.size, generator=numbers) * harmonics.size**-0.5
         amplitude = settings.noise * torch.rand(training.batch, 1, 1, 1, generator=numbers)
         noisy = torch.rand(training.batch, 1, 1, 1, generator=numbers) < 0.5
-        amplitude = torch.where(noisy, amplitude, 0.0)
-        advanced = states[0] + amplitude.to(device) * model.change_deviation * harmonics.synthesise(white.to(device))
+        amplitude = torch.where(noisy, amplitude, 0.0)[own].to(device)
+        advanced = states[0] + amplitude * model.change_deviation * harmonics.synthesise(white[own].to(device))
         errors = []
         for target in states[1:]:
             advanced = model.step(advanced)
-            errors.append(error(advanced, target) / steps)
+            errors.append(error(advanced, target) / (len(states) - 1))
         return sum(errors[1:], errors[0])
 
     def validation_loss() -> float:
         assert held_out is not None
-        starts = evenly(range(len(held_out)), LOOKED_AT)
+        looked_at = evenly(range(len(held_out)), LOOKED_AT)
         total = 0.0
         with torch.no_grad():
-            for first in range(0, len(starts), training.batch):
-                states = held_out.read(starts[first : first + training.batch], 1)
+            for first in range(0, len(looked_at), training.batch):
+                states = held_out.read(looked_at[first : first + training.batch], 1)
                 total += states.shape[1] * error(model.step(states[0]), states[1]).item()
-        return total / len(starts)
+        return total / len(looked_at)
 
     validation = Validation(validation_loss, settings.look_every, settings.patience) if held_out else None
     model.autocast = True
@@ -218,6 +235,7 @@ def train_emulator(
         validation=validation,
         draws=draws,
         checkpoint=checkpoint,
+        workers=workers,
     )
     model.autocast = False
     return model.eval().requires_grad_(False), course

@@ -1,11 +1,12 @@
 """Consecutive states that a forecast model is trained on: in memory as coefficients, or in the files of an archive."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
@@ -46,6 +47,10 @@ class Trajectories(ABC):
     @abstractmethod
     def read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
         """States from some of these on, (steps + 1, starts, 69, lat, lon), in their units."""
+
+    def read_ahead(self, batches: Sequence[tuple[Sequence[int], int]]) -> Iterator[torch.Tensor]:
+        """What `read` gives for batch after batch; some are read while others are worked on, where that pays."""
+        return (self.read(starts, steps) for starts, steps in batches)
 
     @abstractmethod
     def statistics(self) -> Statistics:
@@ -115,6 +120,8 @@ class ArchiveTrajectories(Trajectories):
         Of the states that are used.
     step_hours : int
     device : str or torch.device
+    readers : int
+        Processes that read ahead; 0 reads a batch when it is wanted. Each holds two batches.
 
     Raises
     ------
@@ -129,9 +136,11 @@ class ArchiveTrajectories(Trajectories):
         last: datetime,
         step_hours: int,
         device: torch.device | str = "cpu",
+        readers: int = 0,
     ) -> None:
         self._archive = archive
         self._device = device
+        self._readers = readers
         self._step = timedelta(hours=step_hours)
         held = {time for time in archive.times if first <= time <= last}
         ahead = [self._step * step for step in range(1, ROLLOUT + 1)]
@@ -147,11 +156,26 @@ class ArchiveTrajectories(Trajectories):
 
     def read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
         """See `Trajectories`."""
+        return self._read(starts, steps).to(self._device)
+
+    def read_ahead(self, batches: Sequence[tuple[Sequence[int], int]]) -> Iterator[torch.Tensor]:
+        """See `Trajectories`: in forked processes, in the order of the batches."""
+        loader = DataLoader(
+            _Batches(self._read, batches),
+            batch_size=None,
+            num_workers=self._readers,
+            multiprocessing_context="fork" if self._readers else None,
+            prefetch_factor=2 if self._readers else None,
+        )
+        return (states.to(self._device) for states in loader)
+
+    def _read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
+        """What `read` gives, in the memory of the host."""
         fields = [
             torch.stack([self._state(self._starts[start] + step * self._step) for start in starts])
             for step in range(steps + 1)
         ]
-        return torch.stack(fields).to(self._device)
+        return torch.stack(fields)
 
     def _state(self, time: datetime) -> torch.Tensor:
         return torch.from_numpy(self._archive.read(time))
@@ -184,6 +208,24 @@ class ArchiveTrajectories(Trajectories):
             total += each.mean((1, 2), keepdim=True)
             count += 1
         return total / count
+
+
+class _Batches(Dataset[torch.Tensor]):
+    """Batches by their number, as `DataLoader` wants them."""
+
+    def __init__(
+        self,
+        read: Callable[[Sequence[int], int], torch.Tensor],
+        batches: Sequence[tuple[Sequence[int], int]],
+    ) -> None:
+        self._read = read
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        return self._read(*self._batches[number])
 
 
 def area_weights(grid: Grid, device: torch.device | str = "cpu") -> torch.Tensor:

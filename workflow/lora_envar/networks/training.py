@@ -16,6 +16,7 @@ from torch import nn
 
 from ..fields.seeds import generator
 from .checkpoint import Checkpoint
+from .workers import ALONE, Workers, silent
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,7 @@ def train(
     validation: Validation | None = None,
     draws: Draws | None = None,
     checkpoint: Checkpoint | None = None,
+    workers: Workers = ALONE,
 ) -> Course:
     """Minimise `loss(step)` over `parameters`.
 
@@ -272,6 +274,9 @@ def train(
         All that is random in `loss`. A training with a checkpoint must have it, or be without chance.
     checkpoint : Checkpoint, optional
         Where the training is kept now and then, and taken up. Whoever writes the result removes it.
+    workers : Workers, optional
+        The processes that train together: the loss is then the mean over this one's share of the batch, and that of
+        the validation the same in all of them.
 
     Raises
     ------
@@ -280,6 +285,7 @@ def train(
     """
     state = _State(list(parameters), settings, draws)
     course = state.course
+    progress = progress if workers.first else silent
     if checkpoint is not None and (kept := checkpoint.load()):
         state.restore(*kept)
         progress(f"goes on after update {len(course.losses)}/{settings.steps}, from {checkpoint.path}")
@@ -291,7 +297,8 @@ def train(
             optimiser.zero_grad(set_to_none=True)
         value = loss(step)
         value.backward()
-        course.losses.append(value.item())
+        workers.average_gradients(state.parameters)
+        course.losses.append(workers.mean(value.detach()).item())
         if not math.isfinite(course.losses[-1]):
             raise FloatingPointError(f"training diverged: the loss of update {step + 1} is {course.losses[-1]}")
         if settings.clip:
@@ -305,7 +312,7 @@ def train(
         if stop:
             progress(f"stopped early: no better for {validation and validation.patience} looks")
             break
-        if checkpoint is not None and checkpoint.due():
+        if checkpoint is not None and workers.first and checkpoint.due():
             state.save(checkpoint)
     return state.end()
 

@@ -32,7 +32,14 @@ IDENTITY = (
     "training.archive.of",
 )
 #: what changes no file that a later run could take for its own
-WITHOUT_EFFECT = ("warm_start", "checkpoint_minutes", "cycling.keep_forecasts", "cycling.block_days", "example")
+WITHOUT_EFFECT = (
+    "warm_start",
+    "checkpoint_minutes",
+    "readers",
+    "cycling.keep_forecasts",
+    "cycling.block_days",
+    "example",
+)
 #: Snakemake's memory of what its files were made from
 METADATA = (Path(".snakemake/metadata"), Path(".snakemake/metadata.db"))
 #: most differences that an error names

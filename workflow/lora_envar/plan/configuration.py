@@ -1,12 +1,11 @@
 """What the schema of the configuration cannot say: relations between keys. Each error names its key."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..analysis import METHODS
 from ..archive import SOURCES
-from ..fields.state import CONTROL_VARIABLES, GROUPS
 from ..fields.timeline import name as time_name
 from ..fields.timeline import parse, year_before
 from ..files.provenance import group
@@ -17,11 +16,10 @@ from ..verification import ROLLOUT_HOURS
 from .alignment import AlignmentError, check_alignment, step_of
 from .completion import ConfigurationError
 from .experiments import ensemble_sizes
-from .models import Place, places
+from .models import places
+from .periods import Period, check_within, finer_period, held_by, period_of
 from .search import PREFIX, candidates
-
-#: first and last time
-Period: TypeAlias = tuple[datetime, datetime]
+from .trainings import check_training, check_vae
 
 
 def _check_methods(config: dict[str, Any]) -> None:
@@ -47,20 +45,6 @@ def _check_methods(config: dict[str, Any]) -> None:
             )
 
 
-def finer_period(config: dict[str, Any]) -> Period | None:
-    """First and last time of `archive.finer`, or None.
-
-    Raises
-    ------
-    ConfigurationError
-        If one of them is no time, or they are not in order.
-    """
-    finer = config["archive"].get("finer")
-    if not finer:
-        return None
-    return _period("archive.finer.start", finer["start"], "archive.finer.end", finer["end"])
-
-
 def check(config: dict[str, Any]) -> None:
     """Refuse a configuration that fits the schema and yet cannot be run.
 
@@ -69,36 +53,36 @@ def check(config: dict[str, Any]) -> None:
     ConfigurationError
         Naming the key, what was found, and what to do.
     """
-    archive = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
-    nmc = _period("nmc.start", config["nmc"]["start"], "nmc.end", config["nmc"]["end"])
+    archive = period_of("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
+    nmc = period_of("nmc.start", config["nmc"]["start"], "nmc.end", config["nmc"]["end"])
     held = archive
     if "training" in config:
         section = config["training"]["archive"]
-        held = _period("training.archive.start", section["start"], "training.archive.end", section["end"])
+        held = period_of("training.archive.start", section["start"], "training.archive.end", section["end"])
     try:
         check_alignment(config)
     except AlignmentError as error:
         raise ConfigurationError(str(error)) from None
     _check_sources(config)
-    _within("nmc.start", nmc[0], held)
-    _within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
+    check_within("nmc.start", nmc[0], held)
+    check_within("nmc.end plus 2 nmc.tau_hours", nmc[1] + timedelta(hours=2 * config["nmc"]["tau_hours"]), held)
     finer = finer_period(config)
     if finer:
-        _within("archive.finer.start", finer[0], archive)
-        _within("archive.finer.end", finer[1], archive)
+        check_within("archive.finer.start", finer[0], archive)
+        check_within("archive.finer.end", finer[1], archive)
     for place in places(config):
         try:
             check_model(**place.section)
         except ValueError as error:
             raise ConfigurationError(f"{place.key}: {error}") from None
-        _check_training(place, config)
+        check_training(place, config)
     if "train" in config["archive"].get("forecast_model", {}):
         raise ConfigurationError(
             "archive.forecast_model.train: the truth cannot be made by a model that is trained on it; give `weights`"
         )
     _check_methods(config)
     for name in config["vaes"]:
-        _check_vae(name, config)
+        check_vae(name, config)
     _check_observations(config["observations"], config["grid"]["latitudes"] * config["grid"]["longitudes"])
     step = config["cycling"]["step_hours"]
     spin_up = config["verification"]["spin_up_cycles"]
@@ -107,7 +91,7 @@ def check(config: dict[str, Any]) -> None:
     _check_search(config, archive, step)
     first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
     held = finer if finer and finer[0] <= first <= finer[1] else archive
-    _within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), held)
+    check_within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), held)
     _check_segments(config.get("example", {}).get("segments", {}))
     names = list(dict.fromkeys(map(group, config["experiments"])))
     for reference in config["verification"]["references"]:
@@ -115,35 +99,6 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"verification.references: {reference!r} is not an experiment; there are {', '.join(names)}"
             )
-
-
-def _check_training(place: Place, config: dict[str, Any]) -> None:
-    """A model is trained on states of its archive, validated on others, and steps from one of them to another."""
-    if "train" not in place.section:
-        return
-    settings = place.section["train"]
-    key = f"{place.key}.train"
-    section = config["training"]["archive"] if place.training else config["archive"]
-    held = _period("archive.start", section["start"], "archive.end", section["end"])
-    step = section["step_hours"]
-    periods = {}
-    for name, entry in ((key, settings), (f"{key}.validation", settings["validation"])):
-        periods[name] = _period(f"{name}.start", entry["start"], f"{name}.end", entry["end"])
-        if not place.training:
-            _, step = _held_by(name, *periods[name], config, held)
-        for end, time in zip(("start", "end"), periods[name], strict=True):
-            _within(f"{name}.{end}", time, held)
-        if settings["step_hours"] % step:
-            raise ConfigurationError(
-                f"{key}.step_hours: {settings['step_hours']} h is not a multiple of the {step} h between the states "
-                f"of {name}"
-            )
-    (first, last), (looked_at, until) = periods.values()
-    if first <= until and looked_at <= last:
-        raise ConfigurationError(
-            f"{key}.validation: {looked_at:%Y-%m-%dT%H} to {until:%Y-%m-%dT%H} has states that the model is trained on "
-            f"({first:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H}); the two must be apart"
-        )
 
 
 def _check_sources(config: dict[str, Any]) -> None:
@@ -191,18 +146,18 @@ def _check_experiment(
             f"{key}.observations: {experiment['observations']!r} is not among the observations: "
             f"{', '.join(config['observations'])}"
         )
-    first, last = _period(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
-    archive, archive_step = _held_by(f"{key}.period", first, last, config, archive)
+    first, last = period_of(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
+    archive, archive_step = held_by(f"{key}.period", first, last, config, archive)
     span = _check_window(key, experiment, config, step, archive_step)
-    _within(f"{key}.period[1]{' plus its window' if span else ''}", last + span, archive)
+    check_within(f"{key}.period[1]{' plus its window' if span else ''}", last + span, archive)
     lead = timedelta(hours=config["cycling"]["first_guess_hours"])
-    _within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
+    check_within(f"{key}.period[0] less cycling.first_guess_hours", first - lead, archive)
     lags, last_year = ensemble_sizes(experiment)
     if experiment.get("background") == "single_step":
-        _within(f"{key}.period[0] less the ensemble's lags", first - timedelta(hours=step * lags), archive)
+        check_within(f"{key}.period[0] less the ensemble's lags", first - timedelta(hours=step * lags), archive)
     if last_year:
         before = parse(year_before(time_name(first))) - timedelta(hours=step * last_year)
-        _within(f"{key}.ensemble_size.last_year: its first forecast", before, archive)
+        check_within(f"{key}.ensemble_size.last_year: its first forecast", before, archive)
     if (last - first) % timedelta(hours=step):
         raise ConfigurationError(f"{key}.period: is not a whole number of cycles of {step} h")
     cycles = (last - first) // timedelta(hours=step) + 1
@@ -274,19 +229,6 @@ def _check_cycled_ensemble(key: str, experiment: dict[str, Any], config: dict[st
                 )
 
 
-def _held_by(key: str, first: datetime, last: datetime, config: dict[str, Any], archive: Period) -> tuple[Period, int]:
-    """The part of the archive that has an experiment's states, and the time between these."""
-    finer = finer_period(config)
-    if finer and finer[0] <= first <= finer[1]:
-        return finer, config["archive"]["finer"]["step_hours"]
-    if finer and first.date() <= finer[1].date() and finer[0].date() <= last.date():
-        raise ConfigurationError(
-            f"{key}: shares days with archive.finer ({finer[0]:%Y-%m-%dT%H} to {finer[1]:%Y-%m-%dT%H}) and does "
-            "not lie within"
-        )
-    return archive, config["archive"]["step_hours"]
-
-
 def _check_window(
     key: str, experiment: dict[str, Any], config: dict[str, Any], step: int, archive_step: int
 ) -> timedelta:
@@ -307,11 +249,11 @@ def _check_window(
     if "training" in config and "measured_in" not in window:
         raise ConfigurationError(f"{entry}.measured_in: missing; the section training has states of its own for nmc")
     measured = window.get("measured_in", config["nmc"])
-    start, end = _period(f"{entry}.measured_in.start", measured["start"], f"{entry}.measured_in.end", measured["end"])
-    whole = _period("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
-    held, measured_step = _held_by(f"{entry}.measured_in", start, end, config, whole)
-    _within(f"{entry}.measured_in.start", start, held)
-    _within(f"{entry}.measured_in.end", end, held)
+    start, end = period_of(f"{entry}.measured_in.start", measured["start"], f"{entry}.measured_in.end", measured["end"])
+    whole = period_of("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
+    held, measured_step = held_by(f"{entry}.measured_in", start, end, config, whole)
+    check_within(f"{entry}.measured_in.start", start, held)
+    check_within(f"{entry}.measured_in.end", end, held)
     for what, states in ((f"{key}.period", archive_step), (f"{entry}.measured_in", measured_step)):
         if window["slot_hours"] % states:
             raise ConfigurationError(
@@ -360,33 +302,6 @@ def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -
         )
 
 
-def _check_vae(name: str, config: dict[str, Any]) -> None:
-    network = config["vaes"][name]["network"]
-    together = network["groups"] == "together"
-    if config["vaes"][name]["variables"] == "control" and not together:
-        raise ConfigurationError(
-            f"vaes.{name}.network.groups: {network['groups']} are groups of the state's variables; with control "
-            "variables it is together"
-        )
-    groups = 1 if together else len(GROUPS)
-    wanted = f"one per group is needed: {groups}"
-    given = len(network["latent_channels"])
-    by_block = False
-    if (config["vaes"][name]["variables"], config["vaes"][name]["latents"]) == ("control", "spectral"):
-        by_block = given == len(CONTROL_VARIABLES)
-        wanted += f"; or one per control variable: {len(CONTROL_VARIABLES)}"
-    if given != groups and not by_block:
-        raise ConfigurationError(f"vaes.{name}.network.latent_channels: {given} given, {wanted}")
-    scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
-    axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
-    for axis, window in axes:
-        if config["error_grid"][axis] % (scale * window):
-            raise ConfigurationError(
-                f"vaes.{name}.network.window: {config['error_grid'][axis]} {axis} of error_grid do not divide into "
-                f"windows of {window} tokens of {scale} points"
-            )
-
-
 def _check_observations(networks: dict[str, dict[str, Any]], points: int) -> None:
     """Networks that can be used, and whose files are there."""
     for name, network in networks.items():
@@ -409,24 +324,3 @@ def _check_segments(segments: dict[str, dict[str, Any]]) -> None:
                 f"example.segments.{name}.start: the same day of the year as {seen[day]}'s, hence the same run"
             )
         seen[day] = name
-
-
-def _period(start_key: str, start: str, end_key: str, end: str) -> Period:
-    times = []
-    for key, value in ((start_key, start), (end_key, end)):
-        try:
-            times.append(parse(value))
-        except ValueError as error:
-            raise ConfigurationError(f"{key}: {error}") from None
-        if times[-1].minute:
-            raise ConfigurationError(f"{key}: {value} is not a whole hour; states and cycles are valid at whole hours")
-    if times[0] >= times[1]:
-        raise ConfigurationError(f"{end_key}: {end} is not after {start_key}, {start}")
-    return times[0], times[1]
-
-
-def _within(key: str, time: datetime, period: Period) -> None:
-    if not period[0] <= time <= period[1]:
-        raise ConfigurationError(
-            f"{key}: {time:%Y-%m-%dT%H} is outside of the archive, {period[0]:%Y-%m-%dT%H} to {period[1]:%Y-%m-%dT%H}"
-        )

@@ -25,14 +25,21 @@ _EXPECTED = (ValueError, ArithmeticError, OSError, RuntimeError, ImportError)
 #: environment variable with the minutes between two checkpoints of a training, and what they are without it
 CHECKPOINT_VARIABLE = "LORA_ENVAR_CHECKPOINT_MINUTES"
 CHECKPOINT_MINUTES = 10.0
+#: environment variable with the processes that read ahead for a training
+READERS_VARIABLE = "LORA_ENVAR_READERS"
 
 
-def prepare_environment(with_warm_starts: bool, checkpoint_minutes: float = CHECKPOINT_MINUTES) -> None:
+def prepare_environment(
+    with_warm_starts: bool, checkpoint_minutes: float = CHECKPOINT_MINUTES, readers: int = 0
+) -> None:
     """Set what this process' jobs find in their environment, and no file depends on.
 
-    That is the package, the minutes between two checkpoints, and the run that warm starts belong to.
+    That is the package, the minutes between two checkpoints, the processes that read ahead, how sums are rounded, and
+    the run that warm starts belong to.
     """
+    fix_rounding()
     os.environ[CHECKPOINT_VARIABLE] = str(checkpoint_minutes)
+    os.environ[READERS_VARIABLE] = str(readers)
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
@@ -40,6 +47,15 @@ def prepare_environment(with_warm_starts: bool, checkpoint_minutes: float = CHEC
         warm_start.offer_server(sys.argv)
     else:
         os.environ.pop(warm_start.OWNER_VARIABLE, None)
+
+
+def fix_rounding() -> None:
+    """Let matrix products of this process and its children round alike wherever in memory their arrays are.
+
+    NumPy aligns arrays to 16 bytes, and MKL would otherwise sum in another order from one run to the next. It must be
+    called before torch computes anything.
+    """
+    os.environ["MKL_CBWR"] = "AUTO,STRICT"
 
 
 @contextlib.contextmanager
@@ -127,6 +143,11 @@ def _one_line(job: "Snakemake", error: BaseException) -> str:
 def checkpoint_minutes() -> float:
     """Minutes between two checkpoints of a training."""
     return float(os.environ.get(CHECKPOINT_VARIABLE, CHECKPOINT_MINUTES))
+
+
+def readers() -> int:
+    """Processes that read ahead for a training."""
+    return int(os.environ.get(READERS_VARIABLE, 0))
 
 
 def device() -> str:

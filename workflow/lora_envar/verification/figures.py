@@ -18,6 +18,7 @@ from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from ..analysis.amplitudes import COMMON
 from ..fields.grid import Grid
@@ -42,17 +43,24 @@ SHOWN_PERCENT = 30.0
 #: of files, by their ending: what their bytes would else depend on
 _METADATA = {"png": {"Software": "lora-envar"}, "svg": {"Creator": "lora-envar", "Date": None}}
 
+#: digits of the places of axes in a figure, in shares of its size
+PLACED_TO = 9
+
 # names of the elements of an SVG are random unless this is set
 matplotlib.rcParams["svg.hashsalt"] = "lora-envar"
 
 
 def save(figure: Figure, *paths: str | Path) -> None:
     """Write a figure, as PNG or SVG by the endings of the paths."""
+    figure.draw_without_rendering()  # lays it out, which need not be done for each format
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        # the solver of layouts goes through its equations in the order of addresses: its last digits are chance
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACED_TO)))
     for path in paths:
         kind = str(path).rpartition(".")[2]
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format=kind, dpi=110, metadata=_METADATA[kind])
-        figure.set_layout_engine("none")  # it is laid out, and need not be for each format
     plt.close(figure)
 
 

@@ -1,0 +1,126 @@
+"""Trainings in several processes, and processes that read ahead."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from lora_envar.files.state_file import write_states
+from lora_envar.files.weights import load_weights
+from lora_envar.forecast.archive_training import train_on_archive
+from lora_envar.networks.launching import in_processes
+from lora_envar.networks.workers import Workers
+from test_trained_models import GRID, START, STEP, TRAIN, drifting
+
+
+@pytest.fixture
+def states(tmp_path):
+    write_states(tmp_path / "a.nc", drifting(40), [START + index * STEP for index in range(40)], GRID)
+    return tmp_path / "a.nc"
+
+
+def trained(states, name, gpus=1, **others):
+    """Weights and learning curve of ten updates."""
+    days = {"start": "2009-03-01T00", "end": "2009-03-07T00"}
+    validation = {"start": "2009-03-07T06", "end": "2009-03-10T18"}
+    settings = {**TRAIN, **days, "validation": validation, "look_every": 5}
+    weights = states.with_name(f"{name}.safetensors")
+    curve = states.with_name(f"{name}.csv")
+    in_processes(
+        gpus,
+        train_on_archive,
+        archive=[str(states)],
+        weights=str(weights),
+        curve=str(curve),
+        settings=settings,
+        truncation=10,
+        checkpoint_minutes=10.0,
+        **others,
+    )
+    return weights, curve
+
+
+def test_two_processes_end_with_what_one_ends_with(states):
+    alone, curve = trained(states, "alone")
+    shared, other_curve = trained(states, "shared", gpus=2)
+    before, _ = load_weights(alone)
+    after, _ = load_weights(shared)
+    for name, tensor in before.items():
+        # in bfloat16, and Adam's first steps have the size of the learning rate, however small a gradient is
+        assert (after[name] - tensor).norm() < 2e-2 * tensor.norm().clamp_min(1e-3), name
+    assert any(not torch.equal(after[name], tensor) for name, tensor in before.items()), "they were two"
+    losses = [np.genfromtxt(path, delimiter=",", names=True) for path in (curve, other_curve)]
+    for column in ("loss", "validation_loss"):
+        np.testing.assert_allclose(losses[1][column], losses[0][column], rtol=1e-4)
+
+
+def test_reading_ahead_changes_no_byte(states):
+    plain, _ = trained(states, "plain")
+    ahead, _ = trained(states, "ahead", readers=2)
+    assert ahead.read_bytes() == plain.read_bytes()
+
+
+def test_a_batch_is_shared_equally_or_not_at_all():
+    assert [Workers(rank, 4).share(8) for rank in range(4)] == [slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)]
+    with pytest.raises(ValueError, match="a batch of 6 cannot be shared equally by 4 GPUs"):
+        Workers(0, 4).share(6)
+
+
+def test_the_message_of_a_process_is_that_of_the_training(states):
+    states.write_bytes(states.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"a\.nc"):
+        trained(states, "damaged", gpus=2)
+
+
+def test_more_gpus_than_there_are_are_refused(monkeypatch, states):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ValueError, match="`gpus` is 2, and this machine has 1"):
+        trained(states, "shared", gpus=2)
+
+
+def waiting(folder, workers):
+    """A training that does not end."""
+    with open(os.path.join(folder, str(workers.rank)), "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(600)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def eventually(condition):
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_the_processes_end_with_the_job_that_started_them(tmp_path):
+    script = textwrap.dedent(
+        f"""
+        from lora_envar.networks.launching import in_processes
+        from test_workers import waiting
+        in_processes(2, waiting, folder={str(tmp_path)!r})
+        """
+    )
+    paths = [*sys.path, os.path.dirname(__file__)]
+    job = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    files = [tmp_path / "0", tmp_path / "1"]
+    assert eventually(lambda: all(file.exists() and file.read_text() for file in files))
+    pids = [int(file.read_text()) for file in files]
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    for pid in pids:
+        assert eventually(lambda pid=pid: not alive(pid)), "a process is left behind"

@@ -1,0 +1,58 @@
+"""Functions that run in several processes at once, by torchrun: one process per GPU of a job."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .workers import ALONE
+
+
+def in_processes(count: int, function: Callable[..., None], **arguments: Any) -> None:
+    """Call a function in so many processes, and wait for them.
+
+    The processes end when this one does.
+
+    Parameters
+    ----------
+    count : int
+        One: the function is called here.
+    function : callable
+        Of a module, so that the processes find it by name. It takes `workers`, see `networks.workers`, and the
+        arguments.
+    **arguments
+        What JSON can say.
+
+    Raises
+    ------
+    ValueError
+        With the message of the process that failed first, or if there are GPUs and fewer than processes.
+    """
+    if count == 1:
+        function(**arguments, workers=ALONE)
+        return
+    if torch.cuda.is_available() and torch.cuda.device_count() < count:
+        raise ValueError(f"`gpus` is {count}, and this machine has {torch.cuda.device_count()}")
+    with tempfile.TemporaryDirectory() as folder:
+        call = Path(folder) / "call.json"
+        call.write_text(json.dumps({"module": function.__module__, "name": function.__name__, "arguments": arguments}))
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        threads = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count))}
+        # a process reads its end of the pipe to know when this one has gone
+        with subprocess.Popen(
+            [*command, "-m", "lora_envar.networks.worker", str(call)],
+            stdin=subprocess.PIPE,
+            env={**os.environ, **threads},
+        ) as run:
+            status = run.wait()
+        failures = sorted(Path(folder).glob("failure.*"), key=lambda path: path.stat().st_mtime_ns)
+        if failures:
+            raise ValueError(failures[0].read_text())
+        if status:
+            raise ValueError(f"the {count} processes of the training ended with status {status}; see the log")
