@@ -9,6 +9,7 @@ Reference: https://www.emc.ncep.noaa.gov/emc/pages/infrastructure/bufrlib.php
 import logging
 import mmap
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -71,6 +72,24 @@ def open_file(path: str | PathLike[str]) -> mmap.mmap:
 
 def all_messages(path: str | PathLike[str], data: mmap.mmap) -> Iterator[Message]:
     """Headers of all messages."""
+    for start, end in message_bounds(path, data):
+        try:
+            message = _header(path, data, start, end)
+        except PrepBufrError:
+            raise
+        except (IndexError, ValueError) as error:
+            raise PrepBufrError(f"{path}: is damaged: the message at byte {start}: {error}; get it again") from error
+        yield message
+
+
+def message_bounds(path: str | PathLike[str], data: mmap.mmap) -> Iterator[tuple[int, int]]:
+    """First byte of each message of BUFR, of any edition, and the byte behind it.
+
+    Raises
+    ------
+    PrepBufrError
+        If the file is something else, is cut off, or holds anything but messages and what may stand between them.
+    """
     position = 0
     size = len(data)
     while True:
@@ -90,15 +109,11 @@ def all_messages(path: str | PathLike[str], data: mmap.mmap) -> Iterator[Message
             raise PrepBufrError(
                 f"{path}: is truncated: the message at byte {start} ends at {end}, the file at {size}; get it again"
             )
-        try:
-            if end - start < 8 or data[end - 4 : end] != b"7777":
-                raise ValueError("it does not end where it says")
-            message = _header(path, data, start, end)
-        except PrepBufrError:
-            raise
-        except (IndexError, ValueError) as error:
-            raise PrepBufrError(f"{path}: is damaged: the message at byte {start}: {error}; get it again") from error
-        yield message
+        if end - start < 8 or data[end - 4 : end] != b"7777":
+            raise PrepBufrError(
+                f"{path}: is damaged: the message at byte {start}: it does not end where it says; get it again"
+            )
+        yield start, end
         position = end
 
 
@@ -183,20 +198,34 @@ class Tables:
         self._layouts: dict[tuple[int, ...], Layout] = {}
         self._group: Any = None
 
-    def add(self, data: mmap.mmap, message: Message) -> None:
-        """Take the tables of a message."""
+    def add(self, data: mmap.mmap, start: int, end: int) -> None:
+        """Take the tables of the message that stands there."""
         try:
-            decoded = Decoder().process(data[message.start : message.end], start_signature=None)
+            decoded = Decoder().process(data[start:end], start_signature=None)
             _, elements, sequences = BufrTableDefinitionProcessor().process(decoded)
         except Exception as error:  # pybufrkit raises errors of many kinds
             raise PrepBufrError(
-                f"{self.path}: the tables at byte {message.start} cannot be read ({error}); get the file again"
+                f"{self.path}: the tables at byte {start} cannot be read ({error}); get the file again"
             ) from error
         self._elements.update(elements)
         self._sequences.update(sequences)
         self._layouts.clear()
         self._group = None
         self.count += 1
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Within it, pybufrkit knows what the file defines, beside the tables that it brings with it."""
+        cache = TableGroupCacheManager
+        try:
+            cache.invalidate()
+            cache.clear_extra_entries()
+            cache.add_extra_entries(self._elements, self._sequences)
+            yield
+        finally:
+            # its tables are the process's: leave nothing behind for other files
+            cache.clear_extra_entries()
+            cache.invalidate()
 
     def category(self, message: Message) -> str:
         """Name of the message's type."""
@@ -226,21 +255,14 @@ class Tables:
         where = f"{self.path}: the template of the message at byte {message.start}"
         if message.descriptors[0] != BYTE_COUNT:
             raise PrepBufrError(f"{where} has no length of subsets; only files written by NCEP's library are read")
-        cache = TableGroupCacheManager
         try:
-            cache.invalidate()
-            cache.clear_extra_entries()
-            cache.add_extra_entries(self._elements, self._sequences)
-            self._group = self._group or cache.get_table_group()
-            layout = _layout(self._group.template_from_ids(*message.descriptors).members, {})
+            with self.in_force():
+                self._group = self._group or TableGroupCacheManager.get_table_group()
+                layout = _layout(self._group.template_from_ids(*message.descriptors).members, {})
         except PrepBufrError as error:
             raise PrepBufrError(f"{where} {error}") from error
         except Exception as error:  # pybufrkit raises errors of many kinds
             raise PrepBufrError(f"{where} cannot be expanded ({error}); get the file again") from error
-        finally:
-            # its tables are the process's: leave nothing behind for other files
-            cache.clear_extra_entries()
-            cache.invalidate()
         missing = sorted({*HEADER, "CAT"} - _names(layout))
         if missing:
             raise PrepBufrError(f"{where} has no {', '.join(missing)}; this is not PrepBUFR")

@@ -167,7 +167,7 @@ def iterate_prepbufr(
         if message.cycle is None:  # of tables
             if message.subsets:
                 yield from read.rest(tables)
-                tables.add(data, message)
+                tables.add(data, message.start, message.end)
             continue
         if found is not None and message.cycle != found:
             raise PrepBufrError(
