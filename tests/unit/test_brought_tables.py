@@ -236,7 +236,7 @@ def test_columns_that_are_missing_or_misspelled_are_named(tmp_path, change, said
         ("variable,value\nt,1,2\n", "cannot be read as CSV"),
         (
             "<html>not found</html>",
-            "is a web page or XML, no table in CSV or Parquet, no file of IODA; see",
+            "is a web page or XML, no table in CSV or Parquet, no file of IODA or BUFR; see",
         ),
         ("", "is empty, no table"),
     ],

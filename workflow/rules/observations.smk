@@ -126,7 +126,7 @@ rule decode_prepbufr:
 
 
 rule read_table:
-    """The data of a cycle of tables that a user brings, in CSV or Parquet."""
+    """The data of a cycle of tables that a user brings, in CSV, Parquet, IODA or BUFR."""
     input:
         unpack(
             lambda wildcards: present_by_name(
@@ -144,7 +144,7 @@ rule read_table:
     benchmark:
         "benchmarks/read_table/{network}/{time}.tsv"
     wildcard_constraints:
-        network=any_of(plan.observations.of_source("table", "ioda")),
+        network=any_of(plan.observations.of_source("table", "ioda", "gnssro")),
     conda:
         "../../envs/archive.yaml"
     threads: 1

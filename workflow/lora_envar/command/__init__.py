@@ -33,9 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     decode = commands.add_parser(
-        "decode", help="PrepBUFR, CSV or Parquet to a table of observations, checked, and why data are rejected"
+        "decode", help="BUFR, CSV or Parquet to a table of observations, checked, and why data are rejected"
     )
-    decode.add_argument("file", metavar="FILE", help="PrepBUFR file, or a table in CSV or Parquet")
+    decode.add_argument("file", metavar="FILE", help="PrepBUFR or radio occultations, or a table in CSV or Parquet")
     decode.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
     decode.add_argument("--categories", nargs="+", metavar="NAME", help="message categories to read (ADPUPA, ...); all")
     decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help="around the cycle; 3")
@@ -156,15 +156,16 @@ def _decode(options: argparse.Namespace) -> None:
 
 
 def _decoded(options: argparse.Namespace) -> "Observations":
-    """Data of a PrepBUFR file, or of a table in CSV or Parquet."""
-    from ..files.kinds import PARQUET, kind_of
+    """Data of a PrepBUFR file, of radio occultations in BUFR, or of a table in CSV or Parquet."""
+    from ..files.kinds import BUFR, PARQUET, kind_of
     from ..observations.brought_tables import CSV_KINDS, read_tables
     from ..observations.error_table import ErrorTable
+    from ..observations.occultations import is_occultations
     from ..observations.prepbufr import ALL
     from ..observations.reports import Decoding, decode
 
     kind = kind_of(options.file)[0] if Path(options.file).is_file() else None
-    if kind not in (*CSV_KINDS, PARQUET):
+    if kind not in (*CSV_KINDS, PARQUET) and not (kind == BUFR and is_occultations(options.file)):
         how = Decoding(options.error_table, options.orography, options.categories or ALL)
         return decode(options.file, how)
     for name in ("categories", "orography"):

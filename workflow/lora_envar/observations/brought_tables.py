@@ -1,4 +1,4 @@
-"""Tables of observations that a user brings: CSV, Parquet or files of IODA, a row per datum.
+"""Tables of observations that a user brings: CSV, Parquet, files of IODA or radio occultations, a row per datum.
 
 The columns are those of `brought_columns`. Others are left aside, and named in the log; one that is spelled almost as
 one of these is refused.
@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from ..fields.timeline import hours_since_1970
-from ..files.kinds import CSV, NETCDF4, PARQUET, TEXT, kind_of
+from ..files.kinds import BUFR, CSV, NETCDF4, PARQUET, TEXT, kind_of
 from .brought_columns import OPTIONAL, REQUIRED, TEXTS, FilePath, checked
 from .error_table import ErrorTable
 from .ioda_tables import is_ioda, read_ioda
 from .limits import implausible
 from .network import CYCLE_HOURS
+from .occultations import read_occultations
 from .standard_atmosphere import standard_pressure
 from .table import Observations, concatenate
 
@@ -42,7 +43,7 @@ def read_tables(
     Parameters
     ----------
     paths : sequence of paths
-        CSV, Parquet or IODA, known by their content.
+        CSV, Parquet, IODA or radio occultations in BUFR, known by their content.
     errors : ErrorTable
         Of data that bring no error with them.
     cycle : datetime, optional
@@ -106,8 +107,10 @@ def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
         frame = _csv(path)
     elif kind == NETCDF4 and is_ioda(path):
         frame = read_ioda(path, progress)
+    elif kind == BUFR:
+        frame = read_occultations(path, progress)
     else:
-        what = "no table in CSV or Parquet, no file of IODA"
+        what = "no table in CSV or Parquet, no file of IODA or BUFR"
         raise ValueError(f"{path}: is {kind}, {what}; {advice or 'check the path'}")
     frame = frame.rename(columns=lambda name: str(name).strip())
     known = (*REQUIRED, *OPTIONAL)
