@@ -15,7 +15,8 @@ from lora_envar.analysis.amplitudes import (
     write_amplitudes,
 )
 from lora_envar.analysis.calibration import LARGEST_COMMON, Calibration
-from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
+from lora_envar.analysis.variational import CostFunction
 from lora_envar.background.background_error import BackgroundError, amplified
 from lora_envar.fields.seeds import generator
 

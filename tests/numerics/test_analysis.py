@@ -7,7 +7,7 @@ import pytest
 import torch
 from cases import GRID, blue, check_adjoint, check_taylor, cost_of, observations, quiet
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import DivergenceError, MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEBackgroundError
 from lora_envar.fields.harmonics import SphericalHarmonics
@@ -80,28 +80,6 @@ def test_gradient_passes_the_taylor_test_over_five_decades(kind, small_vae):
     check_taylor(cost, point, direction)
 
 
-def test_the_first_step_is_the_gradient_s_best_one():
-    """Of a quadratic cost: |g|^2 / (g' A g), whatever its scale; one iteration ends there."""
-    curvature = torch.linspace(1.0, 50.0, 40, dtype=torch.float64)
-    for factor in (1e-3, 1.0, 1e5):
-        gradient = -factor * torch.ones(40, dtype=torch.float64)
-
-        def cost(w, factor=factor, gradient=gradient):
-            return factor * (0.5 * curvature * w**2).sum() + (gradient * w).sum() + 30 * factor
-
-        start = torch.zeros(40, dtype=torch.float64)
-        found = minimise(cost, start, MinimiserSettings(1, 10, 0.0), quiet)
-        expected = -gradient * gradient.square().sum() / (factor * (curvature * gradient.square()).sum())
-        torch.testing.assert_close(found.control, expected, rtol=1e-6, atol=0)
-        assert found.evaluations == 2
-
-
-def test_a_minimum_is_left_as_it_is():
-    found = minimise(lambda w: w.square().sum(), torch.zeros(3), MinimiserSettings(), quiet)
-    assert (found.evaluations, found.cost_end) == (1, 0.0)
-    assert not found.control.any()
-
-
 def test_vae_increment_is_zero_for_zero_control(small_vae):
     model = vae_model(small_vae, torch.float64)
     assert model.increment(torch.zeros(model.control_size, dtype=torch.float64)).abs().max() == 0.0
@@ -150,17 +128,6 @@ def test_single_observation_spreads_by_a_column_of_b():
     column = model.increment(sensitivity)
     expected = column * cost.values / (sensitivity @ sensitivity + cost.errors**2)
     torch.testing.assert_close(increment, expected, rtol=1e-6, atol=1e-9)
-
-
-def test_a_diverging_minimisation_is_an_error():
-    with pytest.raises(DivergenceError, match="evaluation 1"):
-        minimise(lambda w: (w * math.nan).sum(), torch.ones(3), MinimiserSettings(), quiet)
-
-    def falls_off(w):  # finite at the start, not beyond
-        return torch.where(w.abs().sum() > 1e-3, math.inf * w.sum().abs(), w.sum())
-
-    with pytest.raises(DivergenceError):
-        minimise(falls_off, torch.zeros(3), MinimiserSettings(), quiet)
 
 
 def test_operator_interpolates_off_the_grid_and_has_its_adjoint():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from cases import GRID, blue, cost_of, observations, quiet
-from lora_envar.analysis.variational import MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
 from lora_envar.background.genbe import MASS, SIZES, ControlVariables, GenBE, U, V, fit_genbe
 from lora_envar.fields.constants import EARTH_RADIUS, EARTH_ROTATION
 from lora_envar.fields.grid import Grid

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from cases import GRID, blue, check_adjoint, check_taylor, cost_of, observations, quiet
-from lora_envar.analysis.variational import MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.hybrid import (
     Hybrid,

@@ -8,7 +8,7 @@ import torch
 from cases import GRID, check_adjoint, check_taylor, cost_of, observations, quiet
 from conftest import small_network
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
 from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble

@@ -10,7 +10,7 @@ from cases import GRID, atmosphere, observations, quiet
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.letkf import filter_ensemble, relaxed, transformed
 from lora_envar.analysis.local_products import LocalProducts, gaspari_cohn
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.background.settings import LETKFSettings
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics

@@ -5,7 +5,7 @@ import pytest
 import torch
 from cases import GRID, atmosphere, check_adjoint, check_remainder, check_taylor, deviations, quiet
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.fields.constants import GRAVITY
 from lora_envar.fields.state import CHANNELS, LEVELS
 from lora_envar.forecast.model import ForecastModel

@@ -7,8 +7,9 @@ from cases import GRID, cost_of, observations, quiet
 from lora_envar.analysis.amplitudes import Amplitude
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.calibration import Calibration
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
 from lora_envar.analysis.posterior import Posterior, draw_sample, sample_posterior
-from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
+from lora_envar.analysis.variational import CostFunction
 from lora_envar.background.background_error import BackgroundError, amplified
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.prior import LowRankNormal

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from conftest import ROOT
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.archive import SOURCES
 from lora_envar.archive.prepare import prepare
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance

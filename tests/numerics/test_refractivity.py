@@ -5,7 +5,7 @@ import pytest
 import torch
 from cases import GRID, check_adjoint, check_remainder, deviations, quiet
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.background.spectral import GaussianBackgroundError
 from lora_envar.fields.state import channel_index
 from lora_envar.observations.catalogue import TYPES

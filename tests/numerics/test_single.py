@@ -15,8 +15,8 @@ from lora_envar.analysis.increments import Increments
 from lora_envar.analysis.method import Inputs, VariationalMethod
 from lora_envar.analysis.methods.letkf import LETKF
 from lora_envar.analysis.methods.no_assimilation import NoAssimilation
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.analysis.single import Response, respond
-from lora_envar.analysis.variational import MinimiserSettings
 from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.hybrid import Hybrid, LocalisedEnsemble

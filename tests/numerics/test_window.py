@@ -8,7 +8,8 @@ import torch
 from cases import GRID, blue, check_taylor, quiet
 from conftest import small_network
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import CostFunction, MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings, minimise
+from lora_envar.analysis.variational import CostFunction
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.state import NAMES
 from lora_envar.fields.timeline import hours_since_1970

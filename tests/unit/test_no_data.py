@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 from lora_envar.analysis.assimilate import Case, assimilate
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import name
 from lora_envar.files.provenance import group

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import ROOT
 from lora_envar.analysis.assimilate import Case, compare
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.command import main
 from lora_envar.example_world.prepbufr_writer import _message
 from lora_envar.fields.grid import Grid

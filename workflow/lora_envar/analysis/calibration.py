@@ -9,7 +9,8 @@ import torch
 
 from ..background.background_error import BackgroundError, amplified
 from .amplitudes import COMMON, Amplitude, Statistic, limited
-from .variational import CostFunction, MinimiserSettings, Minimum, minimise
+from .minimisation import MinimiserSettings, Minimum, minimise
+from .variational import CostFunction
 
 #: all parts' variances together stay within this factor of the likelihood's
 LARGEST_COMMON = 4.0
@@ -156,7 +157,7 @@ def statistics(
             observed[group] = departure[torch.as_tensor(rows)].square().sum().item()
     known = {part: amplitudes.get(part, Amplitude()) for part in observed}
     if any(amplitude.due for amplitude in known.values()):
-        expected = measured(cost, groups, settings, draws, progress)
+        expected = measured(cost, minimum, groups, settings, draws, progress)
     else:
         expected = {part: amplitude.anticipated(data) for part, amplitude in known.items()}
     return {part: Statistic(value, *expected[part], 2 * expected[part][1], data) for part, value in observed.items()}
@@ -164,18 +165,22 @@ def statistics(
 
 def measured(
     cost: CostFunction,
+    minimum: Minimum,
     groups: Mapping[str, np.ndarray],
     settings: MinimiserSettings,
     draws: torch.Generator,
     progress: Callable[[str], None],
 ) -> dict[str, tuple[float, float]]:
-    """T_k and F_k of every part, from an analysis of the background with noise as observations."""
+    """T_k and F_k of every part, from an analysis of the background with noise as observations.
+
+    Its cost has the second derivatives of the one whose minimum is known.
+    """
     model = cost.background_error
     with torch.no_grad():
         equivalents = cost.operator(cost.background)
         noise = torch.randn(len(cost.values), generator=draws).to(cost.values)
     simulated = cost.observing(equivalents + noise * cost.errors)
-    control = minimise(simulated, simulated.zero(), settings, progress).control
+    control = minimise(simulated, simulated.zero(), settings, progress, minimum.curvature).control
     found: dict[str, tuple[float, float]] = {}
     with torch.no_grad():
         standard = model.standard(control)

@@ -12,7 +12,7 @@ from ..observations.quality import DepartureChecks
 from ..observations.table import read_observations
 from ..observations.window import Window, read_forecast_error
 from .assimilate import Case
-from .variational import MinimiserSettings
+from .minimisation import MinimiserSettings
 
 
 def read_case(

@@ -14,7 +14,8 @@ import torch
 from ..background.sampling import random_control
 from .amplitudes import Amplitude
 from .calibration import measured
-from .variational import CostFunction, MinimiserSettings
+from .minimisation import MinimiserSettings, Minimum
+from .variational import CostFunction
 
 #: random samples of the background's error, at some ten thousand data each
 SAMPLES = 4
@@ -55,10 +56,14 @@ class Diagnosis:
         return square.sqrt()
 
     def degrees_of_freedom(
-        self, cost: CostFunction, settings: MinimiserSettings, progress: Callable[[str], None] = print
+        self,
+        cost: CostFunction,
+        minimum: Minimum,
+        settings: MinimiserSettings,
+        progress: Callable[[str], None] = print,
     ) -> float:
         """tr(H K), by one sample of noise."""
-        found = measured(cost, {}, settings, self.draws, progress)
+        found = measured(cost, minimum, {}, settings, self.draws, progress)
         return sum(trace for trace, _ in found.values())
 
 

@@ -37,7 +37,8 @@ from ..background.background_error import BackgroundError
 from ..background.sampling import control_of
 from .assimilate import Case, compare, cost_function
 from .calibration import Calibration
-from .variational import CostFunction, MinimiserSettings, Minimum, minimise
+from .minimisation import Curvature, MinimiserSettings, Minimum, minimise
+from .variational import CostFunction
 
 
 @dataclass(frozen=True)
@@ -102,17 +103,20 @@ def sample_posterior(
     compared = compare(case)
     cost = cost_function(compared, background_error, background_weight, calibration)
     control = cost.zero()
+    curvature = None
     if len(cost.values):
-        control = minimise(cost, control, case.minimiser, case.progress).control
+        found = minimise(cost, control, case.minimiser, case.progress)
+        control = found.control
+        curvature = found.curvature
     samples = []
     evaluations = 0
     reductions = []
     with torch.no_grad():
         analysis = cost.state(control)
     for number, own in enumerate(draws, start=1):
-        found, minimum = draw_sample(cost, control, own, case.minimiser)
+        drawn, minimum = draw_sample(cost, control, own, case.minimiser, curvature=curvature)
         with torch.no_grad():
-            samples.append(cost.state(found).cpu().numpy())
+            samples.append(cost.state(drawn).cpu().numpy())
         if minimum is None:
             continue
         evaluations += minimum.evaluations
@@ -128,6 +132,7 @@ def draw_sample(
     draws: torch.Generator,
     settings: MinimiserSettings,
     progress: Callable[[str], None] = lambda _: None,
+    curvature: Curvature | None = None,
 ) -> tuple[torch.Tensor, Minimum | None]:
     """The control vector of one sample, (control_size,), and the minimum that it is; None without data.
 
@@ -141,6 +146,8 @@ def draw_sample(
     settings : MinimiserSettings
     progress : function
         Is given a line of text at a time.
+    curvature : Curvature, optional
+        What the minimisation for the analysis has learned.
     """
     model = cost.background_error
     numbers = torch.randn(model.control_size, generator=draws).to(control)
@@ -151,5 +158,5 @@ def draw_sample(
     if not len(cost.values):
         return start, None
     perturbed = cost.perturbed(centre, cost.values + cost.errors * noise)
-    minimum = minimise(perturbed, start, settings, progress)
+    minimum = minimise(perturbed, start, settings, progress, curvature)
     return minimum.control, minimum

@@ -1,0 +1,288 @@
+"""Minimisation of a cost by L-BFGS whose line searches cost nothing where the cost is quadratic.
+
+Along a line, a quadratic cost and its gradient are known everywhere once they are known at two points: the gradient is
+linear there. So one evaluation an iteration gives the lowest point of the line, and with it the method is that of
+conjugate gradients (Nazareth, 1979, https://doi.org/10.1137/0716059). Whether the cost is quadratic is seen from the
+two values: their difference is then the mean of the two slopes. Where it is not, the evaluated point is taken if the
+cost is low enough there (Armijo's rule), and the step is shortened if not. Variational costs are quadratic where
+increments and observation operators are linear, and nearly so with a VAE.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+
+#: gives the cost of a control vector, a scalar that can be differentiated
+Cost: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+
+#: of the cost, the fall by which the curvature along the first direction is probed
+PROBED = 0.1
+#: a cost is quadratic along a line if its change is the mean slope but for this share
+QUADRATIC = 0.02
+#: of the cost, what may be rounding, of a sum in single precision
+ROUNDING = 1e-6
+#: Armijo's rule: the cost falls at least by this share of what the slope says
+SUFFICIENT = 1e-4
+#: how often a step is shortened
+SHORTENED = 10
+
+
+class DivergenceError(ArithmeticError):
+    """The cost or its gradient stopped being finite."""
+
+
+@dataclass(frozen=True)
+class MinimiserSettings:
+    """When to stop, and how much to remember.
+
+    Attributes
+    ----------
+    iterations : int
+        Most iterations.
+    history : int
+        Steps of which the curvature is remembered.
+    gradient_reduction : float
+        Stop where the norm of the gradient has fallen by this factor.
+    """
+
+    iterations: int = 25
+    history: int = 20
+    gradient_reduction: float = 0.03
+
+
+class Curvature:
+    """What a minimisation has learned of the second derivatives of its cost: steps, and changes of the gradient.
+
+    Parameters
+    ----------
+    history : int
+        How many are kept.
+    learned : sequence of (step, change, product)
+        By another minimisation.
+    """
+
+    def __init__(self, history: int, learned: Sequence[tuple[torch.Tensor, torch.Tensor, float]] = ()) -> None:
+        self._history = history
+        self._learned = list(learned)
+
+    def __bool__(self) -> bool:
+        return bool(self._learned)
+
+    def extended(self, history: int) -> "Curvature":
+        """The same, with room for so many more."""
+        return Curvature(len(self._learned) + history, self._learned)
+
+    def learn(self, step: torch.Tensor, change: torch.Tensor, product: float) -> None:
+        """Remember a step, the change of the gradient over it, and their scalar product, which is positive."""
+        self._learned.append((step, change, product))
+        del self._learned[: -self._history]
+
+    def descent(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The step to where the gradient would be zero: less the inverse of the second derivatives times the gradient.
+
+        By the two-loop recursion (Nocedal, 1980, https://doi.org/10.2307/2006193).
+        """
+        direction = -gradient
+        shares = []
+        for step, change, product in reversed(self._learned):
+            shares.append(torch.dot(step, direction) / product)
+            direction = direction - shares[-1] * change
+        _, change, product = self._learned[-1]
+        direction = direction * (product / torch.dot(change, change))
+        for (step, change, product), share in zip(self._learned, reversed(shares), strict=True):
+            direction = direction + step * (share - torch.dot(change, direction) / product)
+        return direction
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Result of `minimise`.
+
+    Attributes
+    ----------
+    control : Tensor
+        The control vector.
+    cost_start, cost_end : float
+    evaluations : int
+        Of the cost and its gradient.
+    gradient_start, gradient_end : float
+        Norms.
+    curvature : Curvature
+        What was learned, for minimisations of costs with the same second derivatives.
+    """
+
+    control: torch.Tensor
+    cost_start: float
+    cost_end: float
+    evaluations: int
+    gradient_start: float
+    gradient_end: float
+    curvature: Curvature
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A control vector with its cost and gradient, which were evaluated there or follow from those elsewhere."""
+
+    control: torch.Tensor
+    value: float
+    gradient: torch.Tensor
+    norm: float
+    evaluated: bool = True
+
+
+class _Evaluations:
+    """A cost that counts how often it is evaluated, and remembers the lowest point."""
+
+    def __init__(self, cost: Cost, progress: Callable[[str], None]) -> None:
+        self._cost = cost
+        self._progress = progress
+        self.count = 0
+        self.lowest: _Point | None = None
+
+    @torch.enable_grad()
+    def __call__(self, control: torch.Tensor) -> _Point:
+        control = control.detach().requires_grad_(True)
+        cost = self._cost(control)
+        (gradient,) = torch.autograd.grad(cost, control)
+        self.count += 1
+        # one transfer from the GPU
+        value, norm = torch.stack([cost.detach(), gradient.norm().to(cost)]).tolist()
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise DivergenceError(
+                f"the minimisation diverged: at evaluation {self.count} the cost is {value} and the gradient's norm "
+                f"{norm}; the background, the observations or the error model are at fault"
+            )
+        self._progress(f"evaluation {self.count}: cost {value:.6g}, gradient norm {norm:.3g}")
+        point = _Point(control.detach(), value, gradient, norm)
+        if self.lowest is None or value < self.lowest.value:
+            self.lowest = point
+        return point
+
+
+class _Line:
+    """The cost between two points, a step apart."""
+
+    def __init__(self, start: _Point, step: torch.Tensor, end: _Point) -> None:
+        self._start = start
+        self._step = step
+        self.end = end
+        vectors = torch.stack([start.gradient, end.gradient, step]).double()
+        self._products = (vectors @ vectors.T).tolist()
+        self.slope = self._products[0][2]
+        self.curvature = self._products[1][2] - self.slope
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether the change of the cost is the mean of the slopes at both ends, and the cost has a lowest point."""
+        expected = self.slope + self.curvature / 2
+        off = abs(self.end.value - self._start.value - expected)
+        scale = max(abs(expected), abs(self.slope) / 2)
+        return self.curvature > 0 and off <= QUADRATIC * scale + ROUNDING * abs(self._start.value)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the cost is lower at the end, by enough."""
+        return self.end.value <= self._start.value + SUFFICIENT * self.slope
+
+    def lowest(self) -> _Point:
+        """The lowest point of a quadratic cost on the line."""
+        share = -self.slope / self.curvature
+        change = self.end.gradient - self._start.gradient
+        (before, both, _), (_, after, _), _ = self._products
+        square = before + 2 * share * (both - before) + share**2 * (after - 2 * both + before)
+        return _Point(
+            self._start.control + share * self._step,
+            self._start.value + share * self.slope / 2,
+            self._start.gradient + share * change,
+            math.sqrt(max(square, 0.0)),
+            evaluated=False,
+        )
+
+    def shorter(self) -> torch.Tensor:
+        """A step to the lowest point of the parabola through both costs and the slope, between a tenth and a half."""
+        excess = self.end.value - self._start.value - self.slope
+        share = -self.slope / (2 * excess) if excess > 0 else 0.5
+        return min(max(share, 0.1), 0.5) * self._step
+
+    def teach(self, curvature: Curvature) -> None:
+        """Let the step be learned from, unless the cost curves down along it."""
+        if self.curvature > 0:
+            curvature.learn(self._step, self.end.gradient - self._start.gradient, self.curvature)
+
+
+def minimise(
+    cost: Cost,
+    start: torch.Tensor,
+    settings: MinimiserSettings,
+    progress: Callable[[str], None] = print,
+    curvature: Curvature | None = None,
+) -> Minimum:
+    """Minimise a differentiable cost from `start`, a vector.
+
+    Parameters
+    ----------
+    cost : callable
+        From a control vector to a scalar.
+    start : (size,)
+    settings : MinimiserSettings
+    progress : callable
+        Gets a line of text at every evaluation.
+    curvature : Curvature, optional
+        What was learned from a cost with about the same second derivatives, which saves about a quarter of the
+        evaluations. It stays as it is.
+
+    Raises
+    ------
+    DivergenceError
+        If the cost or its gradient stops being finite.
+    """
+    evaluate = _Evaluations(cost, progress)
+    first = evaluate(start)
+    learned = curvature.extended(settings.history) if curvature else Curvature(settings.history)
+    point = first
+    goal = settings.gradient_reduction * first.norm
+    for _ in range(settings.iterations):
+        if point.norm <= goal and not point.evaluated:
+            point = evaluate(point.control)
+        if point.norm <= goal:
+            break
+        line = _next_line(evaluate, point, learned)
+        line.teach(learned)
+        if line.quadratic:
+            point = line.lowest()
+        elif line.falls:
+            point = line.end
+        else:
+            break
+    if not point.evaluated:
+        evaluate(point.control)
+    end = evaluate.lowest
+    assert end is not None  # the start was evaluated
+    return Minimum(end.control, first.value, end.value, evaluate.count, first.norm, end.norm, learned)
+
+
+def _next_line(evaluate: _Evaluations, point: _Point, learned: Curvature) -> _Line:
+    """A line from a point downwards, to where the cost is quadratic or has fallen, if there is such a point."""
+    step = learned.descent(point.gradient) if learned else _probe(point)
+    line = _Line(point, step, evaluate(point.control + step))
+    if line.slope >= 0:
+        step = _probe(point)
+        line = _Line(point, step, evaluate(point.control + step))
+    if not (line.quadratic or line.falls or point.evaluated):
+        point = evaluate(point.control)
+        line = _Line(point, step, line.end)
+    for _ in range(SHORTENED):
+        if line.quadratic or line.falls:
+            break
+        step = line.shorter()
+        line = _Line(point, step, evaluate(point.control + step))
+    return line
+
+
+def _probe(point: _Point) -> torch.Tensor:
+    """A step down the gradient by which the cost falls by `PROBED`, were it linear."""
+    return point.gradient * (-PROBED * (abs(point.value) or 1.0) / point.norm**2)
