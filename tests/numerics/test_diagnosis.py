@@ -6,7 +6,7 @@ import torch
 from cases import GRID, blue, cost_of, observations, quiet
 from lora_envar.analysis.diagnosis import SAMPLES, Diagnosis
 from lora_envar.analysis.letkf import _signal
-from lora_envar.analysis.minimisation import MinimiserSettings, minimise
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.background.background_error import BackgroundError, amplified
 from lora_envar.background.prior import LowRankNormal
 from lora_envar.background.sampling import random_control
@@ -43,8 +43,7 @@ def test_degrees_of_freedom_for_signal_are_the_trace_of_the_influence_matrix(wei
     inner = scaled.T @ scaled
     exact = torch.trace(torch.linalg.solve(torch.eye(20) + inner, inner)).item()
     draws = torch.Generator().manual_seed(1)
-    minimum = minimise(cost, cost.zero(), CONVERGED, quiet)
-    found = [Diagnosis(draws, True).degrees_of_freedom(cost, minimum, CONVERGED, quiet) for _ in range(40)]
+    found = [Diagnosis(draws, True).degrees_of_freedom(cost, CONVERGED, quiet) for _ in range(40)]
     # one sample of a trace of eigenvalues below 1 has at most twice their sum for its variance
     assert np.mean(found) == pytest.approx(exact, abs=4 * np.sqrt(2 * exact / 40))
     assert exact > 5
@@ -103,6 +102,5 @@ def test_the_filter_s_degrees_of_freedom_are_those_of_its_analyses():
 def test_the_analysis_is_not_touched_by_its_diagnosis():
     cost = cost_of(Linear(), observations())
     before = blue(cost)
-    minimum = minimise(cost, cost.zero(), CONVERGED, quiet)
-    Diagnosis(torch.Generator().manual_seed(1), True).degrees_of_freedom(cost, minimum, CONVERGED, quiet)
+    Diagnosis(torch.Generator().manual_seed(1), True).degrees_of_freedom(cost, CONVERGED, quiet)
     assert torch.equal(before, blue(cost))

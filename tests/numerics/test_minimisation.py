@@ -52,11 +52,12 @@ def conjugate_gradients(cost, iterations):
 @pytest.mark.parametrize("iterations", [1, 2, 5, 15])
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e5])
 def test_of_a_quadratic_cost_it_is_conjugate_gradients(iterations, factor):
-    """Whatever the scale of the cost, and with one evaluation an iteration beside those at both ends."""
+    """Whatever the scale of the cost, and with one evaluation an iteration beside that of the start."""
     cost = Quadratic(factor=factor)
     found = minimise(cost, start(), MinimiserSettings(iterations, 50, 0.0), quiet)
     torch.testing.assert_close(found.control, conjugate_gradients(cost, iterations), rtol=1e-5, atol=1e-8)
-    assert found.evaluations == cost.count == iterations + 2
+    assert found.evaluations == iterations + 1
+    assert cost.count == iterations + 2, "the value at the end, without its gradient"
     assert found.cost_end == pytest.approx(cost(found.control).item(), rel=1e-12)
     assert found.gradient_end == pytest.approx((cost.matrix @ found.control - cost.right).norm().item(), rel=1e-9)
 

@@ -263,7 +263,7 @@ def assimilate(
     if diagnosis:
         assumed = diagnosis.background_deviation(cost, compared.observe)
         if signal is None and diagnosis.signal:
-            signal = diagnosis.degrees_of_freedom(cost, minimum, case.minimiser, case.progress)
+            signal = diagnosis.degrees_of_freedom(cost, case.minimiser, case.progress)
     with torch.no_grad():
         increment = cost.increment(minimum.control)
     case.progress(

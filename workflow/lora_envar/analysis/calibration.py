@@ -157,7 +157,7 @@ def statistics(
             observed[group] = departure[torch.as_tensor(rows)].square().sum().item()
     known = {part: amplitudes.get(part, Amplitude()) for part in observed}
     if any(amplitude.due for amplitude in known.values()):
-        expected = measured(cost, minimum, groups, settings, draws, progress)
+        expected = measured(cost, groups, settings, draws, progress)
     else:
         expected = {part: amplitude.anticipated(data) for part, amplitude in known.items()}
     return {part: Statistic(value, *expected[part], 2 * expected[part][1], data) for part, value in observed.items()}
@@ -165,7 +165,6 @@ def statistics(
 
 def measured(
     cost: CostFunction,
-    minimum: Minimum,
     groups: Mapping[str, np.ndarray],
     settings: MinimiserSettings,
     draws: torch.Generator,
@@ -173,14 +172,15 @@ def measured(
 ) -> dict[str, tuple[float, float]]:
     """T_k and F_k of every part, from an analysis of the background with noise as observations.
 
-    Its cost has the second derivatives of the one whose minimum is known.
+    It starts from scratch as the analysis did, though that has learned the cost's second derivatives: what both lack of
+    convergence cancels.
     """
     model = cost.background_error
     with torch.no_grad():
         equivalents = cost.operator(cost.background)
         noise = torch.randn(len(cost.values), generator=draws).to(cost.values)
     simulated = cost.observing(equivalents + noise * cost.errors)
-    control = minimise(simulated, simulated.zero(), settings, progress, minimum.curvature).control
+    control = minimise(simulated, simulated.zero(), settings, progress).control
     found: dict[str, tuple[float, float]] = {}
     with torch.no_grad():
         standard = model.standard(control)

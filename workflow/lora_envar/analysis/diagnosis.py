@@ -14,7 +14,7 @@ import torch
 from ..background.sampling import random_control
 from .amplitudes import Amplitude
 from .calibration import measured
-from .minimisation import MinimiserSettings, Minimum
+from .minimisation import MinimiserSettings
 from .variational import CostFunction
 
 #: random samples of the background's error, at some ten thousand data each
@@ -56,14 +56,10 @@ class Diagnosis:
         return square.sqrt()
 
     def degrees_of_freedom(
-        self,
-        cost: CostFunction,
-        minimum: Minimum,
-        settings: MinimiserSettings,
-        progress: Callable[[str], None] = print,
+        self, cost: CostFunction, settings: MinimiserSettings, progress: Callable[[str], None] = print
     ) -> float:
         """tr(H K), by one sample of noise."""
-        found = measured(cost, minimum, {}, settings, self.draws, progress)
+        found = measured(cost, {}, settings, self.draws, progress)
         return sum(trace for trace, _ in found.values())
 
 

@@ -10,7 +10,7 @@ increments and observation operators are linear, and nearly so with a VAE.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -109,7 +109,7 @@ class Minimum:
     evaluations : int
         Of the cost and its gradient.
     gradient_start, gradient_end : float
-        Norms.
+        Norms. That of the end follows from those of the last line where the cost is quadratic.
     curvature : Curvature
         What was learned, for minimisations of costs with the same second derivatives.
     """
@@ -141,7 +141,7 @@ class _Evaluations:
         self._cost = cost
         self._progress = progress
         self.count = 0
-        self.lowest: _Point | None = None
+        self._lowest: _Point | None = None
 
     @torch.enable_grad()
     def __call__(self, control: torch.Tensor) -> _Point:
@@ -158,9 +158,16 @@ class _Evaluations:
             )
         self._progress(f"evaluation {self.count}: cost {value:.6g}, gradient norm {norm:.3g}")
         point = _Point(control.detach(), value, gradient, norm)
-        if self.lowest is None or value < self.lowest.value:
-            self.lowest = point
+        if self._lowest is None or value < self._lowest.value:
+            self._lowest = point
         return point
+
+    def lowest_of(self, point: _Point) -> _Point:
+        """A point with its true cost, or the lowest that was evaluated if that is lower."""
+        if not point.evaluated:
+            with torch.no_grad():
+                point = replace(point, value=self._cost(point.control).item())
+        return point if self._lowest is None or point.value <= self._lowest.value else self._lowest
 
 
 class _Line:
@@ -258,10 +265,7 @@ def minimise(
             point = line.end
         else:
             break
-    if not point.evaluated:
-        evaluate(point.control)
-    end = evaluate.lowest
-    assert end is not None  # the start was evaluated
+    end = evaluate.lowest_of(point)
     return Minimum(end.control, first.value, end.value, evaluate.count, first.norm, end.norm, learned)
 
 

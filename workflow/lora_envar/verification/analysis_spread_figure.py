@@ -47,7 +47,9 @@ def analysis_spread(paths: Sequence[str | Path], found: Mapping[str, SpreadAndEr
         variable = CHANNELS[channel_index(name)].variable
         for experiment, look in lines.items():
             own = everywhere.loc[(experiment, variable)].sort_values("level")
-            column[1].plot(own.spread_over_error, own.level.astype(float), ".-", markersize=4, linewidth=1.3, **look)
+            column[1].plot(
+                own.spread_over_error, own.level.astype(float), marker=".", markersize=4, linewidth=1.3, **look
+            )
         _as_ratio(column[1], variable)
     first = next(iter(found))
     for column, name in zip(axes.T, SHOWN, strict=True):
