@@ -13,7 +13,7 @@ from ..fields.spreading import evenly
 from ..fields.state import CHANNELS, GROUPS
 from ..files.weights import load_weights, save_weights
 from ..networks.checkpoint import Checkpoint
-from ..networks.swin import NetworkSettings, WithoutWeights, count_parameters
+from ..networks.swin import NetworkSettings, count_parameters, without_weights
 from ..networks.training import Course, Draws, TrainingSettings, Validation, train
 from ..networks.workers import ALONE, Workers
 from .error_variables import ErrorVariables
@@ -122,7 +122,7 @@ def _drawn(settings: dict[str, Any], grid: Grid, truncation: int | None, device:
 
 def size_of_vae(settings: dict[str, Any], grid: Grid, truncation: int | None) -> int:
     """How many weights a VAE of the configuration's section `vae` has; none is drawn, so that none takes memory."""
-    with WithoutWeights():
+    with without_weights():
         return count_parameters(_drawn(settings, grid, truncation))
 
 

@@ -28,7 +28,7 @@ from torch import nn
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..files.weights import load_weights, save_weights
-from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
+from ..networks.swin import Network, NetworkSettings, mixed_precision, move, put_weights, without_weights
 from ..settings import settings_from
 from .background_error import BackgroundError
 from .error_variables import ErrorVariables
@@ -85,7 +85,7 @@ class VAE(nn.Module):
         self.harmonics = None
         if self.truncation is not None:
             self.harmonics = SphericalHarmonics(self.grid, self.truncation, device=device)
-        self.to(device)
+        move(self, device)
 
     @staticmethod
     def _cut_off(variables: ErrorVariables) -> int | None:
@@ -178,9 +178,9 @@ class VAE(nn.Module):
         form = FORMS[settings["latents"]]
         kind = settings["variables"], settings["standard_deviation"]
         variables = ErrorVariables(Grid(**settings["grid"]), settings["truncation"], *kind, device)
-        with WithoutWeights():
+        with without_weights():
             model = form(variables, network, settings["sigma"], device, tuple(settings.get("blocks", ())))
-        model.load_state_dict(tensors)
+        put_weights(model, tensors, device)
         return model.eval().requires_grad_(False)
 
 
@@ -242,7 +242,7 @@ class SpectralVAE(VAE):
         for where, place in own.values():
             inside[where, place] = 1.0
         self.register_buffer("inside", inside, persistent=False)
-        self.to(device)
+        move(self, device)
 
     @staticmethod
     def _cut_off(variables: ErrorVariables) -> int:

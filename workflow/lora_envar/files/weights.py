@@ -44,6 +44,8 @@ def save_weights(
 def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors (floating point as float32) and settings of a file written by `save_weights`.
 
+    Tensors of float32 are the file, mapped into memory, and no copies; to change them changes nothing in the file.
+
     Raises
     ------
     ValueError
@@ -57,7 +59,12 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
         raise ValueError(f"{path}: not a whole file of weights of this workflow ({error}); remake it") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point():
-            if not tensor.isfinite().all():
+            if not _is_finite(tensor):
                 raise ValueError(f"{path}: tensor {name} holds values that are not finite; remake the file")
             tensors[name] = tensor.float()
     return tensors, settings
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """Whether all values are: the extremes are not a number if one value is none, and are found in one pass."""
+    return not tensor.numel() or all(extreme.isfinite().item() for extreme in torch.aminmax(tensor))

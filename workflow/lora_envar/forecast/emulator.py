@@ -21,7 +21,7 @@ from ..fields.spreading import evenly
 from ..fields.state import CHANNELS
 from ..files.weights import load_weights, save_weights
 from ..networks.checkpoint import Checkpoint
-from ..networks.swin import Network, NetworkSettings, WithoutWeights, mixed_precision
+from ..networks.swin import Network, NetworkSettings, mixed_precision, move, put_weights, without_weights
 from ..networks.training import Course, Draws, TrainingSettings, Validation, train
 from ..networks.workers import ALONE, Workers
 from ..settings import settings_from
@@ -68,7 +68,7 @@ class Emulator(nn.Module, ForecastModel):
         channels = sum(settings.inputs)
         for name in ("mean", "deviation", "change_deviation"):
             self.register_buffer(name, torch.ones(channels, 1, 1))
-        self.to(device)
+        move(self, device)
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
 
     def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
@@ -100,9 +100,9 @@ class Emulator(nn.Module, ForecastModel):
         """
         tensors, settings = load_weights(path)
         network = settings_from(NetworkSettings, settings["network"])
-        with WithoutWeights():
+        with without_weights():
             model = cls(Grid(**settings["grid"]), settings["truncation"], network, settings["step_hours"], device)
-        model.load_state_dict(tensors)
+        put_weights(model, tensors, device)
         return model.eval().requires_grad_(False)
 
 

@@ -7,16 +7,16 @@ masked. Defaults are the paper's sizes (one half of the VAE at 128 x 256: 216 M 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 
 def mixed_precision(device: torch.device, wanted: bool) -> torch.autocast:
@@ -29,33 +29,43 @@ def mixed_precision(device: torch.device, wanted: bool) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted and native)
 
 
-class WithoutWeights(TorchFunctionMode):
-    """Networks built within it draw no initial weights, for which those of a file are about to be put."""
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Modules built within it have no weights, for which those of a file are about to be put.
 
-    active = False
+    Their parameters are on the device `meta`: nothing is drawn, and no memory is taken. `put_weights` gives them those
+    of a file.
+    """
+    hook = register_module_parameter_registration_hook(_without_values)
+    try:
+        yield
+    finally:
+        hook.remove()
 
-    def __enter__(self) -> Self:
-        WithoutWeights.active = True
-        super().__enter__()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        WithoutWeights.active = False
-        super().__exit__(kind, error, traceback)
+def _without_values(module: nn.Module, name: str, parameter: nn.Parameter) -> Any:
+    """The parameter to be registered in place of one; torch's type hint of hooks says None, its text says this."""
+    return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        keywords = kwargs or {}
-        if function in (nn.init.kaiming_uniform_, nn.init.uniform_):  # what torch's own layers call
-            return keywords["tensor"]
-        return function(*args, **keywords)
+
+def move(module: nn.Module, device: torch.device | str) -> None:
+    """Move a module to a device, unless its weights are still to come: `put_weights` moves it then."""
+    if not any(parameter.is_meta for parameter in module.parameters()):
+        module.to(device)
+
+
+def put_weights(module: nn.Module, tensors: Mapping[str, torch.Tensor], device: torch.device | str) -> None:
+    """Give a module its weights and buffers, and move it to a device.
+
+    On the CPU it has the tensors themselves, not copies: those of a file that is mapped into memory stay there.
+
+    Raises
+    ------
+    RuntimeError
+        If names or shapes do not fit.
+    """
+    module.load_state_dict(tensors, assign=True)
+    module.to(device)
 
 
 @dataclass(frozen=True)
@@ -327,8 +337,7 @@ class Network(nn.Module):
         self.core = _blocks(settings, settings.core_depth, settings.core_width, settings.core_heads, coarsest)
         self.scatter = nn.Linear(settings.core_width, groups * width)
         self.decoders = nn.ModuleList(GroupDecoder(settings, channels) for channels in settings.outputs)
-        if not WithoutWeights.active:
-            self.apply(_initialise)
+        self.apply(_initialise)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (batch, sum of inputs, lat, lon) to (batch, sum of outputs, lat, lon).
