@@ -60,7 +60,7 @@ def _time(world: World, item: Item, peaks: dict[str, float], arguments: argparse
             peaks[dtype] = _run(lambda: peak_rate(item.dtype, world.device), arguments)
         measured = _run(lambda: asdict(measure(item.prepare(world), world.device, arguments.seconds)), arguments)
     except (StoppedError, RuntimeError, ValueError, OSError) as error:
-        return {"reason": str(error).splitlines()[0]}
+        return {"reason": str(error).partition("\n")[0] or type(error).__name__}
     rate = measured["flop"] / measured["seconds"]
     return {**measured, "share_of_peak": rate / peaks[dtype], "dtype": dtype, "note": item.note}
 
@@ -155,6 +155,8 @@ def parse_arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--in-process", action="store_true", help="no child per item: peaks of memory hide each other")
     parser.add_argument("--folder", type=Path, help="where made files are kept for the next run")
     arguments = parser.parse_args(given)
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no GPU here")
     if arguments.memory is None:
         arguments.memory = 12.0
         if arguments.device == "cuda":
