@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from lora_envar.analysis.assimilate import Case
 from lora_envar.analysis.method import Inputs
-from lora_envar.analysis.variational import MinimiserSettings
+from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.background.finetuning import Finetuned
 from lora_envar.background.genbe import fit_genbe
 from lora_envar.background.lora import add_adapters
