@@ -154,7 +154,7 @@ def statistics(
         if groups:
             departure = (cost.values - cost.operator(cost.state(minimum.control))) / cost.errors
         for group, rows in groups.items():
-            observed[group] = departure[torch.as_tensor(rows)].square().sum().item()
+            observed[group] = departure[_places(rows, departure)].square().sum().item()
     known = {part: amplitudes.get(part, Amplitude()) for part in observed}
     if any(amplitude.due for amplitude in known.values()):
         expected = measured(cost, groups, settings, draws, progress)
@@ -193,10 +193,14 @@ def measured(
         if groups:
             change = (cost.operator(cost.state(control)) - equivalents) / cost.errors
         for group, rows in groups.items():
-            own = torch.as_tensor(rows)
-            count = int(rows.sum())
+            own = _places(rows, noise)
             found[group] = (
-                count - (noise * change)[own].sum().item(),
+                len(own) - (noise * change)[own].sum().item(),
                 (noise - change)[own].square().sum().item(),
             )
     return found
+
+
+def _places(rows: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    """The numbers of rows that are true, on the device of another tensor."""
+    return torch.as_tensor(np.flatnonzero(rows), device=like.device)

@@ -18,6 +18,7 @@ the states.
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from ..background.settings import LETKFSettings
@@ -69,7 +70,7 @@ def filter_ensemble(
         mean = members.mean(0)
         perturbations = members - mean
         observed = torch.stack([compared.observe(member) for member in members])
-        used = torch.as_tensor(compared.used, device=members.device)
+        used = torch.as_tensor(np.flatnonzero(compared.used), device=members.device)
         equivalents = observed[:, used]
         consistency = _consistency(compared, equivalents)
         products = LocalProducts(
@@ -140,7 +141,7 @@ def transformed(
     count = len(perturbations)
     size = error_grid.nlat * error_grid.nlon
     to_grid = regridder(error_grid, grid, perturbations.dtype, perturbations.device)
-    level_of = torch.tensor(LEVEL_OF_CHANNEL if products.levels > 1 else (0,) * len(LEVEL_OF_CHANNEL))
+    level_of = np.array(LEVEL_OF_CHANNEL if products.levels > 1 else (0,) * len(LEVEL_OF_CHANNEL))
     result = torch.zeros_like(torch.cat([perturbations, perturbations[:1]]))
     for level in range(products.levels):
         of_places = products.of_places(level)
@@ -149,7 +150,7 @@ def transformed(
             points = slice(first, min(first + POINTS, size))
             mean, roots = weights(products.of_points(of_places, points), inflation)
             both[:, :, points] = torch.cat([roots, mean[..., None]], dim=-1).permute(2, 1, 0)
-        channels = (level_of == level).nonzero().squeeze(1)
+        channels = torch.as_tensor(np.flatnonzero(level_of == level), device=perturbations.device)
         chosen = perturbations[:, channels]
         for target, weight in enumerate(both.unflatten(2, error_grid.shape)):
             result[target, channels] = (to_grid(weight)[:, None] * chosen).sum(0)

@@ -118,8 +118,8 @@ class LocalProducts:
             return of_places.sum(0).expand(len(self._points[points]), *of_places.shape[1:])
         cosine = (self._points[points] @ self._places.T).clamp(-1.0, 1.0)
         taper = gaspari_cohn(1e-3 * EARTH_RADIUS * cosine.arccos(), self._horizontal).to(of_places)
-        reached = (taper > 0.0).any(0)
-        sums = taper[:, reached] @ of_places[reached].flatten(1)
+        reached = (taper > 0.0).any(0).nonzero().ravel()
+        sums = taper.index_select(1, reached) @ of_places.index_select(0, reached).flatten(1)
         return sums.unflatten(1, of_places.shape[1:])
 
 

@@ -83,7 +83,7 @@ def finetune(
     batches = [part for epoch in order.split(len(members)) for part in epoch.split(settings.batch)]
 
     def loss(step: int) -> torch.Tensor:
-        picked = members[batches[step]]
+        picked = members[batches[step].to(members.device)]
         noise = torch.randn(len(picked), *vae.latent_shape, generator=draws.generator).to(members)
         return vae.loss(picked, noise)
 

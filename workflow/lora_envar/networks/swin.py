@@ -26,7 +26,8 @@ def mixed_precision(device: torch.device, wanted: bool) -> torch.autocast:
     else:
         capabilities = torch.cpu.get_capabilities()
         native = any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted and native)
+    known = device.type if torch.amp.is_autocast_available(device.type) else "cpu"
+    return torch.autocast(known, dtype=torch.bfloat16, enabled=wanted and native and known == device.type)
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def _without_values(module: nn.Module, name: str, parameter: nn.Parameter) -> An
 
 def move(module: nn.Module, device: torch.device | str) -> None:
     """Move a module to a device, unless its weights are still to come: `put_weights` moves it then."""
-    if not any(parameter.is_meta for parameter in module.parameters()):
+    if torch.device(device).type == "meta" or not any(parameter.is_meta for parameter in module.parameters()):
         module.to(device)
 
 
