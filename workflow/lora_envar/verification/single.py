@@ -7,7 +7,7 @@ half-widths
     (meridional, on across a pole) until it is half of what it is at the observation, linear between points of the
     grid. The half-width is the mean of both directions; not a number where one of them never falls so far.
 geostrophic ratio
-    <v, v_g> / <v_g, v_g>, with v the wind of the increment, v_g = k x grad(Phi) / f the geostrophic wind of its
+    `<v, v_g> / <v_g, v_g>`, with v the wind of the increment, v_g = k x grad(Phi) / f the geostrophic wind of its
     geopotential, at the observed level, over the area within `SURROUNDING` km of the observation and poleward of
     `TROPICS` degrees. 1 is balance, 0 wind that knows nothing of the mass.
 opposite hemisphere ratio
