@@ -227,6 +227,29 @@ def test_quoted_messages_are_those_of_the_code(message):
     assert share >= SHARE, f"{share:.2f} of it is found"
 
 
+def test_the_citation_is_of_this_version():
+    import lora_envar
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == lora_envar.__version__
+    assert citation["license"] == "Apache-2.0"
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_the_image_is_made_of_what_is_there():
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    assert copied
+    assert [name for line in copied for name in line.split() if not (ROOT / name).exists()] == []
+
+
+def test_forms_and_workflows_of_the_repository_are_yaml():
+    paths = sorted((ROOT / ".github").rglob("*.yml"))
+    assert len(paths) == 4
+    for path in paths:
+        assert isinstance(yaml.safe_load(path.read_text()), dict), path
+    assert "bash .ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+
+
 def test_the_site_is_built_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs", reason="needs the dependency group docs")
     command = shutil.which("mkdocs")
