@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lora_envar.archive.prepare import prepare
 from lora_envar.background.error_variables import ErrorVariables
 from lora_envar.background.vae import FORMS
 from lora_envar.fields.grid import Grid
@@ -117,6 +118,12 @@ def small_vae(request, small_grid):
             )
     vae.variables.scale.copy_(torch.linspace(0.5, 2.0, 69).view(-1, 1, 1))
     return vae.eval().requires_grad_(False)
+
+
+def prepared(path, grid, truncation=None, derive=()):
+    """Times and states of a source's file, all at once: (time, 69, lat, lon)."""
+    times, parts = prepare(path, grid, truncation, derive)
+    return times, np.concatenate(list(parts))
 
 
 def fengwu_files(folder, shape, mean, deviation, inputs=1, present=2.0):

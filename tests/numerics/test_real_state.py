@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import torch
-from conftest import ROOT
+from conftest import ROOT, prepared
 from lora_envar.analysis.assimilate import Case, assimilate
 from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.archive import SOURCES
-from lora_envar.archive.prepare import prepare
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.example_world.packed import read_coefficients
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
@@ -24,7 +23,7 @@ def test_assimilation_brings_the_background_closer_to_era5(shared_data, tmp_path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "era5.nc").symlink_to(shared_data / "era5_tl31_19590102T00.nc")
     SOURCES["files"].fetch({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
-    truth = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)[1][0]
+    truth = prepared(tmp_path / "raw.nc", grid, 21, SURFACE)[1][0]
 
     # NMC errors of the example's model: a small set to fit the covariance, and one apart from it for the background
     model = Emulator.load(ROOT / "resources" / "example" / "emulator.safetensors")

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, states_from_dataset, write_grib
+from conftest import prepared
 from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import IncompleteError, Options, saturation_pressure, specific_humidity
 from lora_envar.archive.opening import SourceError
-from lora_envar.archive.prepare import prepare, read_states
+from lora_envar.archive.prepare import read_states
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR, VARIABLES, channel_index
 from lora_envar.files.state_file import StateFile
@@ -76,7 +77,7 @@ def test_files_joins_what_a_folder_holds(tmp_path):
     whole[list(UPPER_AIR)].isel(time=[0]).to_netcdf(tmp_path / "upper_00.nc")
     whole[list(UPPER_AIR)].isel(time=[1]).to_netcdf(tmp_path / "upper_06.nc")
     SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
-    times, states = prepare(tmp_path / "out" / "raw.nc", GRID, None)
+    times, states = prepared(tmp_path / "out" / "raw.nc", GRID, None)
     assert times == TIMES
     np.testing.assert_allclose(states, reference(), rtol=1e-6)
 
@@ -96,7 +97,7 @@ def test_files_refuses_empty_folders_and_damaged_files_by_name(tmp_path):
 def test_arco_reads_a_zarr_store_and_names_an_unreachable_one(tmp_path):
     dataset().to_zarr(tmp_path / "store.zarr")
     SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
-    times, states = prepare(tmp_path / "raw.nc", GRID, None)
+    times, states = prepared(tmp_path / "raw.nc", GRID, None)
     assert times == TIMES[1:]
     np.testing.assert_allclose(states, reference()[1:], rtol=1e-6)
     with pytest.raises(SourceError, match="ARCO-ERA5"):
@@ -114,7 +115,7 @@ def test_arco_reads_no_chunk_of_another_time(tmp_path):
         for chunk in chunks:
             chunk.write_bytes(b"damaged")
     SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES[1:], tmp_path / "raw.nc")
-    np.testing.assert_allclose(prepare(tmp_path / "raw.nc", GRID, None)[1], reference()[1:], rtol=1e-6)
+    np.testing.assert_allclose(prepared(tmp_path / "raw.nc", GRID, None)[1], reference()[1:], rtol=1e-6)
     with pytest.raises(SourceError, match="ARCO-ERA5"):
         SOURCES["arco"].fetch({"path": str(tmp_path / "store.zarr")}, TIMES, tmp_path / "both.nc")
     assert not (tmp_path / "both.nc").exists()
@@ -154,7 +155,7 @@ def test_cds_tries_again_checks_what_arrives_and_joins_it(cds, tmp_path):
     SOURCES["cds"].fetch({}, TIMES, tmp_path / "raw.nc")
     assert len(FakeClient.requests) == 4, "two failures and two successes"
     assert FakeClient.requests[-1][1]["pressure_level"] == [str(level) for level in LEVELS]
-    times, states = prepare(tmp_path / "raw.nc", GRID, None)
+    times, states = prepared(tmp_path / "raw.nc", GRID, None)
     assert times == TIMES
     assert_same(states, reference())
     assert [path.name for path in tmp_path.iterdir()] == ["raw.nc"]
@@ -242,7 +243,7 @@ def test_real_era5_comes_onto_the_example_s_grid(shared_data, tmp_path):
     time = datetime(1959, 1, 2, tzinfo=UTC)
     SOURCES["files"].fetch({"path": str(tmp_path / "in"), "derive": SURFACE}, [time], tmp_path / "raw.nc")
     grid = Grid("gaussian", 32, 64)
-    times, states = prepare(tmp_path / "raw.nc", grid, 21, SURFACE)
+    times, states = prepared(tmp_path / "raw.nc", grid, 21, SURFACE)
     assert times == [time]
     mean = {name: grid.mean(states[0, channel_index(name)].astype(float)) for name in ("z500", "t850", "msl", "u250")}
     # global means of the real atmosphere: 54-57 km2/s2, 273-283 K, 1005-1018 hPa, 8-20 m/s
@@ -303,7 +304,7 @@ def test_packed_integers_and_files_of_other_axis_names_are_joined(tmp_path):
     base.drop_vars("t").to_netcdf(tmp_path / "others.nc")
     SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
     # packing rounds to half of the scale factor
-    np.testing.assert_allclose(prepare(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(prepared(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6, atol=1e-4)
 
 
 def test_ensemble_members_are_refused_unless_one_is_chosen(tmp_path):

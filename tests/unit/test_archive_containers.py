@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, write_grib
-from conftest import ROOT
+from conftest import ROOT, prepared
 from lora_envar.archive import SOURCES
 from lora_envar.archive.folder import sorted_out
 from lora_envar.archive.opening import SourceError, open_datasets
-from lora_envar.archive.prepare import prepare, read_states
+from lora_envar.archive.prepare import read_states
 from lora_envar.example_world.packed import read_coefficients, write_coefficients
 from lora_envar.fields.state import SURFACE, UPPER_AIR
 from lora_envar.files.kinds import TEXT, kind_of
@@ -75,7 +75,7 @@ def test_a_folder_of_files_by_ncep_s_names(tmp_path):
     write_grib(folder / "gfs.t00z.pgrb2.0p25.f000", dataset("short").isel(time=[0]), (*SURFACE, *UPPER_AIR))
     write_grib(folder / "gfs.t06z.pgrb2.0p25.anl", dataset("short").isel(time=[1]), (*SURFACE, *UPPER_AIR))
     SOURCES["files"].fetch({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
-    times, states = prepare(tmp_path / "raw.nc", GRID, None)
+    times, states = prepared(tmp_path / "raw.nc", GRID, None)
     assert times == TIMES
     assert_same(states, reference())
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, states_from_dataset, write_grib
+from conftest import prepared
 from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import IncompleteError
 from lora_envar.archive.opening import SourceError
-from lora_envar.archive.prepare import prepare, read_states
+from lora_envar.archive.prepare import read_states
 from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR
 
 HOURS = np.array([0, 6])
@@ -149,7 +150,7 @@ def test_times_are_rounded_to_minutes_by_both_readers(tmp_path, seconds):
     dataset("short").assign_coords(time=near).to_netcdf(folder / "x.nc", encoding={"time": {"dtype": "f8"}})
     assert read_states([folder / "x.nc"]).times == TIMES
     SOURCES["files"].fetch({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
-    assert prepare(tmp_path / "raw.nc", GRID, None)[0] == TIMES
+    assert prepared(tmp_path / "raw.nc", GRID, None)[0] == TIMES
 
 
 def test_times_that_are_not_whole_hours_are_refused(tmp_path):
@@ -172,7 +173,7 @@ def test_times_that_are_missing_in_a_folder_are_named_at_once(tmp_path):
         SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, raw)
     dataset("short").isel(time=[1]).to_netcdf(tmp_path / "second.nc")
     SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, raw)
-    assert prepare(raw, GRID, None)[0] == TIMES
+    assert prepared(raw, GRID, None)[0] == TIMES
 
 
 def test_a_store_without_a_time_or_level_is_refused(tmp_path):
@@ -195,7 +196,7 @@ def test_an_hour_without_values_in_a_store_is_named(tmp_path):
     assert not (tmp_path / "raw.nc").exists()
     store.to_netcdf(tmp_path / "raw.nc")
     with pytest.raises(IncompleteError, match=r"raw\.nc: lacks t \(all levels\) at 2022-01-01T06"):
-        prepare(tmp_path / "raw.nc", GRID, None)
+        prepared(tmp_path / "raw.nc", GRID, None)
 
 
 def test_whole_times_are_used_and_the_others_named(tmp_path):
@@ -250,7 +251,7 @@ def test_what_the_climate_data_store_sends_is_checked_and_asked_for_again(tmp_pa
     day["sent"] = STAMPS
     SOURCES["cds"].fetch({}, TIMES, raw)
     assert day["requests"] == 4
-    assert_same(prepare(raw, GRID, None)[1], reference())
+    assert_same(prepared(raw, GRID, None)[1], reference())
 
 
 @pytest.mark.parametrize("attributes", [{}, {"standard_name": "forecast_period"}])

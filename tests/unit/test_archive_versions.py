@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, assert_same, dataset, reference, states_from_dataset, write_grib
+from conftest import prepared
 from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import Options
 from lora_envar.archive.opening import SourceError
-from lora_envar.archive.prepare import prepare, read_states
+from lora_envar.archive.prepare import read_states
 from lora_envar.fields.state import SURFACE, UPPER_AIR, VARIABLES
 
 
@@ -38,7 +39,7 @@ def test_era5_and_era5t_are_merged_as_ecmwf_says(tmp_path, versions):
     lines = [line for line in found.report if "ERA5T" in line]
     assert len(lines) == 1 and "cds.nc holds ERA5T (expver 5) at 2022-01-01T06;" in lines[0]
     SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
-    np.testing.assert_allclose(prepare(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6)
+    np.testing.assert_allclose(prepared(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6)
 
 
 def test_era5t_of_new_files_is_mentioned(tmp_path):

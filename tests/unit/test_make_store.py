@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from conftest import prepared
 from lora_envar.archive import SOURCES
 from lora_envar.archive.plausibility import plausible_range
-from lora_envar.archive.prepare import prepare
 from lora_envar.command import main
 from lora_envar.example_world.packed import write_coefficients
 from lora_envar.export.store import make_store
@@ -57,7 +57,7 @@ def test_the_source_reads_what_was_written(store, coefficients, tmp_path):
     times = [from_hours(int(time.astype("datetime64[h]").astype(int))) for time in TIMES[38:43]]
     SOURCES["arco"].fetch({"path": str(store)}, times, tmp_path / "raw.nc")
     grid = Grid("gaussian", 32, 64)
-    found_times, states = prepare(tmp_path / "raw.nc", grid, 3)
+    found_times, states = prepared(tmp_path / "raw.nc", grid, 3)
     assert found_times == times
     expected = SphericalHarmonics(grid, 3).synthesise(coefficients[38:43]).numpy()
     waves = expected - expected.mean((-2, -1), keepdims=True)

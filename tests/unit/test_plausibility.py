@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from archive_files import GRID, STAMPS, dataset
-from conftest import ROOT
+from conftest import ROOT, prepared
 from lora_envar.archive import SOURCES
 from lora_envar.archive.layout import Options
 from lora_envar.archive.plausibility import plausible_range, refuse_implausible
-from lora_envar.archive.prepare import prepare, read_states
+from lora_envar.archive.prepare import read_states
 from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
 from lora_envar.example_world.packed import read_coefficients
 from lora_envar.fields.harmonics import SphericalHarmonics
@@ -57,7 +57,7 @@ def test_wrong_units_and_fill_values_are_refused(tmp_path, short, function, name
     # without a declared fill value xarray would add NaN as one
     hidden_units(short, function).to_netcdf(path, encoding={short: {"_FillValue": None}})
     at = "2022-01-01T06" if "fill" in looks_like else "2022-01-01T00"
-    for read in (lambda: read_states([path]), lambda: prepare(path, GRID, None)):
+    for read in (lambda: read_states([path]), lambda: prepared(path, GRID, None)):
         with pytest.raises(ValueError, match=rf"some\.nc: {name} at {at} has values from .*{looks_like}"):
             read()
 
@@ -106,8 +106,8 @@ def test_the_example_is_prepared_as_it_was_made(tmp_path):
     SOURCES["example"].fetch({"path": str(ROOT / "resources" / "example" / "archive.nc")}, wanted, tmp_path / "raw.nc")
     harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)
     expected = harmonics.synthesise(coefficients[torch.arange(2)]).numpy()
-    prepared, states = prepare(tmp_path / "raw.nc", NATURE_GRID, None)
-    assert prepared == wanted
+    times, states = prepared(tmp_path / "raw.nc", NATURE_GRID, None)
+    assert times == wanted
     np.testing.assert_array_equal(states, expected)
 
 

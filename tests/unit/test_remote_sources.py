@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from archive_files import GRIB_GRID, GRID, STAMPS, TIMES, assert_same, dataset, reference
+from conftest import prepared
 from lora_envar.archive import SOURCES, remote_files
 from lora_envar.archive.opening import SourceError
-from lora_envar.archive.prepare import prepare
 from lora_envar.archive.sources import gfs, ncar
 from lora_envar.fields.constants import GRAVITY
 from lora_envar.fields.state import LEVELS, SURFACE, UPPER_AIR
@@ -78,7 +78,7 @@ def storage(tmp_path, monkeypatch):
 
 def fetched(source, storage, tmp_path, times=TIMES):
     SOURCES[source].fetch({"path": storage.url}, times, tmp_path / "out" / "raw.nc")
-    found, states = prepare(tmp_path / "out" / "raw.nc", GRID, None)
+    found, states = prepared(tmp_path / "out" / "raw.nc", GRID, None)
     assert found == times
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["raw.nc"], "nothing is left behind"
     return states

@@ -73,7 +73,7 @@ def test_the_results_are_there_and_whole(finished):
     assert {"latent_lora", "vae_var"} <= set(comparison.experiment)
     html = (results / "report.html").read_text()
     assert "<code>latent_lora</code> against <code>vae_var</code>" in html
-    assert "http" not in html, "the page is self-contained"
+    assert "://" not in html, "the page is self-contained"
 
 
 def test_what_background_errors_have_learned_is_told_of_each(finished):

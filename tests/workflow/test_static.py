@@ -59,7 +59,7 @@ def test_every_rule_declares_what_a_cluster_needs(name, text):
     assert re.search(r'log:\n +"logs/(.+)\.log",\n +timings="logs/\1\.timings\.tsv",', text), f"{name}: logs"
     for resource in ("mem_mb", "runtime"):
         assert re.search(rf"^ +{resource}=\d+", text, re.MULTILINE), f"{name} declares no {resource}"
-    has_gpu = re.search(r"^ +\*\*A100,", text, re.MULTILINE) is not None
+    has_gpu = re.search(r"""^ +(\*\*A100|gpu_model="a100"),""", text, re.MULTILINE) is not None
     assert has_gpu == (name in GPU_RULES)
     script = re.search(r'script:\n +"\.\./scripts/(\w+\.py)"', text).group(1)
     assert (ROOT / "workflow" / "scripts" / script).is_file()

@@ -10,8 +10,8 @@ with step(snakemake) as clock:
         from lora_envar.files.state_file import write_states
 
     grid = Grid.from_settings(snakemake.params.grid)
-    times, states = prepare(
+    times, parts = prepare(
         snakemake.input[0], grid, snakemake.params.grid.get("truncation"), tuple(snakemake.params.derive)
     )
     about = {"title": f"Archive of states, block {snakemake.wildcards.block}"} | described(snakemake)
-    write_states(snakemake.output[0], states, times, grid, about, compressed=True)
+    write_states(snakemake.output[0], parts, times, grid, about, compressed=True)

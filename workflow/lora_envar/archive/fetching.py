@@ -55,9 +55,11 @@ def write_source(
     dataset = dataset.copy(deep=False)
     dataset.attrs = provenance(**title)  # not the source's own, which may have a date or a history
     with atomic_write(destination) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4")
+        # a variable at a time: all of them may be too much to hold
+        for number, name in enumerate(dataset.data_vars):
+            dataset[[name]].to_netcdf(temporary, mode="a" if number else "w", engine="netcdf4")
         # what was read is read again from the disk: it may be too much to hold
-        with xr.open_dataset(temporary, engine="netcdf4") as written:
+        with xr.open_dataset(temporary, engine="netcdf4", cache=False) as written:
             _refuse_incomplete(written, source, options, wanted, notes)
 
 

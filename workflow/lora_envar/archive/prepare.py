@@ -1,6 +1,6 @@
 """From what a source delivered to states on the configured grid, and their climatology."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -116,8 +116,10 @@ def read_states(
 
 def prepare(
     path: str | Path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = ()
-) -> tuple[list[datetime], np.ndarray]:
-    """Times and states, shape (time, 69, lat, lon), of a source's file, on `grid`.
+) -> tuple[list[datetime], Iterator[np.ndarray]]:
+    """Times and states of a source's file, on `grid`.
+
+    The states come in parts, each (times, 69, lat, lon), one after the other: all of them may be too many to hold.
 
     Parameters
     ----------
@@ -132,24 +134,31 @@ def prepare(
         If something is missing (an IncompleteError), or values cannot be the atmosphere's.
     """
     options = Options(tuple(derive))
+    with xr.open_dataset(path, engine="netcdf4", cache=False) as dataset:
+        whole = _standard(dataset, str(path), options)
+        times = utc_times(whole, str(path))
+    return times, _parts(path, grid, truncation, options)
+
+
+def _standard(dataset: xr.Dataset, source: str, options: Options) -> xr.Dataset:
+    whole, _ = standard_dataset([(source, dataset)], options)
+    if not whole.data_vars:
+        refuse_incomplete(whole, source, options)
+    return whole
+
+
+def _parts(path: str | Path, grid: Grid, truncation: int | None, options: Options) -> Iterator[np.ndarray]:
     source = str(path)
     harmonics = None if truncation is None else SphericalHarmonics(grid, truncation)
-    with xr.open_dataset(path, engine="netcdf4") as dataset:
-        whole, _ = standard_dataset([(source, dataset)], options)
-        if not whole.data_vars:
-            refuse_incomplete(whole, source, options)
-        times = utc_times(whole, source)
+    with xr.open_dataset(path, engine="netcdf4", cache=False) as dataset:
+        whole = _standard(dataset, source, options)
         to_grid = _to_grid(whole.latitude.values, whole.longitude.values, grid)
-        states = np.empty((len(times), len(CHANNELS), *grid.shape), np.float32)
-        # a few times after the other: of a finer grid one, since its states may be too many to hold
         count = max(1, BATCH_POINTS // (whole.latitude.size * whole.longitude.size))
-        for first in range(0, len(times), count):
-            part = slice(first, first + count)
-            standard = whole.isel(time=part).load()
+        for first in range(0, whole.sizes["time"], count):
+            standard = whole.isel(time=slice(first, first + count)).load()
             refuse_incomplete(standard, source, options)
             fields = to_grid(torch.from_numpy(stack(standard, source, options.derive)))
-            states[part] = (fields if harmonics is None else harmonics.project(fields)).numpy()
-    return times, states
+            yield (fields if harmonics is None else harmonics.project(fields)).numpy()
 
 
 def _to_grid(latitude: np.ndarray, longitude: np.ndarray, grid: Grid) -> Regridder:

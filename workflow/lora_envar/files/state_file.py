@@ -43,7 +43,7 @@ LEAD_AXIS = "prediction_timedelta"
 
 def write_states(
     path: str | Path,
-    states: np.ndarray,
+    states: np.ndarray | Iterable[np.ndarray],
     times: Sequence[datetime],
     grid: Grid,
     attributes: dict[str, Any] | None = None,
@@ -51,12 +51,14 @@ def write_states(
     compressed: bool = False,
     start: datetime | None = None,
 ) -> None:
-    """Write states of shape (time, 69, lat, lon) valid at `times`, and values per channel, (69,), by name.
+    """Write states valid at `times`, and values per channel, (69,), by name.
 
     Compression costs more time than moving fewer bytes saves: it is for archives, not for the files of a cycle.
 
     Parameters
     ----------
+    states : (time, 69, lat, lon)
+        Or parts of these, one after the other, of which one at a time is held.
     attributes : dict, optional
         Global attributes beside those of `provenance`; a `title` replaces the general one.
     start : datetime, optional
@@ -68,7 +70,7 @@ def write_states(
     ValueError
         If the shape does not fit, or a channel holds values that are not finite.
     """
-    states = _checked(path, states, (len(times),), grid)
+    parts = [states] if isinstance(states, np.ndarray) else states
     title = "States of the atmosphere"
     if start is not None:
         what = "Trajectory of one forecast, a state at each valid time," if len(times) > 1 else "Forecast"
@@ -82,7 +84,13 @@ def write_states(
             auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **START)
             auxiliary_coordinate(dataset, auxiliary[1], ("time",), [_hours(time - start) for time in times], **LEAD)
         variables = declare_fields(dataset, ("time",), auxiliary, **(_COMPRESSION if compressed else {}))
-        put_fields(variables, ..., states)
+        written = 0
+        for part in parts:
+            last = written + len(part)
+            put_fields(variables, slice(written, last), _checked(path, part, (len(times[written:last]),), grid))
+            written = last
+        if written != len(times):
+            raise ValueError(f"{path}: {written} states were to be written for {len(times)} times")
         if per_channel:
             dataset.createDimension("channel", len(CHANNELS))
             write_channel_names(dataset)

@@ -54,7 +54,9 @@ class Arco(ArchiveSource):
         store = settings.get("path") or STORE
         options = {"token": "anon"} if store.startswith("gs://") else {}
         try:
-            dataset = xr.open_zarr(store, chunks=None, consolidated=True, storage_options=options or None)
+            dataset = xr.open_dataset(
+                store, engine="zarr", chunks=None, cache=False, consolidated=True, storage_options=options or None
+            )
             names = [VARIABLES[name][0] for name in (*SURFACE, *UPPER_AIR)]
             missing = [name for name in (*names, "time", "level") if name not in dataset.variables]
             if missing:

@@ -196,7 +196,8 @@ def _read_underlying(
     section = _underlying(settings)
     try:
         SOURCES[section["source"]].fetch(section, times, str(scratch))
-        found, states = prepare(scratch, grid, None, tuple(section.get("derive", ())))
+        found, parts = prepare(scratch, grid, None, tuple(section.get("derive", ())))
+        states = [state for part in parts for state in part]
     finally:
         scratch.unlink(missing_ok=True)
     return dict(zip(found, states, strict=True)).get
