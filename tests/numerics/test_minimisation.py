@@ -94,9 +94,10 @@ def saturating(control):
     return torch.log1p((control - 3.0).square()).sum()
 
 
+@pytest.mark.parametrize("size", [2, 6])
 @pytest.mark.parametrize("cost", [rosenbrock, quartic, saturating])
-def test_a_cost_that_is_not_quadratic_is_minimised_as_well(cost):
-    begin = torch.full((6,), -1.2, dtype=torch.float64)
+def test_a_cost_that_is_not_quadratic_is_minimised_as_well(cost, size):
+    begin = torch.full((size,), -1.2, dtype=torch.float64)
     found = minimise(cost, begin, MinimiserSettings(500, 20, 1e-9), quiet)
     wanted = {rosenbrock: 1.0, quartic: 1.0, saturating: 3.0}[cost]
     torch.testing.assert_close(found.control, torch.full_like(begin, wanted), rtol=0, atol=1e-5)

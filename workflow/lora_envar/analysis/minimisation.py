@@ -19,9 +19,10 @@ import torch
 Cost: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 #: of the cost, the fall by which the curvature along the first direction is probed
-PROBED = 0.1
-#: a cost is quadratic along a line if its change is the mean slope but for this share
-QUADRATIC = 0.02
+PROBED = 0.3
+#: a cost is quadratic along a line if its change is the mean slope but for this share, which grows as the square of
+#: how far the lowest point lies beyond the evaluated one
+QUADRATIC = 0.1
 #: of the cost, what may be rounding, of a sum in single precision
 ROUNDING = 1e-6
 #: Armijo's rule: the cost falls at least by this share of what the slope says
@@ -185,22 +186,36 @@ class _Line:
     @property
     def quadratic(self) -> bool:
         """Whether the change of the cost is the mean of the slopes at both ends, and the cost has a lowest point."""
+        if self.curvature <= 0:
+            return False
         expected = self.slope + self.curvature / 2
         off = abs(self.end.value - self._start.value - expected)
         scale = max(abs(expected), abs(self.slope) / 2)
-        return self.curvature > 0 and off <= QUADRATIC * scale + ROUNDING * abs(self._start.value)
+        beyond = max(1.0, (self.slope / self.curvature) ** 2)
+        return off * beyond <= QUADRATIC * scale + ROUNDING * abs(self._start.value)
+
+    @property
+    def _squared_change(self) -> float:
+        """Of the gradient."""
+        (before, both, _), (_, after, _), _ = self._products
+        return after - 2 * both + before
 
     @property
     def falls(self) -> bool:
         """Whether the cost is lower at the end, by enough."""
-        return self.end.value <= self._start.value + SUFFICIENT * self.slope
+        return self.slope < 0 and self.end.value <= self._start.value + SUFFICIENT * self.slope
+
+    @property
+    def ends_well(self) -> bool:
+        """Whether the line leads on."""
+        return self.falls or (self.slope < 0 and self.quadratic)
 
     def lowest(self) -> _Point:
         """The lowest point of a quadratic cost on the line."""
         share = -self.slope / self.curvature
         change = self.end.gradient - self._start.gradient
-        (before, both, _), (_, after, _), _ = self._products
-        square = before + 2 * share * (both - before) + share**2 * (after - 2 * both + before)
+        (before, both, _), _, _ = self._products
+        square = before + 2 * share * (both - before) + share**2 * self._squared_change
         return _Point(
             self._start.control + share * self._step,
             self._start.value + share * self.slope / 2,
@@ -216,8 +231,8 @@ class _Line:
         return min(max(share, 0.1), 0.5) * self._step
 
     def teach(self, curvature: Curvature) -> None:
-        """Let the step be learned from, unless the cost curves down along it."""
-        if self.curvature > 0:
+        """Let the step be learned from, unless the cost curves down along it or the gradient's change is rounding."""
+        if self.curvature > 0 and self._squared_change > (ROUNDING * self.end.norm) ** 2:
             curvature.learn(self._step, self.end.gradient - self._start.gradient, self.curvature)
 
 
@@ -258,29 +273,33 @@ def minimise(
         if point.norm <= goal:
             break
         line = _next_line(evaluate, point, learned)
-        line.teach(learned)
-        if line.quadratic:
-            point = line.lowest()
-        elif line.falls:
-            point = line.end
-        else:
+        if not line.ends_well:
             break
+        line.teach(learned)
+        point = line.lowest() if line.quadratic else line.end
     end = evaluate.lowest_of(point)
     return Minimum(end.control, first.value, end.value, evaluate.count, first.norm, end.norm, learned)
 
 
 def _next_line(evaluate: _Evaluations, point: _Point, learned: Curvature) -> _Line:
-    """A line from a point downwards, to where the cost is quadratic or has fallen, if there is such a point."""
-    step = learned.descent(point.gradient) if learned else _probe(point)
+    """A line from a point to where the cost is quadratic or has fallen, if there is such a point.
+
+    It goes where the curvature says, and if that does not lead down, along the gradient.
+    """
+    if learned:
+        line = _search(evaluate, point, learned.descent(point.gradient))
+        if line.ends_well:
+            return line
+    return _search(evaluate, point, _probe(point))
+
+
+def _search(evaluate: _Evaluations, point: _Point, step: torch.Tensor) -> _Line:
     line = _Line(point, step, evaluate(point.control + step))
-    if line.slope >= 0:
-        step = _probe(point)
-        line = _Line(point, step, evaluate(point.control + step))
-    if not (line.quadratic or line.falls or point.evaluated):
+    if not (line.ends_well or point.evaluated):
         point = evaluate(point.control)
         line = _Line(point, step, line.end)
     for _ in range(SHORTENED):
-        if line.quadratic or line.falls:
+        if line.ends_well or line.slope >= 0:
             break
         step = line.shorter()
         line = _Line(point, step, evaluate(point.control + step))
