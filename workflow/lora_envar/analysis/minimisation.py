@@ -23,8 +23,8 @@ PROBED = 0.3
 #: a cost is quadratic along a line if its change is the mean slope but for this share, which grows as the square of
 #: how far the lowest point lies beyond the evaluated one
 QUADRATIC = 0.1
-#: of the cost, what may be rounding, of a sum in single precision
-ROUNDING = 1e-6
+#: of a cost or a gradient, what may be rounding, in units of the last place of its numbers
+ROUNDING = 16
 #: Armijo's rule: the cost falls at least by this share of what the slope says
 SUFFICIENT = 1e-4
 #: how often a step is shortened
@@ -180,6 +180,7 @@ class _Line:
         self.end = end
         vectors = torch.stack([start.gradient, end.gradient, step]).double()
         self._products = (vectors @ vectors.T).tolist()
+        self._rounding = ROUNDING * torch.finfo(step.dtype).eps
         self.slope = self._products[0][2]
         self.curvature = self._products[1][2] - self.slope
 
@@ -192,7 +193,7 @@ class _Line:
         off = abs(self.end.value - self._start.value - expected)
         scale = max(abs(expected), abs(self.slope) / 2)
         beyond = max(1.0, (self.slope / self.curvature) ** 2)
-        return off * beyond <= QUADRATIC * scale + ROUNDING * abs(self._start.value)
+        return off * beyond <= QUADRATIC * scale + self._rounding * abs(self._start.value)
 
     @property
     def _squared_change(self) -> float:
@@ -231,8 +232,9 @@ class _Line:
         return min(max(share, 0.1), 0.5) * self._step
 
     def teach(self, curvature: Curvature) -> None:
-        """Let the step be learned from, unless the cost curves down along it or the gradient's change is rounding."""
-        if self.curvature > 0 and self._squared_change > (ROUNDING * self.end.norm) ** 2:
+        """Let the step be learned from, if both gradients are known well and their difference is not rounding."""
+        known = self.quadratic or (self._start.evaluated and self.curvature > 0)
+        if known and self._squared_change > (self._rounding * self.end.norm) ** 2:
             curvature.learn(self._step, self.end.gradient - self._start.gradient, self.curvature)
 
 
@@ -273,10 +275,13 @@ def minimise(
         if point.norm <= goal:
             break
         line = _next_line(evaluate, point, learned)
-        if not line.ends_well:
+        if line.ends_well:
+            line.teach(learned)
+            point = line.lowest() if line.quadratic else line.end
+        elif point.evaluated:
             break
-        line.teach(learned)
-        point = line.lowest() if line.quadratic else line.end
+        else:
+            point = evaluate(point.control)
     end = evaluate.lowest_of(point)
     return Minimum(end.control, first.value, end.value, evaluate.count, first.norm, end.norm, learned)
 
@@ -284,21 +289,19 @@ def minimise(
 def _next_line(evaluate: _Evaluations, point: _Point, learned: Curvature) -> _Line:
     """A line from a point to where the cost is quadratic or has fallen, if there is such a point.
 
-    It goes where the curvature says, and if that does not lead down, along the gradient.
+    It goes where the curvature says, and if that does not lead down, along the gradient. From a point that was not
+    evaluated only one step is tried.
     """
     if learned:
         line = _search(evaluate, point, learned.descent(point.gradient))
-        if line.ends_well:
+        if line.ends_well or not point.evaluated:
             return line
     return _search(evaluate, point, _probe(point))
 
 
 def _search(evaluate: _Evaluations, point: _Point, step: torch.Tensor) -> _Line:
     line = _Line(point, step, evaluate(point.control + step))
-    if not (line.ends_well or point.evaluated):
-        point = evaluate(point.control)
-        line = _Line(point, step, line.end)
-    for _ in range(SHORTENED):
+    for _ in range(SHORTENED if point.evaluated else 0):
         if line.ends_well or line.slope >= 0:
             break
         step = line.shorter()
