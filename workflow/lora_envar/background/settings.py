@@ -22,16 +22,16 @@ class BackgroundWeight:
     """Settings of all variational methods."""
 
     background_weight: float | str = setting(
-        "lambda, the weight of the background term, the paper has 4; or `adaptive`: the variance of every part of the "
-        "background error is found from the innovations of past cycles, so that 2 J / p is 1",
+        "lambda, the weight of the background term (4 in the paper); or `adaptive`: the variance of every part of the "
+        "background error is estimated from the innovations of past cycles, so that 2 J / p is 1",
         schema={
             "description": f"a number above 0, or {ADAPTIVE}",
             "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": ADAPTIVE}],
         },
     )
     observation_errors: str = setting(
-        "`declared`, or `adaptive`: with an adaptive `background_weight`, their variance too is found from "
-        "innovations, one factor per type of report",
+        "`declared`, or `adaptive`: with an adaptive `background_weight`, the variance of the observation errors is "
+        "estimated from innovations as well, with one factor per type of report",
         default="declared",
         choices=("declared", ADAPTIVE),
     )
@@ -43,13 +43,15 @@ class LocalisedSettings(BackgroundWeight):
 
     alpha: float = setting("share of the static variance; the paper's best is 0.64", minimum=0, maximum=1)
     horizontal_localisation: float | None = setting(
-        "length of the Gaussian localisation in km; `null` does not localise", above=0
+        "length scale of the Gaussian localisation in km; `null` turns it off", above=0
     )
     vertical_localisation: float | None = setting(
-        "length of the Gaussian localisation in ln p; `null` does not localise", above=0
+        "length scale of the Gaussian localisation in ln p; `null` turns it off", above=0
     )
-    ensemble_amplitude: float = setting("factor of the members' perturbations", above=0)
-    minimum_members: int = setting("smallest ensemble that is used; with fewer members the static part is", minimum=2)
+    ensemble_amplitude: float = setting("factor applied to the members' perturbations", above=0)
+    minimum_members: int = setting(
+        "smallest ensemble that is used; with fewer members, only the static part is used", minimum=2
+    )
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class HybridSettings(LocalisedSettings):
     """Settings of `hybrid`."""
 
     ensemble_covariance: str = setting(
-        "`genbe`, fitted to the members as in the paper, or `localised`, the members themselves",
+        "`genbe`: GEN_BE fitted to the members, as in the paper; `localised`: the localised members themselves",
         choices=COVARIANCES,
     )
 
@@ -67,25 +69,26 @@ class LETKFSettings:
     """Settings of `letkf`."""
 
     horizontal_localisation: float | None = setting(
-        "length L in km of the Gaussian that the taper resembles, as of `hybrid`; the Gaspari-Cohn taper of the "
-        "observations' precision ends at 3.65 L; `null` does not localise",
+        "length scale L in km of the Gaussian that the taper resembles, defined as for `hybrid`; the Gaspari-Cohn "
+        "taper of the observations' precision ends at 3.65 L; `null` turns localisation off",
         above=0,
     )
     vertical_localisation: float | None = setting(
-        "the same in ln p; `null` does not localise, and is faster: one analysis a column in place of one a level",
+        "the same in ln p; `null` turns it off and is faster, with one analysis per column instead of one per level",
         above=0,
     )
     relaxation: float = setting(
-        "relaxation of the analyses' spread to that of the backgrounds: 1 restores it, 0 leaves the filter's",
+        "relaxation of the analysis spread to the background spread: 1 restores the background spread, 0 keeps the "
+        "filter's own",
         minimum=0,
         maximum=1,
     )
     additive_error: float = setting(
-        "standard deviation of what is added to each member's forecast, over that of the forecast model's errors in "
-        "the time between analyses",
+        "standard deviation of the error added to each member's forecast, divided by that of the forecast model's "
+        "error over the time between analyses",
         minimum=0,
     )
-    inflation: float = setting("factor of the backgrounds' perturbations; 1 does not inflate", minimum=1)
+    inflation: float = setting("factor applied to the background perturbations; 1 means no inflation", minimum=1)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class VAESettings(BackgroundWeight):
     """Settings of the analyses of all methods with a VAE."""
 
     residual_amplitude: float = setting(
-        "factor of the residual, what decoded samples do not hold; 0 is the published method", minimum=0
+        "factor applied to the residual, the covariance that decoded samples lack; 0 is the published method",
+        minimum=0,
     )
 
 
@@ -107,17 +111,19 @@ class FinetuneSettings:
     """Settings of all finetuning on an ensemble."""
 
     member_source: str = setting(
-        "what is finetuned on: the system's `own` members of the cycle, or, as controls, members of `other_days` or "
-        "samples of the training set (`nmc`)",
+        "the ensemble used for finetuning: the system's `own` members of the cycle or, as controls, members of "
+        "`other_days` or samples of the training set (`nmc`)",
         choices=("own", "other_days", "nmc"),
     )
     normalisation: str = setting(
-        "of the ensemble: `member` (published, removes all amplitude), `amplitude` (keeps what differs between places, "
-        "channels and members) or `spread` (keeps the spread of the day too)",
+        "how the ensemble is normalised: `member` (published; removes all amplitude), `amplitude` (keeps differences "
+        "between places, channels and members) or `spread` (also keeps the spread of the day)",
         choices=NORMALISATIONS,
     )
-    ensemble_amplitude: float = setting("factor of the members' perturbations", above=0)
-    minimum_members: int = setting("smallest ensemble that is used; with fewer members the VAE stays", minimum=2)
+    ensemble_amplitude: float = setting("factor applied to the members' perturbations", above=0)
+    minimum_members: int = setting(
+        "smallest ensemble that is used; with fewer members, the VAE is used without finetuning", minimum=2
+    )
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,11 @@ class TrainedFinetuneSettings(FinetuneSettings):
     """Settings of finetuning by gradient descent."""
 
     carry_over: bool = setting(
-        "start from the adapters (or weights) of the cycle before; `false` starts from the pretrained VAE"
+        "start from the adapters (or weights) of the previous cycle; `false` starts from the pretrained VAE"
     )
-    epochs: int = setting("of the finetuning, per cycle", minimum=1)
+    epochs: int = setting("epochs of finetuning per cycle", minimum=1)
     batch: int = setting("members per update", minimum=1)
-    learning_rate: float = setting("of the finetuning", above=0)
+    learning_rate: float = setting("learning rate of the finetuning", above=0)
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,6 @@ class LoraFinetuneSettings(TrainedFinetuneSettings):
 
     alpha: float = setting("LoRA's alpha: adapters are scaled by alpha / rank", above=0)
     targets: str = setting(
-        "which linear maps of the attention blocks are adapted: `query` (published), `query_key_value` or `all_linear`",
+        "linear maps of the attention blocks that are adapted: `query` (published), `query_key_value` or `all_linear`",
         choices=("query", "query_key_value", "all_linear"),
     )

@@ -29,7 +29,7 @@ class WeightsSettings:
 
     weights: str = setting("the file of the model", file=True)
     sha256: str | None = setting(
-        "what the file must hash to, checked before it is read",
+        "SHA-256 of the file, checked before the file is read",
         default=None,
         schema={"type": ["string", "null"], **SHA256},
     )

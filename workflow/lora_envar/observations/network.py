@@ -21,22 +21,31 @@ class QualityOptions:
     """What `quality.select` checks, thins and withholds."""
 
     largest_quality_mark: int = setting(
-        "NCEP's; 2 is good or not checked", default=2, required=True, minimum=0, maximum=15
+        "largest quality mark of NCEP that is accepted; 2 means good or not checked",
+        default=2,
+        required=True,
+        minimum=0,
+        maximum=15,
     )
-    highest_station: float = setting("m, of surface reports", default=750.0, required=True)
+    highest_station: float = setting(
+        "greatest elevation of a surface station that is used, in m", default=750.0, required=True
+    )
     thinning_km: float | None = setting(
-        "one datum per type, layer and cell of this size; `null` keeps all", default=None, required=True, above=0
+        "size of the cells that keep one datum per type and layer; `null` keeps all data",
+        default=None,
+        required=True,
+        above=0,
     )
-    superobbing: bool = setting("whether that one is the mean of its cell", default=False, required=True)
+    superobbing: bool = setting("whether the datum that is kept is the mean of its cell", default=False, required=True)
     withheld: float = setting(
-        "share of the stations that are kept to judge the analysis, drawn afresh at every time",
+        "share of the stations that are withheld to verify the analysis; they are drawn anew at every analysis time",
         default=0.15,
         required=True,
         minimum=0,
         schema={"exclusiveMaximum": 1},
     )
     blacklist: tuple[str, ...] = setting(
-        "stations that are not used",
+        "stations that are never used",
         default=(),
         schema={"type": "array", "items": {"type": "string", "maxLength": 8}},
     )
@@ -47,21 +56,21 @@ class CheckedSettings:
     """Settings of all networks whose observations are data of others."""
 
     half_window_hours: float = setting(
-        "data within this of an analysis time (or slot) are its", above=0, maximum=CYCLE_HOURS / 2
+        "data within this distance of an analysis time (or slot) belong to it", above=0, maximum=CYCLE_HOURS / 2
     )
-    quality: QualityOptions = setting("checks of the data by themselves, below")
+    quality: QualityOptions = setting("checks that need no background, see below")
     background_check: float = setting(
-        "largest O - B over the square root of the sum of the observation's and the background's error variance (the "
-        "latter that of the training set)",
+        "largest accepted |O - B|, divided by the square root of the sum of the observation and background error "
+        "variances (the latter from the training set)",
         above=0,
     )
     buddy_check: float = setting(
-        "the same of the difference to the mean O - B of other stations nearby, for data that are beyond half of the "
-        "background check",
+        "the same limit for the difference from the mean O - B of other stations nearby; it applies to data beyond "
+        "half of the background check",
         above=0,
     )
-    buddy_distance_km: float = setting("how far these may be", above=0)
-    seed: int = setting("of the stations withheld (and of noise)", minimum=0)
+    buddy_distance_km: float = setting("greatest distance of these stations", above=0)
+    seed: int = setting("seed of the withheld stations and, where reports are simulated, of their noise", minimum=0)
 
 
 class Network:

@@ -4,6 +4,7 @@
 """
 
 import sys
+import textwrap
 from pathlib import Path
 
 from ..analysis import METHODS
@@ -16,6 +17,8 @@ from ..settings import meanings_of
 
 #: settings of all models, explained beside the table
 COMMON = ("weights", "sha256")
+#: characters in a line of prose
+WIDTH = 120
 
 
 def parts() -> dict[str, str]:
@@ -50,7 +53,7 @@ def _methods() -> str:
             for key, meaning in meanings_of(settings).items():
                 meanings.setdefault((key, meaning), []).append(f"`{name}`")
     rows = [[f"`{key}`", ", ".join(methods), meaning] for (key, meaning), methods in meanings.items()]
-    return markdown_table(["key", "of", "meaning"], rows)
+    return markdown_table(["key", "methods", "meaning"], rows)
 
 
 def _models() -> str:
@@ -69,14 +72,15 @@ def _networks() -> str:
         own = {
             key: what for key, what in meanings_of(network.Settings).items() if not network.checked or key not in shared
         }
-        more = ", and what follows for all that is checked" if network.checked else ""
+        more = " The keys of checked networks, below, apply as well." if network.checked else ""
         rows = [[f"`{key}`", what] for key, what in own.items()]
-        tables.append(f"`source: {name}`: {network.about}{more}.\n\n{markdown_table(['key', 'meaning'], rows)}")
+        about = textwrap.fill(f"`source: {name}`: {network.about}.{more}", WIDTH, break_on_hyphens=False)
+        tables.append(f"{about}\n\n{markdown_table(['key', 'meaning'], rows)}")
     checked = ", ".join(f"`{name}`" for name, network in NETWORKS.items() if network.checked)
     rows = [[f"`{key}`", what] for key, what in shared.items()]
-    tables.append(f"Checked networks ({checked}):\n\n{markdown_table(['key', 'meaning'], rows)}")
+    tables.append(f"All checked networks ({checked}) take these keys:\n\n{markdown_table(['key', 'meaning'], rows)}")
     rows = [[f"`{key}`", what] for key, what in meanings_of(QualityOptions).items()]
-    tables.append(f"`quality` of these:\n\n{markdown_table(['key', 'meaning'], rows)}")
+    tables.append(f"Their section `quality` has these keys:\n\n{markdown_table(['key', 'meaning'], rows)}")
     return "\n\n".join(tables)
 
 

@@ -22,14 +22,14 @@ FULL_STORE = "full_37"
 class ArcoSettings:
     """Settings of `arco`."""
 
-    path: str | None = setting("another Zarr store", default=None, schema={"type": "string"})
+    path: str | None = setting("address of another Zarr store", default=None, schema={"type": "string"})
 
 
 class Arco(ArchiveSource):
     """Only the chunks of the wanted times and variables are read."""
 
     name = "arco"
-    about = "ARCO-ERA5, Zarr in the cloud"
+    about = "ARCO-ERA5, a Zarr store in the cloud"
     Settings = ArcoSettings
 
     @classmethod

@@ -18,7 +18,7 @@ class ClimateDataStoreSettings:
     """Settings of `cds`."""
 
     url: str | None = setting(
-        "its address, where it is not in `~/.cdsapirc` or `CDSAPI_URL`; the key is read from there or `CDSAPI_KEY`",
+        "address, if neither `~/.cdsapirc` nor `CDSAPI_URL` gives it; the key comes from `~/.cdsapirc` or `CDSAPI_KEY`",
         default=None,
         schema={"type": "string"},
     )
@@ -28,7 +28,7 @@ class ClimateDataStore(ArchiveSource):
     """See `archive.climate_data_store`."""
 
     name = "cds"
-    about = "Climate Data Store"
+    about = "the Climate Data Store (CDS)"
     Settings = ClimateDataStoreSettings
 
     @classmethod

@@ -29,7 +29,7 @@ class EcmwfSettings:
     """Settings of `ecmwf`."""
 
     path: str = setting(
-        "where from: `aws`, `google` and `azure` keep years, `ecmwf` some days; or the address of another mirror",
+        "mirror to read from: `aws`, `google` and `azure` keep years, `ecmwf` some days; or the address of another one",
         default="aws",
     )
 
@@ -38,7 +38,7 @@ class Ecmwf(Analyses):
     """Step 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted fields."""
 
     name = "ecmwf"
-    about = "analyses from ECMWF's open data, since 2023, every 6 h"
+    about = "analyses from ECMWF's open data, every 6 h since 2023"
     Settings = EcmwfSettings
     analyses = "ECMWF's analyses"
 

@@ -17,18 +17,18 @@ class FilesSettings:
     """Settings of `files`."""
 
     path: str = setting(
-        "the folder. What a file in it is, its content says, whatever its name; archives (zip, tar, gzip) must be "
-        "unpacked, and what else lies there is left out and named in the log",
+        "the folder. Files are recognised by their content, whatever their names; archives (zip, tar, gzip) must be "
+        "unpacked, and other files are ignored and listed in the log",
         file=True,
     )
     member: int | None = setting(
-        "which member of an ensemble to take; without it several members are refused",
+        "number of the ensemble member to read; without it, data of several members are an error",
         default=None,
         schema={"type": "integer"},
         minimum=0,
     )
     interpolate_levels: bool = setting(
-        "whether pressure levels that lack may be interpolated between those around them", default=False
+        "whether missing pressure levels may be interpolated from those above and below", default=False
     )
 
 
@@ -36,7 +36,7 @@ class Files(ArchiveSource):
     """Data in hand."""
 
     name = "files"
-    about = "a folder of GRIB and netCDF"
+    about = "a folder of GRIB and netCDF files"
     Settings = FilesSettings
 
     @classmethod

@@ -35,7 +35,7 @@ class Gfs(Analyses):
     """Hour 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted messages."""
 
     name = "gfs"
-    about = "analyses of NCEP's GFS on object storage, since 2021, every 6 h"
+    about = "analyses of NCEP's GFS on object storage, every 6 h since 2021"
     Settings = GfsSettings
     analyses = "analyses of the GFS"
 

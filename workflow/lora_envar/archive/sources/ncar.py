@@ -35,7 +35,7 @@ PARAMETERS = {
 class NcarSettings:
     """Settings of `ncar`."""
 
-    path: str = setting("address of another mirror, or a folder, with the same layout", default=BUCKET)
+    path: str = setting("address of another mirror, or a folder with the same layout", default=BUCKET)
 
 
 def file_of(short: str, day: date) -> str:
@@ -51,7 +51,7 @@ class Ncar(ArchiveSource):
     """Of its files only the chunks of the wanted times are read."""
 
     name = "ncar"
-    about = "ERA5 on NSF NCAR's public object storage, without a key (d633000)"
+    about = "ERA5 on NSF NCAR's public object storage (d633000); no key is needed"
     Settings = NcarSettings
 
     @classmethod

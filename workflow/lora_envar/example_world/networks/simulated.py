@@ -22,15 +22,15 @@ class SimulatedSettings:
 
     columns: int = setting("number of grid points", minimum=1)
     arrangement: str = setting(
-        "`quasi_uniform` (a Fibonacci lattice: the same number in equal areas, seen from the nearest grid points) or "
-        "`random` (any grid points alike: more of them in an area towards the poles)",
+        "`quasi_uniform` (the grid points nearest to a Fibonacci lattice: equal numbers in equal areas) or `random` "
+        "(all grid points are equally likely, so that the density increases towards the poles)",
         choices=ARRANGEMENTS,
     )
     error_fraction: float = setting(
-        "observation error of the variables of the state over the climatological standard deviation", above=0
+        "observation error of state variables, divided by the climatological standard deviation", above=0
     )
     error_fractions: dict[str, float] | None = setting(
-        "the same of single variables (`t`, `t2m`, ...), in place of `error_fraction`",
+        "the same for single variables (`t`, `t2m`, ...), overriding `error_fraction`",
         default=None,
         schema={
             "type": "object",
@@ -38,15 +38,15 @@ class SimulatedSettings:
             "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
         },
     )
-    noise: bool = setting("whether errors of that size are added")
-    seed: int = setting("of the places and the noise", minimum=0)
+    noise: bool = setting("whether noise of that size is added to the values")
+    seed: int = setting("seed of the places and of the noise", minimum=0)
     types: tuple[str, ...] | None = setting(
-        "what is observed: variables of the state, at all levels, or `refractivity`; all variables if not given",
+        "what is observed: state variables, at all levels, or `refractivity`; by default all state variables",
         default=None,
         schema={"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(TYPES)}},
     )
     relative_errors: dict[str, float] | None = setting(
-        "of types that are no variable of the state: error over the value, in place of the type's own",
+        "for types that are not state variables: error divided by value, overriding the type's own error",
         default=None,
         schema={"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
     )
@@ -62,7 +62,7 @@ class Simulated(Network):
     """See `example_world.twin`."""
 
     name = "simulated"
-    about = "columns of grid points of the archive's states, with Gaussian noise"
+    about = "columns of the archive's states at grid points, with Gaussian noise"
     Settings = SimulatedSettings
 
     @classmethod

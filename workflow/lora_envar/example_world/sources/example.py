@@ -22,7 +22,7 @@ class Example(ArchiveSource):
     """Spherical-harmonic coefficients of a nature run, unpacked."""
 
     name = "example"
-    about = "shipped"
+    about = "the archive that ships with the workflow"
     Settings = ExampleSettings
 
     @classmethod

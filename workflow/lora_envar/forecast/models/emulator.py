@@ -24,7 +24,7 @@ class EmulatorSettings(WeightsSettings):
 
     weights: str = setting("the file of the model", default="", file=True)
     train: dict[str, Any] | None = setting(
-        "in place of `weights`: how the model is trained on the archive, below",
+        "instead of `weights`: how the model is trained on the archive, see below",
         default=None,
         schema={"$ref": "#/$defs/forecast_training"},
     )
@@ -34,7 +34,7 @@ class EmulatorDeclaration(ModelDeclaration):
     """See `forecast.emulator`."""
 
     name = "emulator"
-    about = "the workflow's own network, differentiable: the example's, or trained on any archive"
+    about = "the workflow's own network, differentiable: that of the example, or one trained on any archive"
     Settings = EmulatorSettings
     rules: ClassVar[dict[str, Any]] = {
         "description": "a model with either `weights`, its file, or `train`, how it is trained",

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class ExportedSettings(WeightsSettings):
     """Settings of `exported`: its file holds a program, which must be known before it runs."""
 
-    sha256: str = setting("what the file must hash to, checked before it is read", schema={"type": "string", **SHA256})
-    grid: dict[str, Any] = setting("of its states", schema=GRID)
-    step_hours: int = setting("length of a step", minimum=1)
+    sha256: str = setting("SHA-256 of the file, checked before the file is read", schema={"type": "string", **SHA256})
+    grid: dict[str, Any] = setting("grid of its states", schema=GRID)
+    step_hours: int = setting("length of a step in hours", minimum=1)
 
 
 class ExportedDeclaration(ModelDeclaration):
@@ -28,8 +28,8 @@ class ExportedDeclaration(ModelDeclaration):
 
     name = "exported"
     about = (
-        "any TorchScript or `torch.export` program from (batch, 69, lat, lon) to the same; it is a program, so "
-        "`sha256` is a must"
+        "any TorchScript or `torch.export` program from (batch, 69, lat, lon) to the same shape; since it is a "
+        "program, `sha256` is required"
     )
     Settings = ExportedSettings
 

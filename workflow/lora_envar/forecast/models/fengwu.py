@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 class FengWuSettings(WeightsSettings):
     """Settings of `fengwu`."""
 
-    mean: str = setting("its published means, `.npy`", file=True)
-    deviation: str = setting("its published standard deviations, `.npy`", file=True)
-    grid: dict[str, Any] | None = setting("if not that of the file's sizes", default=None, schema=GRID)
+    mean: str = setting("published means, `.npy`", file=True)
+    deviation: str = setting("published standard deviations, `.npy`", file=True)
+    grid: dict[str, Any] | None = setting(
+        "grid of its states, if it does not follow from the sizes in the file", default=None, schema=GRID
+    )
 
 
 class FengWuDeclaration(ModelDeclaration):

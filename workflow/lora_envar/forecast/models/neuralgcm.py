@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class NeuralGCMSettings(WeightsSettings):
     """Settings of `neuralgcm`."""
 
-    boundary: str | None = setting("forcing variables, netCDF", default=None, schema={"type": "string"}, file=True)
-    step_hours: int = setting("length of a step; 6", default=6, minimum=1)
+    boundary: str | None = setting(
+        "netCDF file with the forcing variables", default=None, schema={"type": "string"}, file=True
+    )
+    step_hours: int = setting("length of a step in hours (6)", default=6, minimum=1)
 
 
 class NeuralGCMDeclaration(ModelDeclaration):

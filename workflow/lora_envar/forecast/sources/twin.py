@@ -42,23 +42,25 @@ class TwinSettings:
     """Settings of `twin`."""
 
     of: str = setting(
-        "the underlying source; its own keys (`path`) stand beside these, as without the twin",
+        "the underlying source, whose own keys (such as `path`) are given beside these",
         schema={"$ref": "#/$defs/underlying_source"},
     )
     since: str = setting(
-        "the last state that is the underlying source's; the model's steps follow. A rollout keeps its climate for a "
-        "few weeks, so that this lies shortly before the experiments",
+        "time of the last state from the underlying source; the model's steps follow. A rollout keeps its climate for "
+        "a few weeks only, so choose a time shortly before the experiments",
         schema=TIME,
     )
     forecast_model: dict[str, Any] = setting(
-        "the model, by the keys of the section of this name", schema={"$ref": "#/$defs/model"}
+        "the model, with the keys of the section of this name", schema={"$ref": "#/$defs/model"}
     )
-    share: float = setting("of the model's error that is added at every step: 0 makes it perfect, 1 real", minimum=0)
+    share: float = setting(
+        "share of the model's error that is added at every step: 0 means a perfect model, 1 the real one", minimum=0
+    )
     errors: ErrorPeriod = setting(
-        "`start`, `end` and `every_hours` of the forecasts, from the underlying source's states to the next, whose "
-        "errors are sampled"
+        "`start`, `end` and `every_hours` of the one-step forecasts from the underlying source's states whose errors "
+        "are sampled"
     )
-    seed: int = setting("of what is added", minimum=0)
+    seed: int = setting("seed of the errors that are added", minimum=0)
 
 
 class Twin(ArchiveSource):
@@ -66,8 +68,8 @@ class Twin(ArchiveSource):
 
     name = "twin"
     about = (
-        "up to `since` another source; then a forecast model and, at every step of `step_hours`, a random combination "
-        "of its own errors: a truth of which the model's error is known"
+        "another source up to `since`; from then on, a forecast model with a random combination of its own errors "
+        "added at every step of `step_hours`, so that the model's error is known"
     )
     Settings = TwinSettings
     derived = True

@@ -10,6 +10,7 @@ class GnssRo(Table):
 
     name = "gnssro"
     about = (
-        "refractivity of GNSS radio occultation, in BUFR (WMO's template 3 10 026, or NCEP's `gpsro` files); a profile "
-        "that is flagged as not nominal has NCEP's quality mark 3, one whose refractivity is, or of no confidence, 15"
+        "refractivity from GNSS radio occultation in BUFR (WMO's template 3 10 026, or NCEP's `gpsro` files). A "
+        "profile that is flagged as not nominal gets NCEP's quality mark 3; one whose refractivity is flagged, or "
+        "whose confidence is 0 %, gets 15"
     )

@@ -10,6 +10,6 @@ class Ioda(Table):
 
     name = "ioda"
     about = (
-        "files of IODA (JEDI's netCDF: groups MetaData, ObsValue, and, where there are any, ObsError, ObsType and "
-        "PreQC, which counts as NCEP's quality mark)"
+        "IODA files (JEDI's netCDF) with the groups MetaData and ObsValue and, optionally, ObsError, ObsType and "
+        "PreQC, which is read as NCEP's quality mark"
     )

@@ -17,20 +17,22 @@ class PrepBufrSettings(CheckedSettings):
     """Settings of `prepbufr`."""
 
     path: str | None = setting(
-        "the file of a cycle, with `%Y`, `%m`, `%d`, `%H` in place of its time; or", default=None, schema=TEXT
+        "file of a cycle, with `%Y`, `%m`, `%d` and `%H` standing for its time; or", default=None, schema=TEXT
     )
-    url: str | None = setting("its address, likewise; or", default=None, schema=TEXT)
+    url: str | None = setting("address of that file, written in the same way; or", default=None, schema=TEXT)
     stations: str | None = setting(
-        "a table of places whose reports are made of the archive, with noise of the error table, and",
+        "table of places whose reports are simulated from the archive, with noise from the error table, together with",
         default=None,
         schema=TEXT,
     )
     gross_error_share: float | None = setting(
-        "the rate of gross errors of these", default=None, schema={"type": "number", "minimum": 0, "maximum": 1}
+        "the share of simulated data with a gross error",
+        default=None,
+        schema={"type": "number", "minimum": 0, "maximum": 1},
     )
     categories: tuple[str, ...] = setting(
         "message categories to read: `ADPUPA`, `ADPSFC`, `SFCSHP`, `AIRCFT`, `AIRCAR`, `PROFLR`, `SATWND`, `ASCATW`, "
-        "...; others are skipped before they are decoded",
+        "...; other categories are skipped without being decoded",
         schema={
             "type": "array",
             "minItems": 1,
@@ -39,14 +41,14 @@ class PrepBufrSettings(CheckedSettings):
         },
     )
     reported_errors: bool = setting(
-        "take the errors in the reports where they have any; elsewhere, or with `false`, those of the table"
+        "use the errors given in the reports where there are any; otherwise, or with `false`, those of the table"
     )
     error_table: str = setting(
-        "CSV with `variable`, `pressure` (hPa, empty at the surface), `error` (units of the state)"
+        "CSV with `variable`, `pressure` (hPa, empty at the surface) and `error` (units of the state)"
     )
     orography: str | None = setting(
-        "netCDF file with the height of the model's surface: temperature is brought there by the standard lapse rate, "
-        "and stations 200 m off are not used; `null` does neither"
+        "netCDF file with the height of the model's surface: temperatures are adjusted to it with the standard lapse "
+        "rate, and stations that differ from it by more than 200 m are rejected; `null` does neither"
     )
 
 

@@ -15,11 +15,11 @@ class TableSettings(CheckedSettings):
     """Settings of `table`."""
 
     path: str = setting(
-        "a file with all data, or one per day or per cycle of 6 h, with `%Y`, `%m`, `%d`, `%H` in place of the time"
+        "one file with all data, or one per day or per 6 h cycle, with `%Y`, `%m`, `%d` and `%H` standing for the time"
     )
     error_table: str | None = setting(
-        "CSV with `variable`, `pressure` (hPa, empty at the surface), `error`, for data that bring no error; without "
-        "it, types that are no variable of the state have an error of their own",
+        "CSV with `variable`, `pressure` (hPa, empty at the surface) and `error`, for data without an error; if it is "
+        "not given, types that are not state variables use an error of their own",
         default=None,
     )
 
@@ -29,9 +29,9 @@ class Table(Network):
 
     name = "table"
     about = (
-        "tables in CSV or Parquet, with the columns `variable` (a variable of the state, or `refractivity`), `value`, "
-        "`latitude`, `longitude`, `time` (ISO 8601, UTC), above the surface `pressure` (hPa) or `height` (m), and, "
-        "where there are any, `error`, `station`, `type` (a number) and `elevation` (m)"
+        "tables in CSV or Parquet with the columns `variable` (a state variable, or `refractivity`), `value`, "
+        "`latitude`, `longitude`, `time` (ISO 8601, UTC) and, above the surface, `pressure` (hPa) or `height` (m); the "
+        "columns `error`, `station`, `type` (a number) and `elevation` (m) are optional"
     )
     Settings = TableSettings
     checked = True
