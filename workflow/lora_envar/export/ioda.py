@@ -120,7 +120,7 @@ def ioda_variable(kind: ObservationType) -> IodaVariable:
     if kind.ioda is None:
         raise ValueError(
             f"{kind.name} has no name in IODA, nothing is written; give the type an attribute ioda (docs/extending.md, "
-            "A type of observation)"
+            "Add a type of observation)"
         )
     return kind.ioda
 
