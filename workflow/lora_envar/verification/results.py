@@ -150,10 +150,11 @@ def page(
 def study_page(title: str, table: pd.DataFrame, samples: int) -> str:
     """The page of a study, see `study.study`; `samples` are those of the bootstrap."""
     about = (
-        "Geometric mean of the analysis RMSE of ten variables against that of a reference on the same network, in "
-        f"percent, with 95 % intervals of {samples} resamplings of the cycles in blocks; and how many of the ten "
-        f"variables differ with p < {study.SIGNIFICANCE}, adjusted for the number of all of them (Benjamini and "
-        "Hochberg). Made by the rule `study`."
+        "The entries are changes of the geometric mean of the analysis RMSE of ten variables, in percent, relative to "
+        f"a reference on the same network, with 95 % intervals from {samples} resamplings of the cycles in blocks. They "
+        "are followed by the numbers of variables, out of ten, that are better or worse with "
+        f"p < {study.SIGNIFICANCE} after adjustment for the number of all comparisons (Benjamini and Hochberg). The "
+        "rule `study` makes these tables."
     )
     parts = [f"# {title}", about, "![gain by density](figures/study.png)"]
     for heading, headers, rows in [*study.shown(table), *study.levels(table)]:
