@@ -151,8 +151,8 @@ def study_page(title: str, table: pd.DataFrame, samples: int) -> str:
     """The page of a study, see `study.study`; `samples` are those of the bootstrap."""
     about = (
         "The entries are changes of the geometric mean of the analysis RMSE of ten variables, in percent, relative to "
-        f"a reference on the same network, with 95 % intervals from {samples} resamplings of the cycles in blocks. They "
-        "are followed by the numbers of variables, out of ten, that are better or worse with "
+        f"a reference on the same network, with 95 % intervals from {samples} resamplings of the cycles in blocks. "
+        "They are followed by the numbers of variables, out of ten, that are better or worse with "
         f"p < {study.SIGNIFICANCE} after adjustment for the number of all comparisons (Benjamini and Hochberg). The "
         "rule `study` makes these tables."
     )
