@@ -80,9 +80,9 @@ def test_an_experiment_is_compared_with_the_one_that_is_denied_nothing(config, t
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"without": ["aeroplanes"]}, r"experiments\.vae_var_dry\.without: aeroplanes unknown; known: soundings"),
+        ({"without": ["aeroplanes"]}, r"experiments\.vae_var_dry\.without: unknown aeroplanes; known: soundings"),
         ({"without": []}, r"experiments\.vae_var_dry\.without"),
-        ({"method": "no_assimilation", "vae": None}, "without: of no use with method no_assimilation"),
+        ({"method": "no_assimilation", "vae": None}, "without: not allowed with method no_assimilation"),
     ],
 )
 def test_what_cannot_be_denied_is_refused(config, entry, said, tmp_path, monkeypatch):

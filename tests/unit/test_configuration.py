@@ -60,7 +60,7 @@ def test_the_overlay_of_the_letkf_passes(config):
         ("archive.sorce", "example", "did you mean source?"),
         ("minimiser.iteration", 5, "did you mean iterations?"),
         ("observations.quasi_uniform_700.colums", 5, "did you mean columns?"),
-        ("experiments.2", {}, "YAML reads this name as a int"),
+        ("experiments.2", {}, "YAML reads this name as type int"),
         ("experiments.Mine", {"method": "vae_var"}, "this name is not allowed"),
         ("methods.hybrid.ensemble_covariance", "localized", "known: genbe, localised"),
         ("experiments.latent_lora.ensemble_size", 0, "ensemble"),
@@ -100,19 +100,23 @@ def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value,
     ("path", "value", "message"),
     [
         ("archive.end", "2008-01-01T00", r"archive\.end: .* is not after archive\.start"),
-        ("nmc.end", "2009-05-21T00", r"nmc\.end plus .* outside of the archive"),
+        ("nmc.end", "2009-05-21T00", r"nmc\.end plus .* outside the archive"),
         ("observations.quasi_uniform_700.columns", 2049, r"quasi_uniform_700\.columns: 2049 .* 2048 points"),
         ("experiments.vae_var.method", "4dvar", r"experiments\.vae_var\.method: '4dvar' is unknown; known: 3dvar, "),
-        ("experiments.vae_var.rank", 2, r"experiments\.vae_var\.rank: of no use"),
+        ("experiments.vae_var.rank", 2, r"experiments\.vae_var\.rank: not allowed"),
         ("experiments.vae_var.observations", "none", r"experiments\.vae_var\.observations"),
         ("experiments.3dvar.period", ["2009-05-08T00", "2009-05-01T00"], r"experiments\.3dvar\.period\[1\]"),
         ("experiments.3dvar.period", ["2009-04-30T00", "2009-05-01T00"], r"spin_up_cycles"),
         ("experiments.3dvar.period", ["2009-02-10T06", "2009-05-01T00"], r"first_guess_hours"),
-        ("experiments.3dvar.period", ["2009-04-30T00", "2009-06-01T00"], r"outside of the archive"),
+        ("experiments.3dvar.period", ["2009-04-30T00", "2009-06-01T00"], r"outside the archive"),
         ("verification.references", ["truth"], r"verification\.references: 'truth'"),
         ("vaes.spectral.network.window", [5, 8], r"vaes\.spectral\.network\.window: 32 latitudes"),
-        ("vaes.spectral.network.latent_channels", [16, 16], "2 given, one per group is needed: 1; or one per control"),
-        ("vaes.grid.network.latent_channels", [9, 9, 9, 9], "4 given, one per group is needed: 1$"),
+        (
+            "vaes.spectral.network.latent_channels",
+            [16, 16],
+            "2 given, but one per group is needed: 1; or one per control",
+        ),
+        ("vaes.grid.network.latent_channels", [9, 9, 9, 9], "4 given, but one per group is needed: 1$"),
         ("cycling.step_hours", 5, r"cycling\.step_hours: 5 h is not a multiple of archive\.step_hours, 6 h"),
         ("cycling.first_guess_hours", 27, r"cycling\.first_guess_hours: 27 h is not a multiple of archive"),
         ("verification.forecast.lead_hours", [24, 7], r"forecast\.lead_hours: 7 h is not a multiple of archive"),
@@ -142,7 +146,7 @@ def test_a_missing_rank_is_named(config):
     ("changes", "message"),
     [
         ({"settings": {"member_source": "other_days"}}, r"shuffled\.donor: missing"),
-        ({"donor": "latent_lora"}, r"shuffled\.donor: of no use"),
+        ({"donor": "latent_lora"}, r"shuffled\.donor: not allowed"),
         ({"settings": {"member_source": "other_days"}, "donor": "vae_var"}, "vae_var' has no ensemble of its own"),
         ({"settings": {"member_source": "other_days"}, "donor": "shuffled"}, "has no ensemble of its own"),
         ({"settings": {"member_source": "other_days"}, "donor": "latent_lora", "ensemble_size": 10}, None),
@@ -153,7 +157,7 @@ def test_members_of_other_days_need_a_donor(config, changes, message):
     if message is None:
         check(config)
         config["experiments"]["latent_lora"]["ensemble_size"] = 10
-        message = r"latent_lora has 24 cycles; .* three times its ensemble, 30"
+        message = r"latent_lora has 24 cycles, .* three times its ensemble size, 30"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 
@@ -161,7 +165,7 @@ def test_members_of_other_days_need_a_donor(config, changes, message):
 @pytest.mark.parametrize(
     ("window", "changes", "message"),
     [
-        ("none", {}, r"vae_var\.window: 'none' is not among the windows: half"),
+        ("none", {}, r"vae_var\.window: 'none' is unknown; windows has half"),
         ("half", {}, None),
         ("half", {"slots": 3}, r"windows\.half: 3 slots of 6 h are longer than cycling\.step_hours \(12 h\)"),
         ("half", {"slot_hours": 3}, r"half\.slot_hours: 3 h is not a multiple of the 6 h between .*vae_var\.period"),
@@ -198,7 +202,7 @@ def test_times_that_are_not_whole_hours_are_refused(config, key):
     ("path", "value", "message"),
     [
         ("archive.finer.end", "2009-05-06T00", None),
-        ("archive.finer.end", "2009-06-01T00", r"archive\.finer\.end: 2009-06-01T00 is outside of the archive"),
+        ("archive.finer.end", "2009-06-01T00", r"archive\.finer\.end: 2009-06-01T00 is outside the archive"),
         (
             "archive.finer.end",
             "2009-05-05T20",
@@ -231,13 +235,16 @@ def test_a_finer_period_holds_its_experiments(config, path, value, message):
         ({}, None),
         (
             {"ensemble_size": {"lags": 4, "last_year": 4}},
-            r"letkf\.ensemble_size: lags and last_year are of time-lagged",
+            r"letkf\.ensemble_size: lags and last_year are for time-lagged",
         ),
-        ({"background": "single_step"}, r"letkf\.background: single_step is not possible with method letkf"),
-        ({"window": "six_hours"}, r"letkf\.window: not possible with method letkf"),
-        ({"rank": 4}, r"letkf\.rank: of no use with method letkf"),
-        ({"settings": {"relaxation": 0.5, "alpha": 0.5}}, r"letkf\.settings: alpha unknown; letkf has horizontal"),
-        ({"donor": "lora_envar"}, r"letkf\.donor: of no use"),
+        ({"background": "single_step"}, r"letkf\.background: single_step is not allowed with method letkf"),
+        ({"window": "six_hours"}, r"letkf\.window: not allowed with method letkf"),
+        ({"rank": 4}, r"letkf\.rank: not allowed with method letkf"),
+        (
+            {"settings": {"relaxation": 0.5, "alpha": 0.5}},
+            r"letkf\.settings: unknown settings alpha; letkf has horizontal",
+        ),
+        ({"donor": "lora_envar"}, r"letkf\.donor: not allowed"),
     ],
 )
 def test_what_a_cycled_ensemble_cannot_have_is_refused(config, changes, message):
@@ -248,7 +255,7 @@ def test_what_a_cycled_ensemble_cannot_have_is_refused(config, changes, message)
     if message is None:
         check(config)
         del config["experiments"]["letkf"]["ensemble_size"]
-        message = r"letkf\.ensemble_size: missing with method letkf"
+        message = r"letkf\.ensemble_size: missing; method letkf needs it"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 
@@ -257,10 +264,10 @@ def test_what_a_cycled_ensemble_cannot_have_is_refused(config, changes, message)
     ("changes", "message"),
     [
         ({}, None),
-        ({"ensemble_size": 8}, r"shared\.ensemble_size: of no use with method hybrid and ensemble_of"),
-        ({"ensemble_of": "latent_lora"}, r"shared\.ensemble_of: 'latent_lora' is no experiment that cycles"),
-        ({"method": "3dvar"}, r"shared\.ensemble_of: of no use with method 3dvar"),
-        ({"background": "single_step"}, r"shared\.ensemble_of: not possible with background: single_step"),
+        ({"ensemble_size": 8}, r"shared\.ensemble_size: not allowed with method hybrid and ensemble_of"),
+        ({"ensemble_of": "latent_lora"}, r"shared\.ensemble_of: 'latent_lora' is not an experiment that cycles"),
+        ({"method": "3dvar"}, r"shared\.ensemble_of: not allowed with method 3dvar"),
+        ({"background": "single_step"}, r"shared\.ensemble_of: not allowed with background: single_step"),
         ({"period": ["2009-04-25T18", "2009-05-01T18"]}, r"shared\.period: .* has cycles that letkf lacks"),
         ({"period": ["2009-04-26T00", "2009-05-03T00"]}, r"shared\.period: .* has cycles that letkf lacks"),
     ],
@@ -275,7 +282,7 @@ def test_members_of_a_filter_need_one_that_has_them(config, changes, message):
         check(config)
         lora = {**config["experiments"]["latent_lora"], "settings": {"member_source": "nmc"}, "ensemble_of": "letkf"}
         config["experiments"]["shared"] = {key: lora[key] for key in lora if key != "ensemble_size"}
-        message = r"shared\.ensemble_of: not together with member_source: nmc"
+        message = r"shared\.ensemble_of: not allowed with member_source: nmc"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
 
@@ -295,7 +302,7 @@ def test_a_forecast_model_s_errors_are_of_the_length_of_a_cycle(config):
     config["training"] = {key: copy.deepcopy(config[key]) for key in ("grid", "archive", "forecast_model")}
     config["training"]["archive"] |= {"step_hours": 12, "end": "2009-05-20T18"}
     config["nmc"] |= {"every_hours": 12}
-    with pytest.raises(ConfigurationError, match=r"training\.archive\.step_hours of 12 h does not divide"):
+    with pytest.raises(ConfigurationError, match=r"training\.archive\.step_hours: 12 h does not divide"):
         check(config)
 
 
@@ -373,7 +380,7 @@ def test_the_step_of_a_model_that_is_missing_is_not_guessed(tmp_path):
     ("experiment", "vae", "message"),
     [
         ("vae_var", "gird", r"experiments\.vae_var\.vae: 'gird' is unknown; vaes has spectral"),
-        ("3dvar", "spectral", r"experiments\.3dvar\.vae: of no use with method 3dvar"),
+        ("3dvar", "spectral", r"experiments\.3dvar\.vae: not allowed with method 3dvar"),
     ],
 )
 def test_a_vae_is_one_of_the_configured(config, experiment, vae, message):

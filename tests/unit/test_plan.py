@@ -74,7 +74,7 @@ def test_every_background_has_one_rule_that_makes_it(config):
 
 @pytest.mark.parametrize("time", [FIRST, "20090425T18", "20090426T03", "20090503T00"])
 def test_what_is_no_later_cycle_leads_nowhere(plan, time):
-    with pytest.raises(PlanError, match=f"results/vae_var/{time}: is no cycle of vae_var"):
+    with pytest.raises(PlanError, match=f"results/vae_var/{time}: not a cycle of vae_var"):
         plan.background_inputs("vae_var", time)
 
 

@@ -63,7 +63,7 @@ def test_the_smallest_error_over_the_headline_variables_wins(config):
         ({"period": ["2009-04-20T00", "2009-04-26T00"]}, r"search\.period: .* overlaps with experiments\.no_assim"),
         (
             {"candidates": {"vae_var": {"vae": "spectral", "epochs": [1]}}},
-            r"search_vae_var_00\.settings: epochs unknown; vae_var has background_weight",
+            r"search_vae_var_00\.settings: unknown settings epochs; vae_var has background_weight",
         ),
         ({"candidates": {"hybrid": {"alpha": [0.5]}}}, r"search_hybrid_00\.ensemble_size: missing"),
         ({"observations": "none"}, r"search_vae_var_00\.observations"),
@@ -83,10 +83,10 @@ def test_found_settings_stand_where_the_configuration_says_nothing(config, tmp_p
     with_found_settings(tuned)
     assert tuned["methods"]["vae_var"] == {"background_weight": 9.0, "residual_amplitude": 5.0}, "one's own value wins"
     del tuned["methods"]["3dvar"]["background_weight"]
-    with pytest.raises(ConfigurationError, match=r"methods\.3dvar\.background_weight: missing, here and in found"):
+    with pytest.raises(ConfigurationError, match=r"methods\.3dvar\.background_weight: missing, both here and in found"):
         check(tuned)
     path.write_text(yaml.safe_dump({"vae_var": {"weight": 7.0}}))
-    with pytest.raises(ConfigurationError, match=r"has weight of vae_var, which has background_weight"):
+    with pytest.raises(ConfigurationError, match=r"has unknown settings of vae_var: weight; known: background_weight"):
         with_found_settings(tuned)
     with pytest.raises(ConfigurationError, match=r"found_settings: .*missing\.yaml"):
         with_found_settings(config | {"found_settings": str(tmp_path / "missing.yaml")})

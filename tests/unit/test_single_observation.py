@@ -172,7 +172,7 @@ def test_what_has_no_increment_is_refused(config):
     plan = planned(config)
     with pytest.raises(PlanError, match="no_assimilation uses no observations"):
         plan.single_observation_inputs("no_assimilation", ["20090501T06"])
-    with pytest.raises(PlanError, match="is no cycle of 3dvar"):
+    with pytest.raises(PlanError, match="not a cycle of 3dvar"):
         plan.single_observation_inputs("3dvar", ["20090501T07"])
 
 
@@ -180,7 +180,7 @@ def test_what_has_no_increment_is_refused(config):
     ("given", "found"),
     [
         (["z500@45N"], "verification.single_observations: 'z500@45N': '45N' is no place"),
-        (["z500@45N,0E+1", "z500@45N,0E+2"], "2 are of one variable at one place"),
+        (["z500@45N,0E+1", "z500@45N,0E+2"], "2 entries have one variable and place"),
     ],
 )
 def test_a_configuration_with_others_is_refused(config, given, found):

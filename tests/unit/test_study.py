@@ -66,10 +66,10 @@ def test_a_study_that_cannot_be_made_is_refused(claim):
     with_networks(claim)
     check_study(claim)
     claim["study"]["references"] = ["nothing"]
-    with pytest.raises(ConfigurationError, match="'nothing' is not a family; there are 3dvar, hybrid"):
+    with pytest.raises(ConfigurationError, match="'nothing' is not a family; known: 3dvar, hybrid"):
         check_study(claim)
     claim["observations"]["quasi_uniform_16"] = {"source": "prepbufr"}
-    with pytest.raises(ConfigurationError, match="3dvar_quasi_uniform_16 observes by quasi_uniform_16"):
+    with pytest.raises(ConfigurationError, match="3dvar_quasi_uniform_16 uses the network quasi_uniform_16"):
         check_study(claim)
 
 

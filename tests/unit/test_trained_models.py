@@ -191,11 +191,11 @@ def test_models_of_the_training_archive_and_of_windows_are_trained_on_their_own(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"end": "2009-06-01T00"}, r"forecast_model\.train\.end: 2009-06-01T00 is outside of the archive"),
+        ({"end": "2009-06-01T00"}, r"forecast_model\.train\.end: 2009-06-01T00 is outside the archive"),
         ({"step_hours": 3}, r"forecast_model\.train\.step_hours: 3 h is not a multiple of the 6 h"),
         (
             {"validation": {"start": "2009-03-20T00", "end": "2009-04-08T00"}},
-            r"train\.validation: 2009-03-20T00 to 2009-04-08T00 has states that the model is trained on",
+            r"train\.validation: 2009-03-20T00 to 2009-04-08T00 overlaps with the training period",
         ),
         (
             {"start": "2009-04-01T06"},

@@ -207,7 +207,7 @@ def changed(config, path, value):
             "2009-04-23T03",
             "archive.since: 2009-04-23T03 is not a time of the archive, which has states",
         ),
-        ("archive.since", "2009-06-01T00", "archive.since: 2009-06-01T00 is outside of the archive, 2009-02-10T06 to"),
+        ("archive.since", "2009-06-01T00", "archive.since: 2009-06-01T00 is outside the archive, 2009-02-10T06 to"),
         ("archive.since", "2009-04-31", "archive.since: '2009-04-31' is not a time"),
         ("archive.errors.start", "2009-02-09T06", "archive.errors: forecasts of 6 h that start from 2009-02-09T06 to"),
         ("archive.errors.end", "2009-05-21T00", "to 2009-05-21T00 are not within the underlying archive, which has"),
@@ -223,7 +223,7 @@ def changed(config, path, value):
         ),
         ("archive.errors.every_hours", 9, "archive.errors.every_hours: 9 h is not a multiple of step_hours, 6 h"),
         ("archive.errors.start", "2009-02-10T07", "archive.errors.start: 2009-02-10T07 is not a time of the archive"),
-        ("archive.finer", {"start": "2009-04-24", "end": "2009-05-06", "step_hours": 1}, "archive.finer: of no use"),
+        ("archive.finer", {"start": "2009-04-24", "end": "2009-05-06", "step_hours": 1}, "archive.finer: not allowed"),
     ],
 )
 def test_times_that_the_archive_does_not_have_are_refused(twin, path, value, message):
@@ -263,7 +263,7 @@ def test_two_frames_must_be_the_archive_s_own(twin):
     archive["forecast_model"] = {"name": "fengwu", "weights": "w", "mean": "m", "deviation": "d"}
     archive["errors"]["start"] = "2009-02-11T06"
     SOURCES["twin"].check(archive)
-    with pytest.raises(ValueError, match=r"^since: 2009-02-10T06 \(with a frame before\) is outside of the archive"):
+    with pytest.raises(ValueError, match=r"^since: 2009-02-10T06 \(with a frame before\) is outside the archive"):
         SOURCES["twin"].check(archive | {"since": "2009-02-10T06"})
     with pytest.raises(
         ValueError, match=r"fengwu starts from two frames 6 h apart, which must be .* step_hours, 12 h$"
@@ -308,7 +308,7 @@ def test_the_files_of_a_twin_are_those_of_its_source_and_its_model(twin):
     plan = Plan(twin)
     assert plan.archive.brought("20090401") == ["brought/archive.nc", "brought/model.safetensors"]
     lines = missing_lines(missing_files(plan.brought()))
-    assert "archive.path: brought/archive.nc is missing; bring the file, or name another" in lines
+    assert "archive.path: brought/archive.nc is missing; provide the file, or name another" in lines
     assert any(
         line.startswith("archive.forecast_model.weights: brought/model.safetensors is missing") for line in lines
     )

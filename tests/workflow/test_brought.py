@@ -38,7 +38,7 @@ def test_a_dry_run_of_era5_names_the_model_s_files_first_and_shows_the_graph(run
     files = {"weights": "fengwu_v2.onnx", "mean": "data_mean.npy", "deviation": "data_std.npy"}
     lines = output.splitlines()
     assert lines[:3] == [
-        f"forecast_model.{key}: resources/era5/{file} is missing; bring the file, or name another"
+        f"forecast_model.{key}: resources/era5/{file} is missing; provide the file, or name another"
         for key, file in files.items()
     ]
     assert "-n, shows the graph" in lines[3]
@@ -72,7 +72,10 @@ def test_what_is_no_cycle_is_refused_and_sought_no_further(run, time):
     config = ROOT / "config" / "config.yaml"
     status, output, memory = dry_run(run, f"results/vae_var/{time}/analysis.nc", "--configfile", config)
     assert status == 1
-    assert f"results/vae_var/{time}: is no cycle of vae_var, which has 20090426T00 to 20090501T18, every 6 h" in output
+    assert (
+        f"results/vae_var/{time}: not a cycle of vae_var, whose cycles are 20090426T00 to 20090501T18, every 6 h"
+        in output
+    )
     assert memory < MEMORY_GB
 
 
@@ -106,7 +109,7 @@ def test_a_cycle_of_reports_that_is_missing_is_named(run):
     status, output, _ = dry_run(run, "--configfile", "tiny.yaml")
     assert status == 0, output[-2000:]
     assert output.splitlines()[0] == (
-        "observations.sparse.path: reports/2009022612.prepbufr is missing; bring the file, or name another"
+        "observations.sparse.path: reports/2009022612.prepbufr is missing; provide the file, or name another"
     )
     done = run.snakemake("--cores", 1, "--configfile", "tiny.yaml")
     assert done.returncode == 1

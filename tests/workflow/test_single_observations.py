@@ -149,7 +149,7 @@ def test_bad_input_ends_in_one_line(finished):
     for arguments, said in (
         ((TEXT, "--experiment", "no_assimilation", *time), "no_assimilation uses no observations"),
         ((TEXT, "--experiment", "hybridd", *time), "there is no hybridd"),
-        ((TEXT, *experiment, "--time", "2009-02-26T07"), "is no cycle of hybrid"),
+        ((TEXT, *experiment, "--time", "2009-02-26T07"), "not a cycle of hybrid"),
         (("z500@45N", *experiment, *time), "write it as z500@45N,30W+100"),
         ((TEXT, TEXT, *experiment, *time), "is given 2 times"),
     ):

@@ -46,7 +46,7 @@ class Workers:
         """
         if batch % self.count:
             raise ValueError(
-                f"a batch of {batch} cannot be shared equally by {self.count} GPUs; let `batch` be a multiple of `gpus`"
+                f"a batch of {batch} cannot be shared equally by {self.count} GPUs; make batch a multiple of gpus"
             )
         size = batch // self.count
         return slice(self.rank * size, (self.rank + 1) * size)

@@ -40,9 +40,9 @@ def check_alignment(config: dict[str, Any]) -> None:
     nmc = config["nmc"]
     held = parse(training["archive"]["start"])
     held_step = training["archive"]["step_hours"]
-    _on_grid("nmc.start", _time("nmc.start", nmc["start"]), held, held_step, "the archive that it is drawn from")
+    _on_grid("nmc.start", _time("nmc.start", nmc["start"]), held, held_step, "the start of its archive")
     for name in ("every_hours", "tau_hours"):
-        _multiple(f"nmc.{name}", nmc[name], held_step, f"the step of the archive that it is drawn from, {held_step} h")
+        _multiple(f"nmc.{name}", nmc[name], held_step, f"the step of its archive, {held_step} h")
     _reached("nmc.tau_hours", nmc["tau_hours"], training["forecast_model"])
 
     cycling = config["cycling"]
@@ -85,15 +85,15 @@ def _time(key: str, text: str) -> datetime:
     except ValueError as error:
         raise AlignmentError(f"{key}: {error}") from None
     if time.minute:
-        raise AlignmentError(f"{key}: {time:%Y-%m-%dT%H:%M} is not a whole hour; the archive has states at these")
+        raise AlignmentError(f"{key}: {time:%Y-%m-%dT%H:%M} is not a whole hour, as the times of the archive are")
     return time
 
 
 def _on_grid(key: str, time: datetime, origin: datetime, step: int, of: str) -> None:
     if (time - origin) % timedelta(hours=step):
         raise AlignmentError(
-            f"{key}: {time:%Y-%m-%dT%H} is not a multiple of {step} h after {of}, {origin:%Y-%m-%dT%H}; the archive "
-            "has no state then"
+            f"{key}: {time:%Y-%m-%dT%H} is not a multiple of {step} h after {of}, {origin:%Y-%m-%dT%H}, so that the "
+            "archive has no state at that time"
         )
 
 

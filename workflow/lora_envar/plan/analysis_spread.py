@@ -33,13 +33,11 @@ def check_analysis_spread(config: dict[str, Any]) -> None:
     variational = [name for name, method in methods.items() if issubclass(METHODS[method], VariationalMethod)]
     for name in wanted.get("experiments", []):
         if name not in methods:
-            raise ConfigurationError(
-                f"{key}.experiments: {name!r} is not an experiment; there are {', '.join(methods)}"
-            )
+            raise ConfigurationError(f"{key}.experiments: {name!r} is not an experiment; known: {', '.join(methods)}")
         if name not in variational:
             raise ConfigurationError(
-                f"{key}.experiments: analyses of {name} (method {methods[name]}) minimise no cost function, from which "
-                f"samples could be drawn; those of {', '.join(variational) or 'no experiment here'} do"
+                f"{key}.experiments: {name} (method {methods[name]}) minimises no cost function from which samples "
+                f"could be drawn; possible: {', '.join(variational) or 'none'}"
             )
 
 

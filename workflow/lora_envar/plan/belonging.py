@@ -117,7 +117,7 @@ def refuse_another(config: dict[str, Any]) -> None:
         raise OtherExperimentError(
             f"{where} belongs to another experiment: {_differences(sorted(other), before, now)}. Give this one a "
             "folder of its own (snakemake --directory FOLDER, with a link to resources/ in it), or remove results/; if "
-            f"the archive has only been moved, remove {RECORD} alone"
+            f"the archive has only been moved, remove only {RECORD}"
         )
     if any(path.is_file() or (path.is_dir() and any(path.iterdir())) for path in METADATA):
         return
@@ -130,8 +130,8 @@ def refuse_another(config: dict[str, Any]) -> None:
             changed.append(key)
     if changed:
         raise OtherExperimentError(
-            f"{where} was made with another configuration, and .snakemake, which knew which file was made with which, "
-            f"is gone: {_differences(changed, before, now)}. Go back to the configuration in {RECORD}, give this one a "
+            f"{where} was made with another configuration, and .snakemake, which records how each file was made, is "
+            f"missing: {_differences(changed, before, now)}. Go back to the configuration in {RECORD}, give this one a "
             "folder of its own (snakemake --directory FOLDER), or remove results/"
         )
 

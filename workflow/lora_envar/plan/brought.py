@@ -64,7 +64,7 @@ def missing_lines(missing: list[tuple[str, str]]) -> list[str]:
     for key in dict.fromkeys(key for key, _ in missing):
         paths = [path for other, path in missing if other == key]
         more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-        lines.append(f"{key}: {paths[0]} is missing{more}; bring the file, or name another")
+        lines.append(f"{key}: {paths[0]} is missing{more}; provide the file, or name another")
     return lines
 
 

@@ -52,16 +52,18 @@ def with_found_settings(config: dict[str, Any]) -> None:
     try:
         tuned = yaml.safe_load(Path(path).read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"found_settings: {path} cannot be read ({error}); `search` makes it") from None
+        raise ConfigurationError(f"found_settings: {path} cannot be read ({error}); the rule search makes it") from None
     if not isinstance(tuned, dict) or not all(isinstance(entry, dict) for entry in tuned.values()):
-        raise ConfigurationError(f"found_settings: {path} does not hold settings by method; `search` makes it")
+        raise ConfigurationError(f"found_settings: {path} does not list settings by method; the rule search makes it")
     for method, settings in tuned.items():
         if method not in METHODS:
-            raise ConfigurationError(f"found_settings: {path} has {method!r}; methods are {', '.join(METHODS)}")
+            raise ConfigurationError(
+                f"found_settings: {path} has the unknown method {method!r}; known: {', '.join(METHODS)}"
+            )
         unknown = sorted(set(settings) - set(METHODS[method].setting_names()))
         if unknown:
             raise ConfigurationError(
-                f"found_settings: {path} has {', '.join(unknown)} of {method}, which has "
+                f"found_settings: {path} has unknown settings of {method}: {', '.join(unknown)}; known: "
                 f"{', '.join(METHODS[method].setting_names())}"
             )
         if method in config["methods"]:

@@ -33,15 +33,17 @@ def _check_methods(config: dict[str, Any]) -> None:
         known = METHODS[method].setting_names()
         unknown = sorted(set(own) - set(known))
         if unknown:
-            raise ConfigurationError(f"{key}: {', '.join(unknown)} unknown; {method} has {', '.join(known)}")
+            raise ConfigurationError(f"{key}: unknown settings {', '.join(unknown)}; {method} has {', '.join(known)}")
         if method not in config["methods"]:
-            raise ConfigurationError(f"methods.{method}: missing, but experiments.{name} uses this method")
+            raise ConfigurationError(
+                f"methods.{method}: missing; experiments.{name} uses this method, give its settings"
+            )
         needed = METHODS[method].needed_settings()
         missing = [setting for setting in needed if setting not in {**config["methods"][method], **own}]
         if missing:
             raise ConfigurationError(
-                f"methods.{method}.{missing[0]}: missing, here and in found_settings; experiments.{name} needs "
-                f"{', '.join(needed)}"
+                f"methods.{method}.{missing[0]}: missing, both here and in found_settings; give it, because "
+                f"experiments.{name} needs {', '.join(needed)}"
             )
 
 
@@ -97,7 +99,7 @@ def check(config: dict[str, Any]) -> None:
     for reference in config["verification"]["references"]:
         if reference not in names:
             raise ConfigurationError(
-                f"verification.references: {reference!r} is not an experiment; there are {', '.join(names)}"
+                f"verification.references: {reference!r} is not an experiment; known: {', '.join(names)}"
             )
 
 
@@ -128,12 +130,14 @@ def _check_experiment(
     ):
         if (entry in experiment) != wanted:
             what = f"method {method}" + (" and ensemble_of" if shared and not wanted else "")
-            raise ConfigurationError(f"{key}.{entry}: {'missing' if wanted else 'of no use'} with {what}")
+            raise ConfigurationError(
+                f"{key}.{entry}: missing; {what} needs it" if wanted else f"{key}.{entry}: not allowed with {what}"
+            )
     unknown = sorted(set(experiment.get("without", ())) - set(known_groups()))
     if unknown:
-        raise ConfigurationError(f"{key}.without: {', '.join(unknown)} unknown; known: {', '.join(known_groups())}")
+        raise ConfigurationError(f"{key}.without: unknown {', '.join(unknown)}; known: {', '.join(known_groups())}")
     if "without" in experiment and not METHODS[method].assimilates:
-        raise ConfigurationError(f"{key}.without: of no use with method {method}, which uses no observations")
+        raise ConfigurationError(f"{key}.without: not allowed with method {method}, which uses no observations")
     if "vae" in experiment and experiment["vae"] not in config["vaes"]:
         raise ConfigurationError(f"{key}.vae: {experiment['vae']!r} is unknown; vaes has {', '.join(config['vaes'])}")
     _check_donor(key, experiment, config)
@@ -143,7 +147,7 @@ def _check_experiment(
         _check_cycled_ensemble(key, experiment, config)
     if experiment["observations"] not in config["observations"]:
         raise ConfigurationError(
-            f"{key}.observations: {experiment['observations']!r} is not among the observations: "
+            f"{key}.observations: {experiment['observations']!r} is unknown; observations has "
             f"{', '.join(config['observations'])}"
         )
     first, last = period_of(f"{key}.period[0]", experiment["period"][0], f"{key}.period[1]", experiment["period"][1])
@@ -159,11 +163,14 @@ def _check_experiment(
         before = parse(year_before(time_name(first))) - timedelta(hours=step * last_year)
         check_within(f"{key}.ensemble_size.last_year: its first forecast", before, archive)
     if (last - first) % timedelta(hours=step):
-        raise ConfigurationError(f"{key}.period: is not a whole number of cycles of {step} h")
+        raise ConfigurationError(
+            f"{key}.period: not a whole number of cycles of {step} h; change the first or the last"
+        )
     cycles = (last - first) // timedelta(hours=step) + 1
     if cycles <= spin_up:
         raise ConfigurationError(
-            f"{key}.period: has {cycles} cycles, all within verification.spin_up_cycles ({spin_up}); nothing to score"
+            f"{key}.period: {cycles} cycles, which all belong to verification.spin_up_cycles ({spin_up}), so that none "
+            "is scored; make it longer"
         )
 
 
@@ -172,26 +179,26 @@ def _check_shared_ensemble(key: str, experiment: dict[str, Any], config: dict[st
     method = experiment["method"]
     name = experiment["ensemble_of"]
     if not METHODS[method].ensemble:
-        raise ConfigurationError(f"{key}.ensemble_of: of no use with method {method}")
+        raise ConfigurationError(f"{key}.ensemble_of: not allowed with method {method}")
     other = config["experiments"].get(name, {})
     if other.get("method") not in METHODS or not METHODS[other["method"]].cycled_ensemble:
         raise ConfigurationError(
-            f"{key}.ensemble_of: {name!r} is no experiment that cycles an ensemble; name one of method letkf"
+            f"{key}.ensemble_of: {name!r} is not an experiment that cycles an ensemble; name one with method letkf"
         )
     chosen = {**config["methods"].get(method, {}), **experiment.get("settings", {})}
     if chosen.get("member_source", "own") != "own":
         raise ConfigurationError(
-            f"{key}.ensemble_of: not together with member_source: {chosen['member_source']}; the members of the cycle "
-            "are `own`"
+            f"{key}.ensemble_of: not allowed with member_source: {chosen['member_source']}; set member_source: own, "
+            "which stands for the members of the cycle"
         )
     if experiment.get("background") == "single_step":
-        raise ConfigurationError(f"{key}.ensemble_of: not possible with background: single_step")
+        raise ConfigurationError(f"{key}.ensemble_of: not allowed with background: single_step; use ensemble_size")
     first, last = map(parse, experiment["period"])
     since, until = map(parse, other["period"])
     if first < since or until < last or (first - since) % timedelta(hours=config["cycling"]["step_hours"]):
         raise ConfigurationError(
-            f"{key}.period: {' to '.join(experiment['period'])} has cycles that {name} lacks, whose members it takes "
-            f"({' to '.join(other['period'])})"
+            f"{key}.period: {' to '.join(experiment['period'])} has cycles that {name} lacks; choose cycles of {name} "
+            f"({' to '.join(other['period'])}), whose members are used"
         )
 
 
@@ -200,32 +207,33 @@ def _check_cycled_ensemble(key: str, experiment: dict[str, Any], config: dict[st
     method = experiment["method"]
     if isinstance(experiment["ensemble_size"], dict):
         raise ConfigurationError(
-            f"{key}.ensemble_size: lags and last_year are of time-lagged ensembles; {method} cycles one of its own, "
-            "give a number of members"
+            f"{key}.ensemble_size: lags and last_year are for time-lagged ensembles, but {method} cycles an ensemble "
+            "of its own; give a number of members"
         )
     if experiment.get("background") == "single_step":
         raise ConfigurationError(
-            f"{key}.background: single_step is not possible with method {method}, whose ensemble is cycled"
+            f"{key}.background: single_step is not allowed with method {method}, whose ensemble is cycled"
         )
     if "window" in experiment:
         raise ConfigurationError(
-            f"{key}.window: not possible with method {method}, which takes all observations at the analysis time"
+            f"{key}.window: not allowed with method {method}, which uses all observations at the analysis time"
         )
     step = config["cycling"]["step_hours"]
     if step > 2 * config["nmc"]["tau_hours"]:
         raise ConfigurationError(
-            f"cycling.step_hours: {step} h are more than 2 nmc.tau_hours; {method} ({key}) samples errors of the "
-            "forecast model in that time, and the archive need not reach so far beyond nmc.end"
+            f"cycling.step_hours: {step} h is longer than 2 nmc.tau_hours; increase nmc.tau_hours, because {method} "
+            f"({key}) samples errors of the forecast model over {step} h, and the archive may not reach so far beyond "
+            "nmc.end"
         )
     if "training" in config:
         for name, hours in (
             ("archive.step_hours", config["training"]["archive"]["step_hours"]),
-            ("forecast_model: its step", step_of(config["training"]["forecast_model"])),
+            ("forecast_model (its step)", step_of(config["training"]["forecast_model"])),
         ):
             if hours and step % hours:
                 raise ConfigurationError(
-                    f"training.{name} of {hours} h does not divide cycling.step_hours, {step} h, after which {method} "
-                    f"({key}) samples errors of the forecast model"
+                    f"training.{name}: {hours} h does not divide cycling.step_hours, {step} h, the time over which "
+                    f"{method} ({key}) samples errors of the forecast model"
                 )
 
 
@@ -239,15 +247,17 @@ def _check_window(
     window = windows.get(experiment["window"])
     if window is None:
         known = ", ".join(windows) or "none"
-        raise ConfigurationError(f"{key}.window: {experiment['window']!r} is not among the windows: {known}")
+        raise ConfigurationError(f"{key}.window: {experiment['window']!r} is unknown; windows has {known}")
     entry = f"windows.{experiment['window']}"
     if window["slots"] * window["slot_hours"] > step:
         raise ConfigurationError(
             f"{entry}: {window['slots']} slots of {window['slot_hours']} h are longer than cycling.step_hours "
-            f"({step} h); observations would be used twice"
+            f"({step} h), so that observations would be used twice; reduce slots or slot_hours"
         )
     if "training" in config and "measured_in" not in window:
-        raise ConfigurationError(f"{entry}.measured_in: missing; the section training has states of its own for nmc")
+        raise ConfigurationError(
+            f"{entry}.measured_in: missing; give a period of archive, because nmc is one of training"
+        )
     measured = window.get("measured_in", config["nmc"])
     start, end = period_of(f"{entry}.measured_in.start", measured["start"], f"{entry}.measured_in.end", measured["end"])
     whole = period_of("archive.start", config["archive"]["start"], "archive.end", config["archive"]["end"])
@@ -269,13 +279,14 @@ def _check_search(config: dict[str, Any], archive: Period, step: int) -> None:
         _check_experiment(name, experiment, config, archive, step, config["search"]["spin_up_cycles"])
     for name, experiment in config["experiments"].items():
         if name.startswith(PREFIX):
-            raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are for candidates")
+            raise ConfigurationError(f"experiments.{name}: names that begin with {PREFIX} are reserved for candidates")
         if config.get("search"):
             start, end = map(parse, config["search"]["period"])
             first, last = map(parse, experiment["period"])
             if start <= last and first <= end:
                 raise ConfigurationError(
                     f"search.period: {' to '.join(config['search']['period'])} overlaps with experiments.{name}.period"
+                    "; choose another"
                 )
 
 
@@ -284,21 +295,23 @@ def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -
     chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
     wanted = chosen.get("member_source") == "other_days"
     if ("donor" in experiment) != wanted:
-        what = "missing, with" if wanted else "of no use without"
-        raise ConfigurationError(f"{key}.donor: {what} member_source: other_days in the settings")
+        source = "member_source: other_days in the settings"
+        raise ConfigurationError(
+            f"{key}.donor: missing; {source} needs it" if wanted else f"{key}.donor: not allowed without {source}"
+        )
     if not wanted:
         return
     donor = config["experiments"].get(experiment["donor"], {})
     lagged = donor.get("method") in METHODS and METHODS[donor["method"]].ensemble
     if not lagged or "ensemble_size" not in donor or "donor" in donor:
-        raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own")
+        raise ConfigurationError(f"{key}.donor: {experiment['donor']!r} has no ensemble of its own; name one that has")
     first, last = map(parse, donor["period"])
     count = (last - first) // timedelta(hours=config["cycling"]["step_hours"]) + 1
     enough = 3 * ensemble_sizes(donor)[0]
     if count < enough:
         raise ConfigurationError(
-            f"{key}.donor: {experiment['donor']} has {count} cycles; members of other days take three times its "
-            f"ensemble, {enough}"
+            f"{key}.donor: {experiment['donor']} has {count} cycles, but members of other days need three times its "
+            f"ensemble size, {enough}"
         )
 
 
@@ -311,7 +324,9 @@ def _check_observations(networks: dict[str, dict[str, Any]], points: int) -> Non
             raise ConfigurationError(f"observations.{name}.{error}") from None
         for key in ("error_table", "orography", "stations"):
             if network.get(key) and not Path(network[key]).exists():
-                raise ConfigurationError(f"observations.{name}.{key}: {network[key]} does not exist")
+                raise ConfigurationError(
+                    f"observations.{name}.{key}: {network[key]} is missing; provide the file, or name another"
+                )
 
 
 def _check_segments(segments: dict[str, dict[str, Any]]) -> None:
@@ -321,6 +336,7 @@ def _check_segments(segments: dict[str, dict[str, Any]]) -> None:
         day = f"{parse(segment['start']):%m-%d}"
         if day in seen:
             raise ConfigurationError(
-                f"example.segments.{name}.start: the same day of the year as {seen[day]}'s, hence the same run"
+                f"example.segments.{name}.start: same day of the year as segment {seen[day]}, hence the same run; "
+                "choose another"
             )
         seen[day] = name

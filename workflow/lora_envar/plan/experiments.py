@@ -147,7 +147,7 @@ class Experiment:
         """
         if time not in cycles:
             raise PlanError(
-                f"results/{self.name}/{time}: is no cycle of {self.name}, which has {self.cycles[0]} to "
+                f"results/{self.name}/{time}: not a cycle of {self.name}, whose cycles are {self.cycles[0]} to "
                 f"{self.cycles[-1]}, every {self.step_hours} h (experiments.{self.name}.period)"
             )
 

@@ -31,8 +31,8 @@ def held_by(key: str, first: datetime, last: datetime, config: dict[str, Any], a
         return finer, config["archive"]["finer"]["step_hours"]
     if finer and first.date() <= finer[1].date() and finer[0].date() <= last.date():
         raise ConfigurationError(
-            f"{key}: shares days with archive.finer ({finer[0]:%Y-%m-%dT%H} to {finer[1]:%Y-%m-%dT%H}) and does "
-            "not lie within"
+            f"{key}: shares days with archive.finer ({finer[0]:%Y-%m-%dT%H} to {finer[1]:%Y-%m-%dT%H}) but does "
+            "not lie within it; choose a period that is wholly inside or outside"
         )
     return archive, config["archive"]["step_hours"]
 
@@ -56,5 +56,5 @@ def check_within(key: str, time: datetime, period: Period) -> None:
     """Refuse a time that the archive does not hold."""
     if not period[0] <= time <= period[1]:
         raise ConfigurationError(
-            f"{key}: {time:%Y-%m-%dT%H} is outside of the archive, {period[0]:%Y-%m-%dT%H} to {period[1]:%Y-%m-%dT%H}"
+            f"{key}: {time:%Y-%m-%dT%H} is outside the archive, {period[0]:%Y-%m-%dT%H} to {period[1]:%Y-%m-%dT%H}"
         )

@@ -246,8 +246,8 @@ class Plan:
         experiment = self.experiments[name]
         if not experiment.method.assimilates:
             raise PlanError(
-                f"{name} uses no observations (method {experiment.method.name}), so that none has an increment; leave "
-                "it out"
+                f"{name} uses no observations (method {experiment.method.name}), so that there are no increments; "
+                "leave it out"
             )
         inputs: dict[str, dict[str, Any]] = {}
         for time in times:
@@ -269,8 +269,8 @@ class Plan:
         """
         if not self.verification.single.figures:
             raise PlanError(
-                "verification.single_observations: names none, or the compared experiments have no cycle in common; "
-                "there are no increments to make"
+                "verification.single_observations: empty, or the compared experiments have no cycle in common, so that "
+                "there are no increments to compute"
             )
         return all_files(self.single_observation_inputs(name, self.verification.single.times))
 

@@ -168,8 +168,8 @@ def _check_names(section: Any, prefix: str) -> None:
         for key, value in section.items():
             if not isinstance(key, str):
                 raise ConfigurationError(
-                    f"{prefix}{key}: YAML reads this name as a {type(key).__name__}; put it in quotes, or begin it "
-                    "with a letter"
+                    f"{prefix}{key}: YAML reads this name as type {type(key).__name__}; put it in quotes, or begin "
+                    "it with a letter"
                 )
             _check_names(value, f"{prefix}{key}.")
 
@@ -209,7 +209,7 @@ def _message(error: ValidationError) -> str:
         return f"{where}{unknown}: there is no such key; {meant}{path or 'the configuration'} has {', '.join(known)}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"{where}{missing}: missing; it must be given"
+        return f"{where}{missing}: missing; add this key"
     if "description" in error.schema:
         return f"{path}: {error.instance!r} is not {error.schema['description']}"
     if error.validator == "propertyNames" or "propertyNames" in error.absolute_schema_path:

@@ -37,8 +37,8 @@ def check_single_observations(config: dict[str, Any]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigurationError(
-                f"verification.single_observations: {names.count(name)} are of one variable at one place ({name}); "
-                "leave one"
+                f"verification.single_observations: {names.count(name)} entries have one variable and place ({name}); "
+                "keep one of them"
             )
 
 

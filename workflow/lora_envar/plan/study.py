@@ -71,12 +71,10 @@ def check_study(config: dict[str, Any]) -> None:
         network = experiment.entry["observations"]
         if "columns" not in config["observations"][network]:
             raise ConfigurationError(
-                f"study: {experiment.name} observes by {network}, which has no number of columns; a study is of "
-                "networks with source simulated"
+                f"study: {experiment.name} uses the network {network}, which has no number of columns; choose one "
+                "with source: simulated"
             )
     families = list(dict.fromkeys(map(family, experiments.compared)))
     for reference in config["study"]["references"]:
         if reference not in families:
-            raise ConfigurationError(
-                f"study.references: {reference!r} is not a family; there are {', '.join(families)}"
-            )
+            raise ConfigurationError(f"study.references: {reference!r} is not a family; known: {', '.join(families)}")

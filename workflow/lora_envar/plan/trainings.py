@@ -33,8 +33,8 @@ def check_training(place: Place, config: dict[str, Any]) -> None:
     (first, last), (looked_at, until) = periods.values()
     if first <= until and looked_at <= last:
         raise ConfigurationError(
-            f"{key}.validation: {looked_at:%Y-%m-%dT%H} to {until:%Y-%m-%dT%H} has states that the model is trained on "
-            f"({first:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H}); the two must be apart"
+            f"{key}.validation: {looked_at:%Y-%m-%dT%H} to {until:%Y-%m-%dT%H} overlaps with the training period "
+            f"({first:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H}); choose a separate period"
         )
 
 
@@ -45,8 +45,8 @@ def check_vae(name: str, config: dict[str, Any]) -> None:
     together = network["groups"] == "together"
     if config["vaes"][name]["variables"] == "control" and not together:
         raise ConfigurationError(
-            f"vaes.{name}.network.groups: {network['groups']} are groups of the state's variables; with control "
-            "variables it is together"
+            f"vaes.{name}.network.groups: {network['groups']} is not allowed with control variables, since it groups "
+            "variables of the state; use together"
         )
     groups = 1 if together else len(GROUPS)
     wanted = f"one per group is needed: {groups}"
@@ -56,7 +56,7 @@ def check_vae(name: str, config: dict[str, Any]) -> None:
         by_block = given == len(CONTROL_VARIABLES)
         wanted += f"; or one per control variable: {len(CONTROL_VARIABLES)}"
     if given != groups and not by_block:
-        raise ConfigurationError(f"vaes.{name}.network.latent_channels: {given} given, {wanted}")
+        raise ConfigurationError(f"vaes.{name}.network.latent_channels: {given} given, but {wanted}")
     scale = network.get("patch", 2) * 2 ** (len(network["widths"]) - 1)
     axes = (("latitudes", network["window"][0]), ("longitudes", network["window"][1]))
     for axis, window in axes:
@@ -72,5 +72,6 @@ def _check_gpus(key: str, settings: dict[str, Any]) -> None:
     gpus = settings.get("gpus", 1)
     if settings["batch"] % gpus:
         raise ConfigurationError(
-            f"{key}.gpus: a batch of {settings['batch']} samples cannot be shared equally by {gpus} GPUs"
+            f"{key}.gpus: a batch of {settings['batch']} samples cannot be shared equally by {gpus} GPUs; make "
+            "batch a multiple of gpus"
         )

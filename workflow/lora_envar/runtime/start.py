@@ -60,7 +60,7 @@ def needed_but_missing(missing: list[tuple[str, str]], jobs: Iterable[Any]) -> l
         if digest is None
     }
     return [
-        f"{key}: {path} is missing, and {needed[path]} needs it; bring the file, or name another"
+        f"{key}: {path} is missing, and {needed[path]} needs it; provide the file, or name another"
         for key, path in missing
         if path in needed
     ]

@@ -78,7 +78,7 @@ class Twin(ArchiveSource):
     def check(cls, settings: dict[str, Any]) -> None:
         """Refuse times between those of the archive, and models that do not step from one of its states to the next."""
         if settings.get("finer"):
-            raise ValueError("finer: of no use with source: twin, whose states are steps of one model; remove it")
+            raise ValueError("finer: not allowed with source: twin, whose states are steps of one model; remove it")
         SOURCES[settings["of"]].check(_underlying(settings))
         step = settings["step_hours"]
         frame = _check_steps(settings["forecast_model"], step)
@@ -88,7 +88,7 @@ class Twin(ArchiveSource):
         also = " (with a frame before)" if frame else ""
         if not start + frame <= since <= end:
             raise ValueError(
-                f"since: {settings['since']}{also} is outside of the archive, {start:%Y-%m-%dT%H} to {end:%Y-%m-%dT%H}"
+                f"since: {settings['since']}{also} is outside the archive, {start:%Y-%m-%dT%H} to {end:%Y-%m-%dT%H}"
             )
         errors = settings["errors"]
         first = _time_of_archive("errors.start", errors["start"], start, step)
