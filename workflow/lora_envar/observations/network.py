@@ -60,7 +60,7 @@ class CheckedSettings:
     )
     quality: QualityOptions = setting("checks that need no background, see below")
     background_check: float = setting(
-        "largest accepted |O - B|, divided by the square root of the sum of the observation and background error "
+        "largest accepted magnitude of O - B, divided by the square root of the sum of the observation and background error "
         "variances (the latter from the training set)",
         above=0,
     )
