@@ -60,8 +60,8 @@ class CheckedSettings:
     )
     quality: QualityOptions = setting("checks that need no background, see below")
     background_check: float = setting(
-        "largest accepted magnitude of O - B, divided by the square root of the sum of the observation and background error "
-        "variances (the latter from the training set)",
+        "largest accepted magnitude of O - B, divided by the square root of the sum of the observation and background "
+        "error variances (the latter from the training set)",
         above=0,
     )
     buddy_check: float = setting(
