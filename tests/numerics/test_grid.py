@@ -38,6 +38,15 @@ def test_harmonics_are_orthonormal_and_projection_is_idempotent(grid):
         torch.testing.assert_close(grid.mean(field**2), coefficients.square().sum(-1))
 
 
+def test_sums_of_products_have_one_order_whatever_is_installed():
+    """torch asks opt_einsum for another where that package is there, as with the tests' own dependencies."""
+    draws = torch.Generator().manual_seed(1)
+    first, second, third = (torch.randn(40, 40, 40, generator=draws) for _ in range(3))
+    found = torch.einsum("aij,ajk,akl->ail", first, second, third)
+    assert torch.equal(found, torch.einsum("aik,akl->ail", torch.einsum("aij,ajk->aik", first, second), third))
+    assert not torch.backends.opt_einsum.enabled
+
+
 def test_a_truncation_beyond_the_grid_is_refused():
     with pytest.raises(ValueError, match="T15, not T16"):
         SphericalHarmonics(Grid("gaussian", 16, 32), 16)

@@ -9,6 +9,10 @@ from torch_harmonics import InverseRealSHT, InverseRealVectorSHT, RealSHT, RealV
 from .constants import EARTH_RADIUS, EARTH_ROTATION
 from .grid import Grid
 
+# sums of products of three arrays are taken from left to right: torch would take another order, which is rounded
+# otherwise, wherever some other package has brought opt_einsum with it
+torch.backends.opt_einsum.enabled = False
+
 #: kind of grid -> the name that torch-harmonics has for its quadrature
 _QUADRATURE = {"gaussian": "legendre-gauss", "equiangular": "equiangular"}
 
