@@ -27,6 +27,21 @@ LETKF = {
     "additive_error": 1.0,
     "inflation": 1.0,
 }
+#: settings that networks of data of others share
+CHECKED = {
+    "half_window_hours": 3,
+    "quality": {
+        "largest_quality_mark": 2,
+        "highest_station": 750,
+        "thinning_km": None,
+        "superobbing": False,
+        "withheld": 0.1,
+    },
+    "background_check": 5.0,
+    "buddy_check": 4.0,
+    "buddy_distance_km": 300,
+    "seed": 1,
+}
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from conftest import CHECKED, ROOT
 from lora_envar.analysis.assimilate import Case, compare
 from lora_envar.analysis.minimisation import MinimiserSettings
 from lora_envar.command import main
@@ -356,16 +356,11 @@ def test_the_network_is_one_of_tables():
 
 
 def test_the_network_is_configured_and_planned_as_others_are(config):
-    quality = {"largest_quality_mark": 2, "highest_station": 750, "thinning_km": 300.0, "superobbing": True}
     config["observations"]["occultations"] = {
+        **CHECKED,
         "source": "gnssro",
         "path": "in/gdas.%Y%m%d.t%Hz.gpsro.bufr_d",
-        "half_window_hours": 3,
-        "quality": quality | {"withheld": 0.1},
-        "background_check": 5.0,
-        "buddy_check": 4.0,
-        "buddy_distance_km": 300,
-        "seed": 1,
+        "quality": CHECKED["quality"] | {"thinning_km": 300.0, "superobbing": True},
     }
     config["experiments"] = {"3dvar": {**config["experiments"]["3dvar"], "observations": "occultations"}}
     check_schema(config)

@@ -31,9 +31,9 @@ warm_server.serve({owner}, Path({folder!r}))
 """
 
 
-def wait_until(condition) -> bool:
-    """Whether a condition comes true within ten seconds."""
-    for _ in range(100):
+def wait_until(condition, seconds=10) -> bool:
+    """Whether a condition comes true in time."""
+    for _ in range(10 * seconds):
         if condition():
             return True
         time.sleep(0.1)

@@ -15,7 +15,9 @@ from lora_envar.files.weights import load_weights
 from lora_envar.forecast.archive_training import train_on_archive
 from lora_envar.networks.launching import in_processes
 from lora_envar.networks.workers import Workers
+from lora_envar.runtime.warm_start import alive
 from test_trained_models import GRID, START, STEP, TRAIN, drifting
+from test_warm import wait_until
 
 
 @pytest.fixture
@@ -91,22 +93,6 @@ def waiting(folder, workers):
     time.sleep(600)
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def eventually(condition):
-    for _ in range(600):
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 def test_the_processes_end_with_the_job_that_started_them(tmp_path):
     script = textwrap.dedent(
         f"""
@@ -118,9 +104,9 @@ def test_the_processes_end_with_the_job_that_started_them(tmp_path):
     paths = [*sys.path, os.path.dirname(__file__)]
     job = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
     files = [tmp_path / "0", tmp_path / "1"]
-    assert eventually(lambda: all(file.exists() and file.read_text() for file in files))
+    assert wait_until(lambda: all(file.exists() and file.read_text() for file in files), 60)
     pids = [int(file.read_text()) for file in files]
     job.send_signal(signal.SIGKILL)
     job.wait()
     for pid in pids:
-        assert eventually(lambda pid=pid: not alive(pid)), "a process is left behind"
+        assert wait_until(lambda pid=pid: not alive(pid), 60), "a process is left behind"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import CHECKED, ROOT
 from tiny import Run, two_methods
 
 MEMORY_GB = 1.0
@@ -82,6 +82,7 @@ def test_what_is_no_cycle_is_refused_and_sought_no_further(run, time):
 def test_a_cycle_of_reports_that_is_missing_is_named(run):
     config = two_methods(run.folder)
     network = {
+        **CHECKED,
         "source": "prepbufr",
         "path": "reports/%Y%m%d%H.prepbufr",
         "categories": ["ADPUPA"],
@@ -89,17 +90,7 @@ def test_a_cycle_of_reports_that_is_missing_is_named(run):
         "reported_errors": True,
         "error_table": "resources/observation_errors.csv",
         "orography": None,
-        "quality": {
-            "largest_quality_mark": 2,
-            "highest_station": 750,
-            "thinning_km": None,
-            "superobbing": False,
-            "withheld": 0.0,
-        },
-        "background_check": 5.0,
-        "buddy_check": 4.0,
-        "buddy_distance_km": 300,
-        "seed": 1,
+        "quality": CHECKED["quality"] | {"withheld": 0.0},
     }
     config["observations"]["sparse"] = network
     (run.folder / "reports").mkdir()

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import ROOT, fengwu_files
+from conftest import CHECKED, ROOT, fengwu_files
 from lora_envar.analysis.amplitudes import COMMON, read_amplitudes
 from lora_envar.background.cycled_ensemble import additive_errors
 from lora_envar.background.training_set import TrainingSet
@@ -466,17 +466,7 @@ def test_a_table_that_a_user_brings_is_checked_and_assimilated(finished):
     )
     frame.to_csv(finished.folder / "mine.csv", index=False)
     config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
-    quality = {"largest_quality_mark": 2, "highest_station": 750, "thinning_km": None, "superobbing": False}
-    config["observations"]["mine"] = {
-        "source": "table",
-        "path": "mine.csv",
-        "half_window_hours": 3,
-        "quality": quality | {"withheld": 0.1},
-        "background_check": 5.0,
-        "buddy_check": 4.0,
-        "buddy_distance_km": 300,
-        "seed": 1,
-    }
+    config["observations"]["mine"] = {**CHECKED, "source": "table", "path": "mine.csv"}
     period = ["2009-02-26T00", "2009-02-26T06"]
     config["experiments"]["tabled"] = {"method": "3dvar", "observations": "mine", "seed": 1, "period": period}
     (finished.folder / "tabled.yaml").write_text(yaml.safe_dump(config))

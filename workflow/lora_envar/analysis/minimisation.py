@@ -11,6 +11,7 @@ increments and observation operators are linear, and nearly so with a VAE.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -179,12 +180,11 @@ class _Line:
         self._step = step
         self.end = end
         vectors = torch.stack([start.gradient, end.gradient, step]).double()
-        self._products = (vectors @ vectors.T).tolist()
+        (self._before, self._both, self.slope), (_, self._after, slope_at_end), _ = (vectors @ vectors.T).tolist()
         self._rounding = ROUNDING * torch.finfo(step.dtype).eps
-        self.slope = self._products[0][2]
-        self.curvature = self._products[1][2] - self.slope
+        self.curvature = slope_at_end - self.slope
 
-    @property
+    @cached_property
     def quadratic(self) -> bool:
         """Whether the change of the cost is the mean of the slopes at both ends, and the cost has a lowest point."""
         if self.curvature <= 0:
@@ -195,11 +195,14 @@ class _Line:
         beyond = max(1.0, (self.slope / self.curvature) ** 2)
         return off * beyond <= QUADRATIC * scale + self._rounding * abs(self._start.value)
 
+    @cached_property
+    def _change(self) -> torch.Tensor:
+        """Of the gradient."""
+        return self.end.gradient - self._start.gradient
+
     @property
     def _squared_change(self) -> float:
-        """Of the gradient."""
-        (before, both, _), (_, after, _), _ = self._products
-        return after - 2 * both + before
+        return self._after - 2 * self._both + self._before
 
     @property
     def falls(self) -> bool:
@@ -214,13 +217,11 @@ class _Line:
     def lowest(self) -> _Point:
         """The lowest point of a quadratic cost on the line."""
         share = -self.slope / self.curvature
-        change = self.end.gradient - self._start.gradient
-        (before, both, _), _, _ = self._products
-        square = before + 2 * share * (both - before) + share**2 * self._squared_change
+        square = self._before + 2 * share * (self._both - self._before) + share**2 * self._squared_change
         return _Point(
             self._start.control + share * self._step,
             self._start.value + share * self.slope / 2,
-            self._start.gradient + share * change,
+            self._start.gradient + share * self._change,
             math.sqrt(max(square, 0.0)),
             evaluated=False,
         )
@@ -235,7 +236,7 @@ class _Line:
         """Let the step be learned from, if both gradients are known well and their difference is not rounding."""
         known = self.quadratic or (self._start.evaluated and self.curvature > 0)
         if known and self._squared_change > (self._rounding * self.end.norm) ** 2:
-            curvature.learn(self._step, self.end.gradient - self._start.gradient, self.curvature)
+            curvature.learn(self._step, self._change, self.curvature)
 
 
 def minimise(

@@ -63,12 +63,10 @@ def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
     if advice:
         raise SourceError(f"{path}: is {kind}; {advice}")
     try:
+        if kind == GRIB:
+            return _open_grib(path)
         # lead times are made of numbers and units in `valid_times`, where all forms of them are known
-        return (
-            _open_grib(path)
-            if kind == GRIB
-            else [xr.open_dataset(path, engine="netcdf4", decode_timedelta=False, cache=False)]
-        )
+        return [xr.open_dataset(path, engine="netcdf4", decode_timedelta=False, cache=False)]
     except SourceError:
         raise
     except Exception as error:  # ecCodes and netCDF raise errors of many kinds

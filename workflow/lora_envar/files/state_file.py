@@ -62,8 +62,7 @@ def write_states(
     attributes : dict, optional
         Global attributes beside those of `provenance`; a `title` replaces the general one.
     start : datetime, optional
-        Of the one forecast that all states are of: with it come the coordinates `forecast_reference_time` and
-        `forecast_period`, in hours, of each state.
+        Of the one forecast that all states are of; it adds `forecast_reference_time` and `forecast_period` (hours).
 
     Raises
     ------

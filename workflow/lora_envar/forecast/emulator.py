@@ -193,12 +193,11 @@ def train_emulator(
     def error(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return ((((predicted - target) / model.change_deviation) ** 2) * weights).mean()
 
-    def batch(step: int) -> tuple[list[int], int]:
-        steps = ROLLOUT if step >= training.steps * (1 - settings.rollout_fraction) else 1
-        return starts[step][own].tolist(), steps
-
     def batches(first: int) -> Iterator[torch.Tensor]:
-        return trajectories.read_ahead([batch(step) for step in range(first, training.steps)])
+        longer = training.steps * (1 - settings.rollout_fraction)
+        return trajectories.read_ahead(
+            [(starts[step][own].tolist(), ROLLOUT if step >= longer else 1) for step in range(first, training.steps)]
+        )
 
     def loss(step: int) -> torch.Tensor:
         nonlocal coming

@@ -1,12 +1,12 @@
 """Consecutive states that a forecast model is trained on: in memory as coefficients, or in the files of an archive."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics
@@ -160,9 +160,10 @@ class ArchiveTrajectories(Trajectories):
 
     def read_ahead(self, batches: Sequence[tuple[Sequence[int], int]]) -> Iterator[torch.Tensor]:
         """See `Trajectories`: in forked processes, in the order of the batches."""
-        loader = DataLoader(
-            _Batches(self._read, batches),
+        loader: DataLoader[torch.Tensor] = DataLoader(
+            batches,  # type: ignore[arg-type]  # whatever has a length and items will do
             batch_size=None,
+            collate_fn=lambda batch: self._read(*batch),
             num_workers=self._readers,
             multiprocessing_context="fork" if self._readers else None,
             prefetch_factor=2 if self._readers else None,
@@ -208,24 +209,6 @@ class ArchiveTrajectories(Trajectories):
             total += each.mean((1, 2), keepdim=True)
             count += 1
         return total / count
-
-
-class _Batches(Dataset[torch.Tensor]):
-    """Batches by their number, as `DataLoader` wants them."""
-
-    def __init__(
-        self,
-        read: Callable[[Sequence[int], int], torch.Tensor],
-        batches: Sequence[tuple[Sequence[int], int]],
-    ) -> None:
-        self._read = read
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        return self._read(*self._batches[number])
 
 
 def area_weights(grid: Grid, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -1,6 +1,5 @@
 """What torchrun starts in each process of `launching.in_processes`: a function, found by its name."""
 
-import contextlib
 import importlib
 import json
 import os
@@ -12,12 +11,14 @@ from pathlib import Path
 import torch
 import torch.distributed
 
+from ..runtime.warm_start import end_with
 from .workers import Workers
 
 
 def main(path: Path) -> None:
     """Call the function of a file that `launching.in_processes` wrote; leave the message of an error beside it."""
-    threading.Thread(target=_end_with_the_launcher, daemon=True).start()
+    # torchrun's standard input is a pipe of the process that started it
+    threading.Thread(target=end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     call = json.loads(path.read_text())
     workers = Workers(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     device = workers.device()
@@ -32,14 +33,6 @@ def main(path: Path) -> None:
         path.with_name(f"failure.{workers.rank}").write_text(str(error) or type(error).__name__)
         raise SystemExit(1) from error
     torch.distributed.destroy_process_group()
-
-
-def _end_with_the_launcher() -> None:
-    """End this process when the one that started torchrun has gone: its end of the pipe is then closed."""
-    with contextlib.suppress(OSError):
-        while os.read(0, 1):
-            continue
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .warm_start import ANSWER, LENGTH, alive, receive
+from .warm_start import ANSWER, LENGTH, alive, end_with, receive
 
 #: imported before the first fork: what nearly all jobs need
 MODULES = (
@@ -145,7 +145,7 @@ def _run_script(
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         connection.settimeout(None)
-        threading.Thread(target=_end_with_the_job, args=(connection,), daemon=True).start()
+        threading.Thread(target=end_with, args=(connection.fileno(),), daemon=True).start()
         os.chdir(message["cwd"])
         os.environ.clear()
         os.environ.update(message["environment"])
@@ -164,13 +164,6 @@ def _run_script(
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
-
-
-def _end_with_the_job(connection: socket.socket) -> None:
-    """End this process when the one that asked for it is gone."""
-    with contextlib.suppress(OSError):
-        connection.recv(1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

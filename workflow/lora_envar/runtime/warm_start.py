@@ -143,6 +143,13 @@ def alive(pid: int) -> bool:
     return state not in "ZX"
 
 
+def end_with(descriptor: int) -> None:
+    """End this process, at once, when the other end of a pipe or a socket is closed: nothing else comes of it."""
+    with suppress(OSError):
+        os.read(descriptor, 1)
+    os._exit(1)
+
+
 def folder_of(owner: int) -> str:
     """Where the socket, the lock and the log of a run's server lie: private to the user, and to this interpreter."""
     interpreter = crc32(f"{sys.executable} {__file__}".encode())

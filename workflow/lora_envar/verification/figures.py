@@ -52,11 +52,12 @@ matplotlib.rcParams["svg.hashsalt"] = "lora-envar"
 
 def save(figure: Figure, *paths: str | Path) -> None:
     """Write a figure, as PNG or SVG by the endings of the paths."""
-    figure.draw_without_rendering()  # lays it out, which need not be done for each format
-    figure.set_layout_engine("none")
-    for axes in figure.axes:
-        # the solver of layouts goes through its equations in the order of addresses: its last digits are chance
-        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACED_TO)))
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()  # lays it out, which need not be done for each format
+        figure.set_layout_engine("none")
+        for axes in figure.axes:
+            # the solver of layouts goes through its equations in the order of addresses: its last digits are chance
+            axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACED_TO)))
     for path in paths:
         kind = str(path).rpartition(".")[2]
         with atomic_write(path) as temporary:
