@@ -31,6 +31,7 @@ from lora_envar.runtime.start import (
     refuse,
 )
 from lora_envar.runtime.step import CHECKPOINT_MINUTES, prepare_environment
+from lora_envar.verification import ROLLOUT_HOURS
 
 # a configuration given by --configfile stands alone, it is not merged into the example's
 if not workflow.overwrite_configfiles:

@@ -400,6 +400,22 @@ def test_what_is_null_is_dropped(config):
     check(config)
 
 
+def test_keys_of_another_model_or_source_are_dropped(config):
+    config["forecast_model"] = {"name": "emulator", "weights": "some", "mean": None, "sha256": None}
+    config["archive"]["member"] = None
+    config["windows"] = {"six_hours": {"slots": 2, "slot_hours": 3, "model": {"name": "emulator", "boundary": None}}}
+    without_dropped(config)
+    assert config["forecast_model"] == {"name": "emulator", "weights": "some"}
+    assert "member" not in config["archive"]
+    assert config["windows"]["six_hours"]["model"] == {"name": "emulator"}
+
+
+def test_the_archive_holds_the_long_forecast_of_the_gates(config):
+    config["verification"]["rollout_hours"] = 24 * 100
+    with pytest.raises(ConfigurationError, match=r"plus 2400 h \(verification.rollout_hours\): .* is outside"):
+        check(config)
+
+
 def test_a_single_vae_need_not_be_named(config):
     config["experiments"] |= {"vae_var_grid": None, "lora_envar": None}
     config["vaes"]["grid"] = None

@@ -52,6 +52,24 @@ def test_a_model_of_two_frames_is_judged_with_both():
     np.testing.assert_allclose(kept.value, 0.0, atol=1e-2)
 
 
+def test_a_short_forecast_of_long_steps_is_judged_at_the_leads_that_it_has():
+    """Of 6, 24, 48 and 120 h, those of whole steps of 12 h within the 48 h that are asked for."""
+    archive, model = GrowingArchive(3), Extrapolation()
+    model.step_hours = 12
+    errors = forecast_errors(model, archive, START, np.zeros((69, 16, 32)), rollout_hours=48)
+    assert sorted(set(errors.lead_hours)) == [24, 48]
+    gates = forecast_gates(
+        model, archive, errors.assign(model=1.0), np.ones(69, dtype=np.float32), seed=1, rollout_hours=48
+    ).table()
+    noise = gates[gates.gate == "damps noise"]
+    assert [quantity.split(",")[0] for quantity in noise.quantity] == [
+        "white noise left after 24 h",
+        "white noise left after 48 h",
+    ]
+    drift = gates[gates.quantity.str.contains("shift of the global mean")]
+    np.testing.assert_allclose(drift.value, 0.0, atol=1e-2)
+
+
 def by_place(pattern):
     """Gates of what samples have learned by place of errors with a pattern, and of what they know of themselves."""
     grid = Grid("gaussian", 16, 32)

@@ -90,3 +90,38 @@ def test_what_a_killed_run_left_is_replaced(store, tmp_path):
     assert not part.exists()
     with xr.open_zarr(store) as one, xr.open_zarr(tmp_path / "era5.zarr") as other:
         xr.testing.assert_identical(one.load(), other.load())
+
+
+def test_an_odd_number_of_latitudes_includes_the_poles(tmp_path, coefficients, store):
+    """A part of the period, on other points; the archive's waves are resolved, so that they are exact."""
+    arguments = ["--points", "30", "15", "--start", "2009-02-11T00", "--end", "2009-02-11T12"]
+    archive = ["--archive", str(store.parent / "archive.nc")]
+    assert main(["make-store", *archive, "-o", str(tmp_path / "fine.zarr"), *arguments]) == 0
+    with xr.open_zarr(tmp_path / "fine.zarr") as dataset:
+        np.testing.assert_allclose(dataset.latitude, np.linspace(-90, 90, 15))
+        np.testing.assert_allclose(dataset.longitude, 12 * np.arange(30))
+        assert dataset.time.values.tolist() == TIMES[3:6].astype("datetime64[ns]").tolist()
+        found = dataset["2m_temperature"].values
+    grid = Grid("equiangular", 15, 30)
+    expected = SphericalHarmonics(grid, 3).synthesise(coefficients[3:6])[:, channel_index("t2m")].numpy()
+    np.testing.assert_allclose(found, expected[:, ::-1].transpose(0, 2, 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--start", "2030-01-01T00"], "none between --start and --end"),
+        (["--points", "6", "3"], "resolves T1, not T3"),
+    ],
+)
+def test_a_store_that_cannot_be_made_is_an_error_and_leaves_nothing(tmp_path, store, arguments, message, capsys):
+    archive = ["--archive", str(store.parent / "archive.nc")]
+    assert main(["make-store", *archive, "-o", str(tmp_path / "one.zarr"), *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_time_that_is_none_is_an_error(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["make-store", "-o", str(tmp_path / "one.zarr"), "--start", "yesterday"])
+    assert "'yesterday' is not a time" in capsys.readouterr().err

@@ -146,7 +146,7 @@ def test_every_background_of_a_single_step_experiment_comes_from_the_reanalysis(
     results = finished.folder / "results"
     archive = Archive(sorted((results / "archive" / "states").glob("*.nc"))).read(parse("20090224T06"))
     model = load_model("emulator", finished.folder / "model.safetensors", "cpu")
-    expected = forecast(model, torch.from_numpy(archive)[None], 48)[-1]
+    expected = forecast(model, torch.from_numpy(archive)[None], 48)
     background = read_state(results / "single_step" / "20090226T06" / "background.nc")
     np.testing.assert_allclose(background, expected[0].numpy(), rtol=1e-5, atol=1e-4)
     about = load_weights(results / "single_step" / "20090226T00" / "adapters.safetensors")[1]
@@ -202,7 +202,7 @@ def test_a_cycled_ensemble_goes_on_from_its_analyses(finished):
         spread = [ensembles[valid, kind].std(0).mean((1, 2)) for kind in ("background", "analysis")]
         assert (spread[1] < spread[0]).all()
     model = load_model("emulator", finished.folder / "model.safetensors", "cpu")
-    forecasts = forecast(model, torch.from_numpy(ensembles[times[0], "analysis"]), 6)[-1]
+    forecasts = forecast(model, torch.from_numpy(ensembles[times[0], "analysis"]), 6)
     errors = TrainingSet(finished.folder / "results" / "background" / "model_errors.nc")
     expected = (forecasts + additive_errors(errors, 6, 1.0, 1, times[1])).numpy()
     rounding = 10 * np.finfo("f4").eps * np.abs(expected).max((0, 2, 3))
@@ -224,7 +224,7 @@ def test_model_errors_are_forecasts_less_the_archive(finished):
     archive = Archive(sorted((finished.folder / "results" / "archive" / "states").glob("*.nc")))
     model = load_model("emulator", finished.folder / "model.safetensors", "cpu")
     start = from_hours(errors.hours[3])
-    step = forecast(model, torch.from_numpy(archive.read(start))[None], 6)[-1][0].numpy()
+    step = forecast(model, torch.from_numpy(archive.read(start))[None], 6)[0].numpy()
     expected = step - archive.read(from_hours(errors.hours[3] + 6))
     assert len(errors) == len(set(errors.hours)) > 10
     rounding = 10 * np.finfo("f4").eps * np.abs(step).max((1, 2))

@@ -28,6 +28,7 @@ rule model_gates:
         judged=plan.verification.judged,
         vaes=plan.verification.judged_vaes,
         first=plan.verification.first_cycle_name,
+        rollout_hours=config["verification"].get("rollout_hours", ROLLOUT_HOURS),
         seed=config["verification"]["bootstrap"]["seed"],
         brought=digests(plan.model_files.brought),
     script:

@@ -12,7 +12,7 @@ with step(snakemake) as clock:
         from lora_envar.fields.timeline import parse
         from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_states
-        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.forecast import forecasts, frames, load_model
 
     start = parse(snakemake.params.start)
     hours = snakemake.params.step_hours
@@ -20,9 +20,9 @@ with step(snakemake) as clock:
     model = load_model(**snakemake.params.model, device=device())
     analyses = Archive([snakemake.input.analysis, *snakemake.input.before])
     present, previous = frames(model, analyses.get, [start], device())
-    steps = hours // model.step_hours
-    states = torch.cat(forecast(model, present, hours * count, previous, [start])[steps - 1 :: steps])
-    valid = [start + timedelta(hours=hours * (lag + 1)) for lag in range(count)]
+    leads = [hours * (lag + 1) for lag in range(count)]
+    states = torch.cat(list(forecasts(model, present, leads, previous, [start])))
+    valid = [start + timedelta(hours=lead) for lead in leads]
     # forecasts from the reanalysis are of no experiment
     about = described(snakemake)
     if "background" in snakemake.output.keys():

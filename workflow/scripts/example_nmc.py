@@ -9,7 +9,7 @@ with step(snakemake) as clock:
         from lora_envar.example_world.nature import NATURE_GRID, NATURE_TRUNCATION
         from lora_envar.example_world.packed import read_coefficients, write_coefficients
         from lora_envar.fields.harmonics import SphericalHarmonics
-        from lora_envar.forecast import forecast
+        from lora_envar.forecast import forecasts
         from lora_envar.forecast.emulator import Emulator
 
     times, coefficients = read_coefficients(snakemake.input.segment)
@@ -20,13 +20,13 @@ with step(snakemake) as clock:
     apart = snakemake.params.every_hours // model.step_hours
     starts = range(0, len(times) - 2 * tau // model.step_hours, apart)
 
-    def forecasts(starts, lead):
+    def from_nature_run(starts, leads):
         picked = [start // model.step_hours for start in starts]
         states = torch.stack([harmonics.synthesise(coefficients[index].to(device())) for index in picked])
-        return forecast(model, states, lead)
+        return forecasts(model, states, leads)
 
     differences = nmc_differences(
-        forecasts,
+        from_nature_run,
         [start * model.step_hours for start in starts],
         tau,
         batch=16,

@@ -7,7 +7,7 @@ with step(snakemake) as clock:
         from lora_envar.fields.timeline import parse, shift
         from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_states
-        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.forecast import forecasts, frames, load_model
         from lora_envar.forecast.skill import refuse_worse_than_persistence
 
     start = snakemake.params.start
@@ -15,12 +15,10 @@ with step(snakemake) as clock:
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
     states, previous = frames(model, archive.read, [parse(start)], device())
-    steps = forecast(model, states, lead, previous, [parse(start)])
     cycle = snakemake.params.cycle_hours
-    first = steps[cycle // model.step_hours - 1][0].cpu().numpy()
+    first, last = forecasts(model, states, [cycle, lead], previous, [parse(start)])
     truth = archive.read(parse(shift(start, cycle)))
-    refuse_worse_than_persistence(first, states[0].cpu().numpy(), truth, archive.grid, cycle)
-    last = steps[-1]
+    refuse_worse_than_persistence(first[0].cpu().numpy(), states[0].cpu().numpy(), truth, archive.grid, cycle)
     valid = parse(shift(start, lead))
     title = f"First background, of {valid:%Y-%m-%dT%H} UTC, a forecast from the reanalysis"
     about = {"title": title, **described(snakemake)}

@@ -15,7 +15,7 @@ with step(snakemake) as clock:
     window = snakemake.params.window
     model = load_model(**window["model"], device=device())
     table = measure_forecast_error(
-        lambda state, lead, hour: forecast(model, state, lead, valid=[from_hours(hour)])[-1],
+        lambda state, lead, hour: forecast(model, state, lead, valid=[from_hours(hour)]),
         lambda hour: torch.as_tensor(archive.read(from_hours(hour)), device=device()),
         [hours_since_1970(parse(time)) for time in snakemake.params.starts],
         window["slots"],

@@ -8,14 +8,13 @@ with step(snakemake) as clock:
         from lora_envar.fields.timeline import parse
         from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_forecast
-        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.forecast import forecasts, frames, load_model
 
     start = parse(snakemake.wildcards.time)
     analyses = Archive([snakemake.input.analysis, *snakemake.input.before])
     model = load_model(**snakemake.params.model, device=device())
     leads = sorted(snakemake.params.lead_hours)
     present, previous = frames(model, analyses.get, [start], device())
-    states = forecast(model, present, leads[-1], previous, [start])
-    chosen = torch.cat([states[lead // model.step_hours - 1] for lead in leads])
+    states = torch.cat([state.cpu() for state in forecasts(model, present, leads, previous, [start])])
     about = described(snakemake)
-    write_forecast(snakemake.output[0], chosen.cpu().numpy(), start, leads, analyses.grid, about)
+    write_forecast(snakemake.output[0], states.numpy(), start, leads, analyses.grid, about)

@@ -20,13 +20,14 @@ with step(snakemake) as clock:
     climatology = StateFile(snakemake.input.climatology)
     mean = regridder(climatology.grid, archive.grid)(torch.from_numpy(climatology.read())).numpy()
     deviation = read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
-    errors = forecast_errors(model, archive, parse(snakemake.params.first), mean)
+    rollout_hours = snakemake.params.rollout_hours
+    errors = forecast_errors(model, archive, parse(snakemake.params.first), mean, rollout_hours)
     grid = Grid.from_settings(snakemake.params.error_grid)
     samples = TrainingSet(snakemake.input.samples)
     _, held_out = samples.split(snakemake.params.held_out)
     models = judged_models(snakemake.params.judged, parse(snakemake.params.first), grid, device())
     vaes = {name: VAE.load(path, device()) for name, path in snakemake.params.vaes.items()}
-    gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed)
+    gates = forecast_gates(model, archive, errors, deviation, snakemake.params.seed, rollout_hours)
     gates += background_error_gates(models, vaes, samples, held_out, snakemake.params.seed)
     for table, path in ((errors, snakemake.output.forecast), (gates.table(), snakemake.output.gates)):
         write_table(path, table, digits=5)

@@ -11,20 +11,20 @@ with step(snakemake) as clock:
         from lora_envar.fields.timeline import from_hours, hours_since_1970, parse
         from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive
-        from lora_envar.forecast import forecast, frames, load_model
+        from lora_envar.forecast import forecasts, frames, load_model
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
     error_grid = Grid.from_settings(snakemake.params.error_grid)
     hours = [hours_since_1970(parse(time)) for time in snakemake.params.times]
 
-    def forecasts(starts, lead):
+    def from_reanalysis(starts, leads):
         times = [from_hours(hour) for hour in starts]
         states, previous = frames(model, archive.read, times, device())
-        return forecast(model, states, lead, previous, times)
+        return forecasts(model, states, leads, previous, times)
 
     differences = nmc_differences(
-        forecasts,
+        from_reanalysis,
         hours,
         snakemake.params.tau_hours,
         regridder(model.grid, error_grid, device=device()),

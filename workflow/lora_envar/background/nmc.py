@@ -4,13 +4,13 @@ For a reanalysis state x_0 and the one tau later: M(tau -> 2 tau) M(0 -> tau) x_
 24 h: a 48 h forecast minus a 24 h forecast.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
 
 def nmc_differences(
-    forecast: Callable[[list[int], int], list[torch.Tensor]],
+    forecasts: Callable[[list[int], list[int]], Iterable[torch.Tensor]],
     hours: list[int],
     tau: int,
     to_error_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
@@ -21,9 +21,9 @@ def nmc_differences(
 
     Parameters
     ----------
-    forecast : function
-        Gives the forecasts at equal steps, each (batch, 69, lat, lon), from the reanalysis at some hours of the archive
-        up to a lead in hours.
+    forecasts : function
+        Gives the forecasts, each (batch, 69, lat, lon), from the reanalysis at some hours of the archive at some leads
+        in hours.
     hours : list of int
         Start times of the longer forecasts. A forecast that two differences need is made once.
     tau : int
@@ -38,20 +38,19 @@ def nmc_differences(
     wanted = set(hours)
     later = sorted({hour + tau for hour in hours} - wanted)  # these start forecasts of tau alone
     parts = [
-        (lead, starts[first : first + batch])
-        for lead, starts in ((2 * tau, sorted(wanted)), (tau, later))
+        (leads, starts[first : first + batch])
+        for leads, starts in (([tau, 2 * tau], sorted(wanted)), ([tau], later))
         for first in range(0, len(starts), batch)
     ]
     short: dict[int, torch.Tensor] = {}
     long: dict[int, torch.Tensor] = {}
-    for number, (lead, part) in enumerate(parts, 1):
-        trajectory = forecast(part, lead)
-        half = to_error_grid(trajectory[len(trajectory) * tau // lead - 1])
-        full = to_error_grid(trajectory[-1])
-        for index, hour in enumerate(part):
-            if hour - tau in wanted:
-                short[hour] = half[index].clone()
-            if hour in wanted:
-                long[hour] = full[index].clone()
+    for number, (leads, part) in enumerate(parts, 1):
+        for lead, states in zip(leads, forecasts(part, leads), strict=True):
+            kept = to_error_grid(states)
+            for index, hour in enumerate(part):
+                if lead == tau and hour - tau in wanted:
+                    short[hour] = kept[index].clone()
+                if lead == 2 * tau:
+                    long[hour] = kept[index].clone()
         progress(f"batch {number}/{len(parts)} of forecasts")
     return torch.stack([long[hour] - short[hour + tau] for hour in hours])

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..fields.timeline import parse
 from .outputs import check_folder, check_output, check_store
 
 if TYPE_CHECKING:
@@ -78,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("-o", "--out", metavar="OUT", required=True, help="folder to write, as era5.zarr")
     shipped = RESOURCES / "example" / "archive.nc"
     store.add_argument("--archive", default=shipped, metavar="FILE", help="packed archive; the example's")
+    store.add_argument("--points", nargs=2, type=int, metavar=("LON", "LAT"), help="64 32; odd LAT: with both poles")
+    store.add_argument("--start", type=_time, metavar="TIME", help="first state, as 2009-05-05T00; all")
+    store.add_argument("--end", type=_time, metavar="TIME", help="last state")
     store.set_defaults(run=_make_store)
 
     single = commands.add_parser(
@@ -107,6 +112,13 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
     return number
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _use_one_thread() -> None:
@@ -225,11 +237,12 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _make_store(options: argparse.Namespace) -> None:
-    from ..export.store import TITLE, make_store
+    from ..export.store import POINTS, TITLE, make_store
 
     check_store(options.out, TITLE)
     _use_one_thread()
-    print(f"{options.out}: {make_store(options.archive, options.out)}")
+    points = tuple(options.points) if options.points else POINTS
+    print(f"{options.out}: {make_store(options.archive, options.out, points, options.start, options.end)}")
 
 
 def _single(options: argparse.Namespace) -> None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from ..registry import Registry
 from ..settings import files_of, names_of, needed_of, settings_from
 from .declaration import ModelDeclaration, WeightsSettings
-from .stepping import forecast, frames
+from .stepping import forecast, forecasts, frames
 
 if TYPE_CHECKING:
     import torch
 
     from .model import ForecastModel
 
-__all__ = ["MODELS", "check_model", "forecast", "frames", "load_model", "model_files", "named_files"]
+__all__ = ["MODELS", "check_model", "forecast", "forecasts", "frames", "load_model", "model_files", "named_files"]
 
 MODELS = Registry("models", ModelDeclaration)
 

@@ -64,7 +64,7 @@ def forecast_errors(
         part = starts[first : first + batch]
         states, previous = frames(model, read, part, device)
         truth = states_at(read, [time + lead for time in part], device)
-        parts.append(regrid(forecast(model, states, lead_hours, previous, part)[-1] - truth))
+        parts.append(regrid(forecast(model, states, lead_hours, previous, part) - truth))
     return torch.cat(parts)
 
 
@@ -134,7 +134,7 @@ def trajectory(
     time = start
     while True:
         try:
-            following = forecast(model, states, step_hours, previous, [time])[-1]
+            following = forecast(model, states, step_hours, previous, [time])
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"the trajectory that starts at {start:%Y-%m-%dT%H}, at {time:%Y-%m-%dT%H}: {error}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -114,14 +114,27 @@ def forecast(
     lead_hours: int,
     previous: torch.Tensor | None = None,
     valid: Sequence[datetime] | None = None,
-) -> list[torch.Tensor]:
-    """Forecasts at every step up to `lead_hours`, each of the shape of `states`.
+) -> torch.Tensor:
+    """The forecast at one lead, of the shape of `states`; see `forecasts`."""
+    (end,) = forecasts(model, states, [lead_hours], previous, valid)
+    return end
+
+
+def forecasts(
+    model: ForecastModel,
+    states: torch.Tensor,
+    lead_hours: Sequence[int],
+    previous: torch.Tensor | None = None,
+    valid: Sequence[datetime] | None = None,
+) -> Iterator[torch.Tensor]:
+    """Forecasts at some leads, one after the other, each of the shape of `states`; no other is kept.
 
     Parameters
     ----------
     model : ForecastModel
     states : (batch, 69, lat, lon)
-    lead_hours : int
+    lead_hours : sequence of int
+        Above 0 and increasing.
     previous : (batch, 69, lat, lon), optional
         The states one step before, for models of two frames. Without them such a model starts from `states` twice,
         as if nothing had changed before, and a warning is logged.
@@ -131,31 +144,32 @@ def forecast(
     Raises
     ------
     ValueError
-        If the lead is not a whole number of steps, or times are missing.
+        If a lead is not a whole number of steps, or times are missing.
     FloatingPointError
         If a forecast holds values that are not finite.
     """
     import torch
 
-    if lead_hours % model.step_hours:
-        raise ValueError(f"a lead of {lead_hours} h is not a multiple of the model's step of {model.step_hours} h")
+    for lead in lead_hours:
+        if lead % model.step_hours:
+            raise ValueError(f"a lead of {lead} h is not a multiple of the model's step of {model.step_hours} h")
     if model.history == 2 and previous is None:
         _LOG.warning(
             "the forecast model needs two frames; the one before is not known, and the present one is repeated"
         )
         previous = states
-    trajectory = []
-    step = timedelta(hours=model.step_hours)
-    with torch.no_grad():
-        for number in range(lead_hours // model.step_hours):
-            now = None if valid is None else [time + number * step for time in valid]
-            following = advance(model, states, previous, now)
+    passed = 0
+    for lead in lead_hours:
+        while passed < lead:
+            now = None if valid is None else [time + timedelta(hours=passed) for time in valid]
+            with torch.no_grad():
+                following = advance(model, states, previous, now)
+            passed += model.step_hours
             if not following.isfinite().all():
-                raise FloatingPointError(f"the forecast is not finite after {(number + 1) * model.step_hours} h")
-            trajectory.append(following)
+                raise FloatingPointError(f"the forecast is not finite after {passed} h")
             previous = states
             states = following
-    return trajectory
+        yield states
 
 
 def forecast_members(
@@ -194,5 +208,5 @@ def forecast_members(
         some = slice(first, first + batch)
         before = None if previous is None else previous[some].to(device)
         present = states[some].to(device)
-        ends.append(forecast(model, present, lead_hours, before, [valid] * len(present))[-1].cpu())
+        ends.append(forecast(model, present, lead_hours, before, [valid] * len(present)).cpu())
     return torch.cat(ends)

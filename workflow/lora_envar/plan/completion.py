@@ -13,11 +13,17 @@ class ConfigurationError(ValueError):
 
 
 def without_dropped(config: dict[str, Any]) -> None:
-    """Leave out experiments, VAEs and a study's worlds that are null, in place; a file on top drops them so.
+    """Leave out what is null, in place; a file on top drops entries of another so.
 
-    Experiments are left out as references, and among those whose analyses' spread is looked at, too.
+    These are experiments, VAEs, a study's worlds, and the keys of archives and of forecast models, which depend on
+    their source or kind. Experiments are left out as references, and among those whose analyses' spread is looked at,
+    too.
     """
-    for section, key in ((config, "vaes"), (config.get("study"), "worlds")):
+    training = config.get("training")
+    places = [(config, "vaes"), (config.get("study"), "worlds")]
+    places += [(section, key) for section in (config, training) for key in ("archive", "forecast_model")]
+    places += [(window, "model") for window in _entries(config.get("windows"))]
+    for section, key in places:
         if isinstance(section, dict) and isinstance(section.get(key), dict):
             section[key] = {name: entry for name, entry in section[key].items() if entry is not None}
     experiments = config.get("experiments")
@@ -27,6 +33,10 @@ def without_dropped(config: dict[str, Any]) -> None:
     config["experiments"] = {name: entry for name, entry in experiments.items() if name not in dropped}
     for section, key in naming_experiments(config):
         section[key] = [name for name in section[key] if name not in dropped]
+
+
+def _entries(section: Any) -> list[Any]:
+    return list(section.values()) if isinstance(section, dict) else []
 
 
 def naming_experiments(config: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:

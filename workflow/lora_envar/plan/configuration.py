@@ -93,7 +93,9 @@ def check(config: dict[str, Any]) -> None:
     _check_search(config, archive, step)
     first = min(parse(experiment["period"][0]) for experiment in config["experiments"].values())
     held = finer if finer and finer[0] <= first <= finer[1] else archive
-    check_within("the first of experiments.*.period plus 10 days (gates)", first + timedelta(hours=ROLLOUT_HOURS), held)
+    rollout = config["verification"].get("rollout_hours", ROLLOUT_HOURS)
+    what = f"the first of experiments.*.period plus {rollout} h (verification.rollout_hours)"
+    check_within(what, first + timedelta(hours=rollout), held)
     _check_segments(config.get("example", {}).get("segments", {}))
     names = list(dict.fromkeys(map(group, config["experiments"])))
     for reference in config["verification"]["references"]:

@@ -11,5 +11,5 @@ ABOUT_SIGNIFICANCE = (
     f"below {SIGNIFICANCE}."
 )
 
-#: length of the forecast that must keep its mean and variance, in hours
+#: length of the forecast that must keep its mean and variance, in hours, if `verification.rollout_hours` is not given
 ROLLOUT_HOURS = 240

@@ -10,7 +10,7 @@ NOTES = {
         "The model makes noise in an analysis grow: increments at the smallest scales pollute the next "
         "background. It matters to every experiment alike."
     ),
-    "ten days": (
+    "long forecast": (
         "A long forecast drifts, or loses or gains variance. It matters to forecasts of that length, and hardly "
         "to the six hours of a cycle."
     ),

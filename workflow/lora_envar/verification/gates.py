@@ -3,6 +3,7 @@
 A gate that is not passed does not stop the workflow; the report shows it as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -24,7 +25,7 @@ from ..fields.seeds import generator
 from ..fields.state import CHANNELS, HEADLINE, channel_index
 from ..fields.timeline import from_hours, hours_since_1970
 from ..files.state_file import Archive
-from ..forecast import forecast, frames
+from ..forecast import forecasts, frames
 from ..forecast.model import ForecastModel
 from ..observations.table import attribute
 from . import ROLLOUT_HOURS, learned
@@ -36,6 +37,8 @@ GATED = ("z500", "t850", "u500", "q700", "t2m")
 PLACED = ("z500", "t850", "u500", "q700")
 #: leads at which the forecast model is judged, in hours
 LEADS = (6, 24, 48, 120)
+#: leads at which what is left of white noise is judged
+NOISE_LEADS = (6, 24, 48)
 
 
 @dataclass
@@ -82,8 +85,18 @@ def _starts(model: ForecastModel, archive: Archive, last: int) -> list[datetime]
     return [time for time in available if time - step in archive.times]
 
 
+def _made_leads(model: ForecastModel, leads: Sequence[int], longest: int) -> list[int]:
+    """Those of some leads, up to the longest, that are whole numbers of the model's steps."""
+    return [lead for lead in leads if lead <= longest and lead % model.step_hours == 0]
+
+
 def forecast_errors(
-    model: ForecastModel, archive: Archive, first: datetime, climatology: np.ndarray, count: int = 6
+    model: ForecastModel,
+    archive: Archive,
+    first: datetime,
+    climatology: np.ndarray,
+    rollout_hours: int = ROLLOUT_HOURS,
+    count: int = 6,
 ) -> pd.DataFrame:
     """RMSE of the model, of persistence and of climatology by lead, over starts spread over the archive from a time on.
 
@@ -92,6 +105,8 @@ def forecast_errors(
     first : datetime
         The period before it may have been used to fit something.
     climatology : (69, lat, lon)
+    rollout_hours : int
+        Leads of `LEADS` beyond it are left out.
     count : int
         Most starts.
 
@@ -105,20 +120,21 @@ def forecast_errors(
     ValueError
         If the archive is too short for a forecast.
     """
-    last = hours_since_1970(archive.times[-1]) - LEADS[-1]
+    leads = _made_leads(model, LEADS, rollout_hours)
+    last = hours_since_1970(archive.times[-1]) - leads[-1]
     available = [time for time in _starts(model, archive, last) if time >= first]
     starts = available[:: max(1, len(available) // count)][:count]
     if not starts:
-        raise ValueError(f"the archive has no start of a {LEADS[-1]} h forecast from the first cycle on (archive.end)")
+        raise ValueError(f"the archive has no start of a {leads[-1]} h forecast from the first cycle on (archive.end)")
     weights = archive.grid.area_weights[:, None]
-    square = np.zeros((3, len(LEADS), len(CHANNELS)))
+    square = np.zeros((3, len(leads), len(CHANNELS)))
     for start in starts:
         present, previous = frames(model, archive.read, [start], _device_of(model))
         initial = archive.read(start)
-        states = forecast(model, present, LEADS[-1], previous, [start])
-        for index, lead in enumerate(LEADS):
+        states = forecasts(model, present, leads, previous, [start])
+        for index, (lead, state) in enumerate(zip(leads, states, strict=True)):
             truth = archive.read(from_hours(hours_since_1970(start) + lead))
-            predicted = states[lead // model.step_hours - 1][0].cpu().numpy()
+            predicted = state[0].cpu().numpy()
             for row, guess in enumerate((predicted, initial, climatology)):
                 square[row, index] += ((guess - truth).astype(np.float64) ** 2 * weights).mean((-2, -1))
     error = np.sqrt(square / len(starts))
@@ -131,16 +147,21 @@ def forecast_errors(
                 "persistence": error[1, i, channel_index(name)],
                 "climatology": error[2, i, channel_index(name)],
             }
-            for i, lead in enumerate(LEADS)
+            for i, lead in enumerate(leads)
             for name in HEADLINE
         ]
     )
 
 
 def forecast_gates(
-    model: ForecastModel, archive: Archive, errors: pd.DataFrame, deviation: np.ndarray, seed: int
+    model: ForecastModel,
+    archive: Archive,
+    errors: pd.DataFrame,
+    deviation: np.ndarray,
+    seed: int,
+    rollout_hours: int = ROLLOUT_HOURS,
 ) -> Gates:
-    """The model beats persistence, damps white noise, and keeps mean and variance over ten days.
+    """The model beats persistence, damps white noise, and keeps mean and variance in a long forecast.
 
     Parameters
     ----------
@@ -148,36 +169,44 @@ def forecast_gates(
         Of `forecast_errors`.
     deviation : (69,)
         Climatological standard deviation.
+    rollout_hours : int
+        Length of the long forecast.
     """
     gates = Gates()
     for row in errors.itertuples():
         quantity = f"{row.variable} at {row.lead_hours} h, model / persistence"
         gates.add("forecast model", "beats persistence", quantity, row.model / row.persistence, high=1.0)
-    last = hours_since_1970(archive.times[-1]) - ROLLOUT_HOURS
+    last = hours_since_1970(archive.times[-1]) - rollout_hours
     start = max(_starts(model, archive, last))
     present, previous = frames(model, archive.read, [start], _device_of(model))
-    clean = forecast(model, present, ROLLOUT_HOURS, previous, [start])
+    noise_leads = _made_leads(model, NOISE_LEADS, rollout_hours)
+    *clean, end = forecasts(model, present, [*noise_leads, rollout_hours], previous, [start])
     truncation = getattr(model, "truncation", None) or finest_truncation(archive.grid)
     harmonics = SphericalHarmonics(archive.grid, truncation)
     white = torch.randn(len(CHANNELS), harmonics.size, generator=generator(seed, "white noise")) * harmonics.size**-0.5
     noise = 0.1 * torch.from_numpy(deviation)[:, None, None] * harmonics.synthesise(white)
-    disturbed = forecast(model, present + noise.to(present.device), 48, previous, [start])
+    disturbed = forecasts(model, present + noise.to(present.device), noise_leads, previous, [start])
     scale = torch.from_numpy(deviation)[:, None, None]
-    for lead in (6, 24, 48):
-        difference = (disturbed[lead // model.step_hours - 1] - clean[lead // model.step_hours - 1])[0].cpu() / scale
+    for lead, after, expected in zip(noise_leads, disturbed, clean, strict=True):
+        difference = (after - expected)[0].cpu() / scale
         ratio = (archive.grid.mean(difference**2).mean() ** 0.5 / 0.1).item()
         gates.add("forecast model", "damps noise", f"white noise left after {lead} h, all channels", ratio, high=1.0)
-    end = clean[-1][0].cpu()
-    truth = torch.from_numpy(archive.read(from_hours(hours_since_1970(start) + ROLLOUT_HOURS)))
+    end = end[0].cpu()
+    truth = torch.from_numpy(archive.read(from_hours(hours_since_1970(start) + rollout_hours)))
     for name in GATED:
         index = channel_index(name)
         shift = (archive.grid.mean(end[index]) - archive.grid.mean(truth[index])).item() / deviation[index]
         gates.add(
-            "forecast model", "ten days", f"{name}: shift of the global mean / climatological sd", shift, -0.25, 0.25
+            "forecast model",
+            "long forecast",
+            f"{name}: shift of the global mean / climatological sd",
+            shift,
+            -0.25,
+            0.25,
         )
         eddies = [field - field.mean(-1, keepdim=True) for field in (end[index], truth[index])]
         ratio = (archive.grid.mean(eddies[0] ** 2) / archive.grid.mean(eddies[1] ** 2)).sqrt().item()
-        gates.add("forecast model", "ten days", f"{name}: eddy standard deviation / truth's", ratio, 0.75, 1.33)
+        gates.add("forecast model", "long forecast", f"{name}: eddy standard deviation / truth's", ratio, 0.75, 1.33)
     return gates
 
 
