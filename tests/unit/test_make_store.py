@@ -56,6 +56,10 @@ def test_the_source_reads_what_was_written(store, coefficients, tmp_path):
     """Linear interpolation between latitudes 5.6 degrees apart costs a few per cent of a wave of degree 3."""
     times = [from_hours(int(time.astype("datetime64[h]").astype(int))) for time in TIMES[38:43]]
     SOURCES["arco"].fetch({"path": str(store)}, times, tmp_path / "raw.nc")
+    with xr.open_dataset(tmp_path / "raw.nc") as raw:
+        # the store has longitudes before latitudes; a file that has them so takes five times as long to read
+        assert raw.geopotential.dims == ("time", "level", "latitude", "longitude")
+        assert raw["2m_temperature"].dims == ("time", "latitude", "longitude")
     grid = Grid("gaussian", 32, 64)
     found_times, states = prepared(tmp_path / "raw.nc", grid, 3)
     assert found_times == times

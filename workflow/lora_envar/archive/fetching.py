@@ -16,6 +16,9 @@ from .layout import standard_dataset
 from .opening import SourceError, open_datasets
 from .options import Options
 
+#: the last dimensions of a written field, where it has them
+_HORIZONTAL = ("latitude", "longitude")
+
 
 def write_source(
     dataset: xr.Dataset,
@@ -57,7 +60,9 @@ def write_source(
     with atomic_write(destination) as temporary:
         # a variable at a time: all of them may be too much to hold
         for number, name in enumerate(dataset.data_vars):
-            dataset[[name]].to_netcdf(temporary, mode="a" if number else "w", engine="netcdf4")
+            # transposed in memory: what xarray reads transposed, it reads point by point
+            one = dataset[[name]].compute().transpose(..., *_HORIZONTAL, missing_dims="ignore")
+            one.to_netcdf(temporary, mode="a" if number else "w", engine="netcdf4")
         # what was read is read again from the disk: it may be too much to hold
         with xr.open_dataset(temporary, engine="netcdf4", cache=False) as written:
             _refuse_incomplete(written, source, options, wanted, notes)
