@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 import torch
 from cases import GRID, blue, check_adjoint, check_taylor, cost_of, observations, quiet
-from lora_envar.analysis.assimilate import Case, assimilate
+from lora_envar.analysis.assimilate import Case, assimilate, compare, cost_function
 from lora_envar.analysis.minimisation import MinimiserSettings, minimise
+from lora_envar.analysis.variational import CostFunction
 from lora_envar.background.spectral import GaussianBackgroundError, SpectralField, covariance_root, estimate_covariance
 from lora_envar.background.vae import VAEBackgroundError
+from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.quality import DepartureChecks
 from lora_envar.observations.table import REASONS, Observations
 
 WAVES = 5
+#: of a cost function, in the order in which it takes them
+PARTS = ("background_error", "background_weight", "background", "to_state_grid", "operator", "values", "errors")
 
 
 def gaussian_model(dtype=torch.float64):
@@ -177,3 +181,21 @@ def test_withheld_observations_are_judged_and_not_used():
     checked = analysis(table.with_columns(value=spoilt), checks)
     assert (checked.observations.rejection[withheld] == REASONS["background_check"]).all()
     assert np.array_equal(checked.state, without.state)
+
+
+def test_the_cost_at_the_points_that_are_read_is_that_of_the_whole_state():
+    """States on a finer grid than their errors: the increment is regridded to what H reads alone."""
+    model, _ = gaussian_model(torch.float32)
+    grid = Grid("equiangular", 33, 64)
+    background = torch.zeros(69, *grid.shape)
+    case = Case(background.numpy(), grid, GRID, observations(), MinimiserSettings(5, 5, 1e-3), progress=quiet)
+    cost = cost_function(compare(case), model, 2.0)
+    control = torch.randn(cost.zero().shape, generator=torch.Generator().manual_seed(8)).requires_grad_(True)
+    found = cost(control)
+    whole = CostFunction(*(getattr(cost, name) for name in PARTS))
+    expected = whole(control)
+    torch.testing.assert_close(cost.equivalents(control), whole.operator(whole.state(control)))
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(value, control)[0] for value in (found, expected)]
+    # a sum over 69 x 33 x 64 values in single precision
+    assert (gradients[0] - gradients[1]).norm() < 1e-5 * gradients[1].norm()

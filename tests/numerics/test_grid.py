@@ -75,3 +75,16 @@ def test_bilinear_is_periodic():
     regrid = Regridder(source, target, "bilinear", torch.float64)
     x = torch.randn(source.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(regrid(x.roll(1, -1)), regrid(x).roll(2, -1))
+
+
+@pytest.mark.parametrize("method", ["bilinear", "conservative"])
+@pytest.mark.parametrize("pair", [(GRIDS[0], GRIDS[1]), (GRIDS[1], GRIDS[0])], ids=["to_poles", "from_poles"])
+def test_regridding_to_some_points_is_that_to_all(pair, method):
+    source, target = pair
+    regrid = Regridder(source, target, method, torch.float64)
+    draws = torch.Generator().manual_seed(4)
+    x = torch.randn(3, *source.shape, dtype=torch.float64, generator=draws)
+    points = torch.randperm(target.nlat * target.nlon, generator=draws)[:100]
+    corners = torch.tensor([0, target.nlon - 1, target.nlat * target.nlon - 1])
+    for some in (points, corners):
+        torch.testing.assert_close(regrid.at(some)(x), regrid(x).flatten(-2)[:, some], rtol=1e-12, atol=1e-12)

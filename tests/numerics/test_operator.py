@@ -234,3 +234,21 @@ def test_a_type_of_the_surface_may_be_any_function_of_several_variables():
     spread = torch.hypot(u(STATE) * u(fields), v(STATE) * v(fields)) / expected
     torch.testing.assert_close(speed.deviation(STATE, fields), spread, rtol=1e-12, atol=0)
     assert not speed.places.outside(STATE).any()
+
+
+def test_a_state_of_the_points_that_are_read_is_all_it_needs():
+    """Not one number differs, and neither does the gradient, but in the order of its sums."""
+    table = mixed()
+    operator = ObservationOperator(table, GRID, torch.float64)
+    points, compact = operator.on_points()
+    assert torch.equal(points, points.unique()) and len(points) < GRID.nlat * GRID.nlon
+    state = STATE.clone().requires_grad_(True)
+    alone = STATE.flatten(1)[:, points].unsqueeze(1).requires_grad_(True)
+    assert torch.equal(compact(alone), operator(state))
+    (gradient,) = torch.autograd.grad(operator(state).square().sum(), state)
+    (of_points,) = torch.autograd.grad(compact(alone).square().sum(), alone)
+    torch.testing.assert_close(of_points[:, 0], gradient.flatten(1)[:, points], rtol=1e-12, atol=0)
+    gradient.flatten(1)[:, points] = 0.0
+    assert not gradient.any()
+    some = np.arange(0, len(table), 3)
+    assert len(ObservationOperator(table.select(some), GRID).on_points()[0]) < len(points)

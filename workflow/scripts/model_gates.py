@@ -4,21 +4,19 @@ from lora_envar.runtime.step import device, step
 
 with step(snakemake) as clock:
     with clock.imports():
-        import torch
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.background.vae import VAE
         from lora_envar.fields.grid import Grid
-        from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
-        from lora_envar.files.state_file import Archive, StateFile, read_per_channel
+        from lora_envar.files.state_file import Archive, read_per_channel
         from lora_envar.files.tables import write_table
         from lora_envar.forecast import load_model
         from lora_envar.verification.gates import background_error_gates, forecast_errors, forecast_gates, judged_models
+        from lora_envar.verification.score import read_climatology
 
     archive = Archive(snakemake.input.archive)
     model = load_model(**snakemake.params.model, device=device())
-    climatology = StateFile(snakemake.input.climatology)
-    mean = regridder(climatology.grid, archive.grid)(torch.from_numpy(climatology.read())).numpy()
+    mean = read_climatology(snakemake.input.climatology, archive.grid)
     deviation = read_per_channel(snakemake.input.climatology, "anomaly_standard_deviation")
     rollout_hours = snakemake.params.rollout_hours
     errors = forecast_errors(model, archive, parse(snakemake.params.first), mean, rollout_hours)

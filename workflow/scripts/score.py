@@ -5,9 +5,9 @@ from lora_envar.runtime.step import step
 with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.fields.timeline import parse
-        from lora_envar.files.state_file import Archive, StateFile, read_state
+        from lora_envar.files.state_file import Archive, StateFile
         from lora_envar.files.tables import write_table
-        from lora_envar.verification.score import score_all
+        from lora_envar.verification.score import read_climatology, score_all
         from lora_envar.verification.spectra import of_cycles
 
     truth = Archive(snakemake.input.archive)
@@ -27,7 +27,7 @@ with step(snakemake) as clock:
         for time, lead in zip(file.times, file.leads, strict=True)
     )
     experiment = snakemake.wildcards.experiment
-    climatology = read_state(snakemake.input.climatology)
+    climatology = read_climatology(snakemake.input.climatology, truth.grid)
     write_table(snakemake.output.scores, score_all(experiment, entries, truth.grid, climatology))
 
     first = parse(snakemake.params.first_scored)

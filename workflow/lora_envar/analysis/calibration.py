@@ -152,7 +152,7 @@ def statistics(
         standard = model.standard(minimum.control)
         observed = {part: standard[where].square().sum().item() for part, where in parts.items()}
         if groups:
-            departure = (cost.values - cost.operator(cost.state(minimum.control))) / cost.errors
+            departure = (cost.values - cost.equivalents(minimum.control)) / cost.errors
         for group, rows in groups.items():
             observed[group] = departure[_places(rows, departure)].square().sum().item()
     known = {part: amplitudes.get(part, Amplitude()) for part in observed}
@@ -187,11 +187,11 @@ def measured(
         for part, where in model.parts().items():
             alone = torch.zeros_like(control)
             alone[where] = control[where]
-            change = (cost.operator(cost.state(alone)) - equivalents) / cost.errors
+            change = (cost.equivalents(alone) - equivalents) / cost.errors
             trace = (noise * change).sum().item()
             found[part] = trace, trace - standard[where].square().sum().item()
         if groups:
-            change = (cost.operator(cost.state(control)) - equivalents) / cost.errors
+            change = (cost.equivalents(control) - equivalents) / cost.errors
         for group, rows in groups.items():
             own = _places(rows, noise)
             found[group] = (

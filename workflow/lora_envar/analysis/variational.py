@@ -29,6 +29,8 @@ class CostFunction:
     operator : function
         H, from a state to the observations' equivalents, shape (rows,).
     values, errors : (rows,)
+    observed_increment : function, optional
+        H(x_b + .) of an increment on the error grid, where that is cheaper than by way of the state grid.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class CostFunction:
         operator: Callable[[torch.Tensor], torch.Tensor],
         values: torch.Tensor,
         errors: torch.Tensor,
+        observed_increment: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         self.background_error = background_error
         self.background_weight = background_weight
@@ -48,6 +51,7 @@ class CostFunction:
         self.operator = operator
         self.values = values
         self.errors = errors
+        self._observed_increment = observed_increment or self._by_state
         self._centre: torch.Tensor | None = None
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
@@ -58,9 +62,16 @@ class CostFunction:
         """x_b + dx(w), shape (69, lat, lon)."""
         return self.background + self.increment(control)
 
+    def _by_state(self, increment: torch.Tensor) -> torch.Tensor:
+        return self.operator(self.background + self.to_state_grid(increment))
+
+    def equivalents(self, control: torch.Tensor) -> torch.Tensor:
+        """H(x_b + dx(w)), (rows,)."""
+        return self._observed_increment(self.background_error.increment(control))
+
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
         """J, a scalar."""
-        departure = (self.values - self.operator(self.state(control))) / self.errors
+        departure = (self.values - self.equivalents(control)) / self.errors
         return 0.5 * self.background_weight * self._penalty(control) + 0.5 * departure.square().sum()
 
     def _penalty(self, control: torch.Tensor) -> torch.Tensor:

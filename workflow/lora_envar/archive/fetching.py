@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
@@ -16,7 +17,7 @@ from .layout import standard_dataset
 from .opening import SourceError, open_datasets
 from .options import Options
 
-#: the last dimensions of a written field, where it has them
+#: the last dimensions of a written field
 _HORIZONTAL = ("latitude", "longitude")
 
 
@@ -58,14 +59,26 @@ def write_source(
     dataset = dataset.copy(deep=False)
     dataset.attrs = provenance(**title)  # not the source's own, which may have a date or a history
     with atomic_write(destination) as temporary:
-        # a variable at a time: all of them may be too much to hold
-        for number, name in enumerate(dataset.data_vars):
-            # transposed in memory: what xarray reads transposed, it reads point by point
-            one = dataset[[name]].compute().transpose(..., *_HORIZONTAL, missing_dims="ignore")
-            one.to_netcdf(temporary, mode="a" if number else "w", engine="netcdf4")
+        dataset.coords.to_dataset().assign_attrs(dataset.attrs).to_netcdf(temporary, engine="netcdf4")
+        with netCDF4.Dataset(temporary, "a") as file:
+            for name, field in dataset.data_vars.items():
+                _append(file, str(name), field)
         # what was read is read again from the disk: it may be too much to hold
         with xr.open_dataset(temporary, engine="netcdf4", cache=False) as written:
             _refuse_incomplete(written, source, options, wanted, notes)
+
+
+def _append(file: netCDF4.Dataset, name: str, field: xr.DataArray) -> None:
+    """Append a field, a time after the other: all of them may be too much to hold.
+
+    Each is transposed in memory, latitude before longitude: what xarray reads transposed, it reads point by point.
+    """
+    others = [str(dimension) for dimension in field.dims if dimension not in ("time", *_HORIZONTAL)]
+    dimensions = ("time", *others, *_HORIZONTAL)
+    variable = file.createVariable(name, np.result_type(field.dtype, np.float32), dimensions, fill_value=np.nan)
+    variable.setncatts({str(key): value for key, value in field.attrs.items()})
+    for index in range(field.sizes["time"]):
+        variable[index] = field.isel(time=index).compute().transpose(*dimensions[1:]).values
 
 
 def write_parts(

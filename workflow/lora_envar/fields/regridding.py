@@ -1,5 +1,6 @@
 """Linear regridding from any regular global axes to a grid."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -86,6 +87,39 @@ class Regridder:
     def __call__(self, field: torch.Tensor) -> torch.Tensor:
         """Regrid fields of shape (..., source latitudes, source longitudes) to (..., target.nlat, target.nlon)."""
         return field if self.identity else self._latitude @ (field @ self._longitude)
+
+    def at(self, points: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Regridding to some points of the target alone, which costs as much as they are.
+
+        Parameters
+        ----------
+        points : (points,)
+            Flat indices.
+
+        Returns
+        -------
+        function
+            From fields of shape (..., source latitudes, source longitudes) to (..., points).
+        """
+        columns = self._longitude.shape[1]
+        rows, row_weights = _nonzero(self._latitude[points // columns])
+        others, other_weights = _nonzero(self._longitude.T[points % columns])
+        index = (rows[:, None] * self._longitude.shape[0] + others).flatten(0, 1)
+        weight = (row_weights[:, None] * other_weights).flatten(0, 1)
+
+        def regrid(field: torch.Tensor) -> torch.Tensor:
+            flat = field.flatten(-2)
+            parts = (share * flat[..., where] for where, share in zip(index, weight, strict=True))
+            return sum(parts, start=flat.new_zeros(()))
+
+        return regrid
+
+
+def _nonzero(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns and values of what is not zero in the rows of a matrix, each (most of a row, rows)."""
+    most = max(1, int((matrix != 0).sum(1).max()))
+    columns = matrix.abs().topk(most, dim=1).indices
+    return columns.T, matrix.gather(1, columns).T
 
 
 def regridder(

@@ -3,6 +3,8 @@
 Where the place of a datum is a height, the vertical is that of the state itself, see `heights`.
 """
 
+from copy import copy
+
 import numpy as np
 import torch
 
@@ -58,8 +60,20 @@ class Interpolation:
                 indices.append((channel + below) * (grid.nlat * grid.nlon) + row * grid.nlon + column)
                 weights.append(vertical * share)
         index, weight = _largest_first(np.stack(indices), np.stack(weights))
+        self._size = grid.nlat * grid.nlon
         self._index = torch.as_tensor(index, device=device)
         self._weight = torch.as_tensor(weight, dtype=dtype, device=device)
+
+    def points(self) -> torch.Tensor:
+        """Flat indices of the points of the grid that are read, with repetitions."""
+        return (self._index % self._size).flatten()
+
+    def on_points(self, place: torch.Tensor, size: int) -> "Interpolation":
+        """The same of states that have some points of the grid alone, see `ObservationOperator.on_points`."""
+        other = copy(self)
+        other._index = self._index // self._size * size + place[self._index % self._size]
+        other._size = size
+        return other
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
         """Values, shape (rows,), of a state of shape (69, lat, lon)."""

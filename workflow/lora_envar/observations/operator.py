@@ -5,6 +5,7 @@ Rows of variables of the state at pressures, or at the surface, are weighted sum
 """
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -70,6 +71,7 @@ class ObservationOperator:
     ) -> None:
         if outside_of_levels(table).any():
             raise ValueError("the observation operator was given rows outside of the levels of the state")
+        self._size = grid.nlat * grid.nlon
         at_height = np.isfinite(table.height)
         weighted = _STATE_VARIABLE[table.variable] & ~at_height
         self.linear = bool(weighted.all())
@@ -115,6 +117,29 @@ class ObservationOperator:
         fields = deviations[:, None, None].expand(len(CHANNELS), *state.shape[1:]).contiguous()
         parts = [function.deviation(state, fields) for function in self._functions]
         return self._in_order([self._interpolation(fields), *parts])
+
+    def on_points(self) -> tuple[torch.Tensor, "ObservationOperator"]:
+        """The points of the grid that are read, and H of states that have these alone.
+
+        Returns
+        -------
+        points : (points,)
+            Flat indices, ascending.
+        operator : ObservationOperator
+            Its states are (69, 1, points).
+        """
+        read = [self._interpolation.points(), *(function.places.points() for function in self._functions)]
+        points = torch.cat(read).cpu().unique().to(self._order.device)
+        place = torch.zeros(self._size, dtype=torch.int64, device=points.device)
+        place[points] = torch.arange(len(points), device=points.device)
+        other = copy(self)
+        other._size = len(points)
+        other._interpolation = self._interpolation.on_points(place, len(points))
+        other._functions = [
+            _Function(function.kind, function.places.on_points(place, len(points)), function.size)
+            for function in self._functions
+        ]
+        return points, other
 
     def outside(self, state: torch.Tensor) -> torch.Tensor:
         """Which rows are placed by a height that is not within the levels of a state, (rows,) of bool."""

@@ -12,6 +12,7 @@ p, with the same values: between levels z is linear in ln p, and so are all othe
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +71,12 @@ class Places(Protocol):
     def outside(self, state: torch.Tensor) -> torch.Tensor:
         """Which places do not lie within the levels of a state, (rows,) of bool."""
 
+    def points(self) -> torch.Tensor:
+        """Flat indices of the points of the grid that are read, with repetitions."""
+
+    def on_points(self, place: torch.Tensor, size: int) -> "Places":
+        """The same in states that have some points of the grid alone, see `ObservationOperator.on_points`."""
+
 
 class PressurePlaces:
     """Places of given pressure, or at the surface.
@@ -119,6 +126,16 @@ class PressurePlaces:
         """None, (rows,): pressures have been compared with the levels."""
         return torch.zeros_like(self._found.pressure, dtype=torch.bool)
 
+    def points(self) -> torch.Tensor:
+        """See `Places`."""
+        return torch.cat([interpolation.points() for interpolation in self._interpolations.values()])
+
+    def on_points(self, place: torch.Tensor, size: int) -> "PressurePlaces":
+        """See `Places`."""
+        other = copy(self)
+        other._interpolations = {name: one.on_points(place, size) for name, one in self._interpolations.items()}
+        return other
+
 
 class HeightPlaces:
     """Places of given geopotential height, in m; beyond the column of a state they count as its end.
@@ -144,6 +161,16 @@ class HeightPlaces:
         self._weight = torch.as_tensor(weight, dtype=dtype, device=device)
         self._geopotential = torch.as_tensor(GRAVITY * table.height.astype(float), dtype=dtype, device=device)
         self._log_levels = torch.as_tensor(np.log(LEVELS), dtype=dtype, device=device)
+
+    def points(self) -> torch.Tensor:
+        """See `Places`."""
+        return self._points.flatten()
+
+    def on_points(self, place: torch.Tensor, size: int) -> "HeightPlaces":
+        """See `Places`."""
+        other = copy(self)
+        other._points = place[self._points]
+        return other
 
     def _column(self, state: torch.Tensor) -> torch.Tensor:
         """Geopotential between the grid points at all levels, (levels, rows)."""

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 
 from ..fields.grid import Grid
+from ..fields.regridding import regridder
 from ..fields.state import CHANNELS, NAMES
+from ..files.state_file import StateFile
 from ..files.tables import read_table
 from .replicates import grouped
 
@@ -101,6 +104,12 @@ def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid, climatology
                 *selected, preserve_dims=("state", "channel"), weights=area[inside]
             ).transpose("state", "channel")
     return values
+
+
+def read_climatology(path: str | Path, grid: Grid) -> np.ndarray:
+    """The mean of a climatology, (69, lat, lon), on a grid; its own is that of the training archive."""
+    climatology = StateFile(path)
+    return regridder(climatology.grid, grid)(torch.from_numpy(climatology.read())).numpy()
 
 
 def score_all(
