@@ -19,8 +19,8 @@ from .replicates import grouped
 
 #: region -> southern and northern limit in degrees
 REGIONS = {"global": (-90.0, 90.0), "north": (20.0, 90.0), "tropics": (-20.0, 20.0), "south": (-90.0, -20.0)}
-#: points of a channel that are scored at once
-BATCH_POINTS = 65536
+#: values that are scored at once, of so many states and channels as these are: 32 states of the example
+BATCH_VALUES = 65536 * len(CHANNELS)
 
 #: of tables of scores
 COLUMNS = [
@@ -89,20 +89,26 @@ def score_states(states: np.ndarray, truths: np.ndarray, grid: Grid, climatology
     """
     from scores import continuous  # takes half a second: not where scores are only read
 
-    coordinates = {"channel": list(NAMES), "latitude": grid.latitude, "longitude": grid.longitude}
     dimensions = ("state", "channel", "latitude", "longitude")
-    forecast = xr.DataArray(states.astype(np.float64) - climatology, coordinates, dimensions)
-    observed = xr.DataArray(truths.astype(np.float64) - climatology, coordinates, dimensions)
     area = xr.DataArray(grid.area_weights, {"latitude": grid.latitude}, ("latitude",))
     values = np.empty((len(states), len(REGIONS), len(METRICS), len(CHANNELS)))
-    for region, (south, north) in enumerate(REGIONS.values()):
-        inside = ((area.latitude >= south) & (area.latitude <= north)).values
-        selected = [fields.isel(latitude=inside) for fields in (forecast, observed)]
-        for metric, entry in enumerate(METRICS.values()):
-            function = getattr(continuous, entry) if isinstance(entry, str) else entry
-            values[:, region, metric] = function(
-                *selected, preserve_dims=("state", "channel"), weights=area[inside]
-            ).transpose("state", "channel")
+    at_once = max(1, BATCH_VALUES // (len(states) * grid.nlat * grid.nlon))
+    for first in range(0, len(CHANNELS), at_once):
+        some = slice(first, first + at_once)
+        coordinates = {"channel": list(NAMES[some]), "latitude": grid.latitude, "longitude": grid.longitude}
+        anomalies = [
+            xr.DataArray(fields[:, some].astype(np.float64) - climatology[some], coordinates, dimensions)
+            for fields in (states, truths)
+        ]
+        for region, (south, north) in enumerate(REGIONS.values()):
+            inside = np.flatnonzero((grid.latitude >= south) & (grid.latitude <= north))
+            rows = slice(inside[0], inside[-1] + 1)
+            selected = [fields.isel(latitude=rows) for fields in anomalies]
+            for metric, entry in enumerate(METRICS.values()):
+                function = getattr(continuous, entry) if isinstance(entry, str) else entry
+                values[:, region, metric, some] = function(
+                    *selected, preserve_dims=("state", "channel"), weights=area[rows]
+                ).transpose("state", "channel")
     return values
 
 
@@ -129,7 +135,7 @@ def score_all(
     remaining = iter(entries)
     keys: list[tuple[str, str, int]] = []
     values: list[np.ndarray] = []
-    while batch := list(islice(remaining, max(1, BATCH_POINTS // (grid.nlat * grid.nlon)))):
+    while batch := list(islice(remaining, max(1, BATCH_VALUES // (len(CHANNELS) * grid.nlat * grid.nlon)))):
         keys += [(f"{time:%Y-%m-%dT%H}", kind, lead) for time, kind, lead, *_ in batch]
         states = np.stack([state for *_, state, _ in batch])
         truths = np.stack([truth for *_, truth in batch])
