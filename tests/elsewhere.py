@@ -1,5 +1,6 @@
 """A stand-in for a GPU: tensors on torch's device `meta`, whose values are never computed, may meet none on the CPU."""
 
+import weakref
 from typing import Any
 
 import torch
@@ -37,3 +38,45 @@ class Elsewhere(TorchDispatchMode):
             shapes = ", ".join(f"{tuple(tensor.shape)} on {tensor.device.type}" for tensor in tensors)
             raise RuntimeError(f"{func} of tensors on two devices: {shapes}")
         return func(*args, **kwargs)
+
+
+class DeviceMemory(TorchDispatchMode):
+    """Counts the bytes of all storages on the stand-in, as a GPU would have to hold them at once.
+
+    Every storage takes whole blocks of 512 bytes, as torch's allocator for CUDA gives them. What kernels need for
+    themselves while they run, and what is lost between blocks, is not in it.
+
+    Attributes
+    ----------
+    held, most : int
+        Bytes now, and at most so far.
+    """
+
+    BLOCK = 512
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = 0
+        self.most = 0
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves((made, args)):
+            if isinstance(leaf, torch.Tensor) and leaf.is_meta:
+                self.count(leaf)
+        return made
+
+    def count(self, tensor: torch.Tensor) -> None:
+        """Count the storage of a tensor, once."""
+        storage = tensor.untyped_storage()
+        if storage in self._known:
+            return
+        self._known.add(storage)
+        size = -(-storage.nbytes() // self.BLOCK) * self.BLOCK
+        self.held += size
+        self.most = max(self.most, self.held)
+        weakref.finalize(storage, self._release, size)
+
+    def _release(self, size: int) -> None:
+        self.held -= size
