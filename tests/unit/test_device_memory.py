@@ -1,4 +1,4 @@
-"""What a GPU must hold at the size of the paper, counted on a device that computes no values: it fits the GPUs named."""
+"""What a GPU must hold at the size of the paper, counted on a device without values: it fits the GPUs named."""
 
 import dataclasses
 
