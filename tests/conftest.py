@@ -46,7 +46,14 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 #: groups of tests that take minutes: they are dealt out first
-LONG_GROUPS = ("finished", "test_slurm.py", "test_faults.py", "test_rehearsal.py", "test_static.py")
+LONG_GROUPS = (
+    "finished",
+    "test_slurm.py",
+    "test_faults.py",
+    "test_rehearsal.py",
+    "test_static.py",
+    "test_paper_rehearsal.py",
+)
 
 
 def _group(item):

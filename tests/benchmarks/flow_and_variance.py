@@ -18,7 +18,8 @@ from lora_envar.fields.constants import EARTH_RADIUS
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import channel_index
 from lora_envar.fields.timeline import parse
-from lora_envar.files.state_file import Archive, read_ensemble, read_state
+from lora_envar.files.ensemble_file import read_ensemble
+from lora_envar.files.state_file import Archive, read_state
 from scipy.ndimage import uniform_filter
 
 CHANNELS = ("z500", "t850", "u500", "q700")

@@ -28,7 +28,7 @@ from lora_envar.fields.grid import Grid
 from lora_envar.fields.harmonics import SphericalHarmonics
 from lora_envar.fields.seeds import generator
 from lora_envar.fields.state import LEVEL_OF_CHANNEL, LEVELS, channel_index
-from lora_envar.files.state_file import write_ensemble
+from lora_envar.files.ensemble_file import write_ensemble
 from lora_envar.observations.operator import ObservationOperator
 from lora_envar.observations.single import parse_single
 from lora_envar.verification.single import distances, half_widths, opposite_hemisphere_ratio, table_of

@@ -1,6 +1,7 @@
 """What jobs took is read from benchmarks and timings, and tables that were cut are refused."""
 
 import pytest
+from declared_memory import compared, declared
 from lora_envar.files.tables import read_table
 from lora_envar.runtime.timings import Timings
 from lora_envar.verification.costs import job_seconds, read_costs, shown
@@ -82,3 +83,17 @@ def test_scores_that_lack_rows_are_refused(tmp_path):
     path.write_text("experiment,valid_time,kind,lead_hours,level\na,2009-01-01T00,analysis,0,500\n")
     with pytest.raises(ValueError, match=r"scores\.csv: lacks rows"):
         read_scores(path)
+
+
+def test_every_step_takes_less_memory_than_its_rule_declares(finished):
+    """Of a small world; config/paper_rehearsal.yaml is what the numbers are chosen for."""
+    table = compared(finished.folder)
+    assert {"score", "assimilate", "finetune_lora", "background_forecast"} <= set(table.index)
+    assert (table.used > 0).all() and (table.share < 1).all(), table
+
+
+def test_a_rule_that_takes_more_than_it_declares_is_found(tmp_path):
+    job(tmp_path, "score", 3.0, Timings(2.0, 0.0, 2.0, 9000.0))
+    table = compared(tmp_path)
+    assert table.loc["score", "share"] == 9000 / declared()["score"] > 1
+    assert declared()["background_forecast"] == declared()["ensemble_forecast"], "which it uses"

@@ -6,7 +6,8 @@ import torch
 from lora_envar.background.ensemble import read_cycled_members, read_members
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.timeline import parse, year_before
-from lora_envar.files.state_file import write_ensemble, write_states
+from lora_envar.files.ensemble_file import write_ensemble
+from lora_envar.files.state_file import write_states
 from lora_envar.plan.completion import ConfigurationError
 from lora_envar.plan.configuration import check
 from lora_envar.plan.experiments import ensemble_sizes

@@ -19,7 +19,8 @@ from lora_envar.background.cycled_ensemble import additive_errors
 from lora_envar.background.training_set import TrainingSet
 from lora_envar.example_world.twin import SimulatedNetwork, draw_columns, simulate
 from lora_envar.fields.timeline import from_hours, parse
-from lora_envar.files.state_file import Archive, read_ensemble, read_per_channel, read_state
+from lora_envar.files.ensemble_file import read_ensemble
+from lora_envar.files.state_file import Archive, read_per_channel, read_state
 from lora_envar.files.weights import load_weights
 from lora_envar.forecast import forecast, load_model
 from lora_envar.observations.catalogue import names_of

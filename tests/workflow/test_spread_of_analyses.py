@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from lora_envar.analysis.amplitudes import read_amplitudes, write_amplitudes
 from lora_envar.fields.timeline import parse
-from lora_envar.files.state_file import Archive, read_ensemble, read_state
+from lora_envar.files.ensemble_file import read_ensemble
+from lora_envar.files.state_file import Archive, read_state
 
 TIMES = ("20090226T00", "20090226T06")
 

@@ -10,8 +10,9 @@ with step(snakemake) as clock:
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.seeds import generator
         from lora_envar.fields.timeline import parse
+        from lora_envar.files.ensemble_file import write_ensemble
         from lora_envar.files.provenance import described
-        from lora_envar.files.state_file import write_ensemble, write_standard_error
+        from lora_envar.files.state_file import write_standard_error
 
     time = parse(snakemake.wildcards.time)
     files = dict(snakemake.input.items())

@@ -10,8 +10,9 @@ with step(snakemake) as clock:
         from lora_envar.analysis.method import Inputs
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.timeline import parse
+        from lora_envar.files.ensemble_file import write_ensemble
         from lora_envar.files.provenance import described
-        from lora_envar.files.state_file import write_ensemble, write_states
+        from lora_envar.files.state_file import write_states
         from lora_envar.observations.table import write_observations
 
     time = parse(snakemake.wildcards.time)

@@ -11,8 +11,9 @@ with step(snakemake) as clock:
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
+        from lora_envar.files.ensemble_file import read_ensemble, write_ensemble
         from lora_envar.files.provenance import described
-        from lora_envar.files.state_file import read_ensemble, write_ensemble, write_states
+        from lora_envar.files.state_file import write_states
         from lora_envar.forecast import load_model
         from lora_envar.forecast.stepping import forecast_members
 

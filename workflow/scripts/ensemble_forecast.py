@@ -5,8 +5,8 @@ from lora_envar.runtime.step import device, step
 with step(snakemake) as clock:
     with clock.imports():
         from datetime import timedelta
+        from itertools import chain
 
-        import torch
         from lora_envar.fields.grid import Grid
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
@@ -21,14 +21,17 @@ with step(snakemake) as clock:
     analyses = Archive([snakemake.input.analysis, *snakemake.input.before])
     present, previous = frames(model, analyses.get, [start], device())
     leads = [hours * (lag + 1) for lag in range(count)]
-    states = torch.cat(list(forecasts(model, present, leads, previous, [start])))
     valid = [start + timedelta(hours=lead) for lead in leads]
+    states = forecasts(model, present, leads, previous, [start])
     # forecasts from the reanalysis are of no experiment
     about = described(snakemake)
     if "background" in snakemake.output.keys():
-        background = states[:1].cpu().numpy()
+        first = next(states)
+        background = first.cpu().numpy()
         write_states(snakemake.output.background, background, valid[:1], analyses.grid, about, start=start)
+        states = chain([first], states)
     if "members" in snakemake.output.keys():
         error_grid = Grid.from_settings(snakemake.params.error_grid)
-        members = regridder(analyses.grid, error_grid, device=device())(states)
-        write_states(snakemake.output.members, members.cpu().numpy(), valid, error_grid, about, start=start)
+        regrid = regridder(analyses.grid, error_grid, device=device())
+        members = (regrid(state).cpu().numpy() for state in states)
+        write_states(snakemake.output.members, members, valid, error_grid, about, start=start)

@@ -9,8 +9,9 @@ with step(snakemake) as clock:
         from lora_envar.background.training_set import TrainingSet
         from lora_envar.fields.regridding import regridder
         from lora_envar.fields.timeline import parse
+        from lora_envar.files.ensemble_file import write_ensemble
         from lora_envar.files.provenance import described
-        from lora_envar.files.state_file import StateFile, write_ensemble
+        from lora_envar.files.state_file import StateFile
 
     time = parse(snakemake.params.valid)
     background = StateFile(snakemake.input.background)

@@ -4,7 +4,6 @@ from lora_envar.runtime.step import device, step
 
 with step(snakemake) as clock:
     with clock.imports():
-        import torch
         from lora_envar.fields.timeline import parse
         from lora_envar.files.provenance import described
         from lora_envar.files.state_file import Archive, write_forecast
@@ -15,6 +14,5 @@ with step(snakemake) as clock:
     model = load_model(**snakemake.params.model, device=device())
     leads = sorted(snakemake.params.lead_hours)
     present, previous = frames(model, analyses.get, [start], device())
-    states = torch.cat([state.cpu() for state in forecasts(model, present, leads, previous, [start])])
-    about = described(snakemake)
-    write_forecast(snakemake.output[0], states.numpy(), start, leads, analyses.grid, about)
+    states = (state[0].cpu().numpy() for state in forecasts(model, present, leads, previous, [start]))
+    write_forecast(snakemake.output[0], states, start, leads, analyses.grid, described(snakemake))

@@ -69,7 +69,7 @@ class Inputs:
         """The backgrounds of the ensemble that the method cycles, (members, 69, lat, lon) on the grid of states."""
         import torch
 
-        from ..files.state_file import read_ensemble
+        from ..files.ensemble_file import read_ensemble
 
         members, _ = read_ensemble(self.files["ensemble"], self.time)
         return torch.from_numpy(members).to(self.device)

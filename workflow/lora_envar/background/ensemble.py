@@ -9,7 +9,8 @@ import torch
 from ..fields.grid import Grid
 from ..fields.regridding import regridder
 from ..fields.timeline import name, parse, year_before
-from ..files.state_file import StateFile, read_ensemble
+from ..files.ensemble_file import read_ensemble
+from ..files.state_file import StateFile
 from .error_variables import ErrorVariables
 from .settings import NORMALISATIONS
 

@@ -81,12 +81,13 @@ def write_states(
         if start is not None:
             auxiliary = ["forecast_reference_time", "forecast_period"]
             auxiliary_coordinate(dataset, auxiliary[0], (), hours_since_1970(start), **START)
-            auxiliary_coordinate(dataset, auxiliary[1], ("time",), [_hours(time - start) for time in times], **LEAD)
+            leads = [(time - start) // timedelta(hours=1) for time in times]
+            auxiliary_coordinate(dataset, auxiliary[1], ("time",), leads, **LEAD)
         variables = declare_fields(dataset, ("time",), auxiliary, **(_COMPRESSION if compressed else {}))
         written = 0
         for part in parts:
             last = written + len(part)
-            put_fields(variables, slice(written, last), _checked(path, part, (len(times[written:last]),), grid))
+            put_fields(variables, slice(written, last), checked_states(path, part, (len(times[written:last]),), grid))
             written = last
         if written != len(times):
             raise ValueError(f"{path}: {written} states were to be written for {len(times)} times")
@@ -123,7 +124,7 @@ def write_standard_error(
     ValueError
         If the shape does not fit, or a channel holds values that are not finite.
     """
-    deviation = _checked(path, deviation[None], (1,), grid)
+    deviation = checked_states(path, deviation[None], (1,), grid)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         title = f"Standard deviation of the error of the state valid at {time:%Y-%m-%dT%H} UTC"
         begin_states(dataset, grid, title, attributes)
@@ -133,7 +134,7 @@ def write_standard_error(
 
 def write_forecast(
     path: str | Path,
-    states: np.ndarray,
+    states: Iterable[np.ndarray],
     start: datetime,
     leads: Sequence[int],
     grid: Grid,
@@ -145,8 +146,8 @@ def write_forecast(
 
     Parameters
     ----------
-    states : (lead, 69, lat, lon)
-        In the units of the state.
+    states : iterable of (69, lat, lon)
+        One per lead, in the units of the state; one at a time is held.
     leads : sequence of int
         Hours after `start`.
     attributes : dict, optional
@@ -157,7 +158,6 @@ def write_forecast(
     ValueError
         If the shape does not fit, or a channel holds values that are not finite.
     """
-    states = _checked(path, states, (len(leads),), grid)
     dimensions = ("time", LEAD_AXIS)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         title = f"Forecast that starts at {start:%Y-%m-%dT%H} UTC"
@@ -169,10 +169,15 @@ def write_forecast(
         valid = [[hours_since_1970(start) + lead for lead in leads]]
         auxiliary_coordinate(dataset, "valid_time", dimensions, valid, **VALID_TIME)
         variables = declare_fields(dataset, dimensions, ["forecast_reference_time", "valid_time"])
-        put_fields(variables, ..., states[None])
+        written = 0
+        for state in states:
+            put_fields(variables, (0, slice(written, written + 1)), checked_states(path, state[None], (1,), grid))
+            written += 1
+        if written != len(leads):
+            raise ValueError(f"{path}: {written} states were to be written for {len(leads)} leads")
 
 
-def _checked(path: str | Path, states: np.ndarray, leading: tuple[int, ...], grid: Grid) -> np.ndarray:
+def checked_states(path: str | Path, states: np.ndarray, leading: tuple[int, ...], grid: Grid) -> np.ndarray:
     """States as float32, if their shape fits and all their values are finite."""
     states = np.asarray(states, dtype=np.float32)
     expected = (*leading, len(CHANNELS), *grid.shape)
@@ -185,60 +190,10 @@ def _checked(path: str | Path, states: np.ndarray, leading: tuple[int, ...], gri
     return states
 
 
-def write_ensemble(
-    path: str | Path,
-    members: np.ndarray,
-    time: datetime,
-    grid: Grid,
-    attributes: dict[str, Any] | None = None,
-) -> None:
-    """Write the states of an ensemble, (members, 69, lat, lon), all valid at one time.
-
-    Parameters
-    ----------
-    attributes : dict, optional
-        As of `write_states`.
-
-    Raises
-    ------
-    ValueError
-        If the shape does not fit, or a channel holds values that are not finite.
-    """
-    members = _checked(path, members, (len(members),), grid)
-    with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
-        title = f"Ensemble of states valid at {time:%Y-%m-%dT%H} UTC"
-        begin_states(dataset, grid, title, attributes)
-        numbers = {"units": "1", "standard_name": "realization", "long_name": "member of the ensemble"}
-        coordinate(dataset, "member", range(len(members)), "i4", **numbers)
-        auxiliary_coordinate(dataset, "time", (), hours_since_1970(time), **VALID_TIME)
-        put_fields(declare_fields(dataset, ("member",), ["time"]), ..., members)
-
-
-def read_ensemble(path: str | Path, time: datetime) -> tuple[np.ndarray, Grid]:
-    """States of a file of `write_ensemble`, float32 of shape (members, 69, lat, lon), and their grid.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, is not valid at the time, or holds values that are not finite.
-    """
-    try:
-        with netCDF4.Dataset(path) as dataset:
-            dataset.set_auto_mask(False)
-            grid = Grid(*json.loads(dataset.grid))
-            count = len(dataset.dimensions["member"])
-            valid = from_hours(dataset["time"][...])
-            members = _read_fields(dataset, path, slice(0, count))
-    except (OSError, AttributeError, IndexError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a whole ensemble of this workflow ({error}); remake it") from error
-    if valid != time:
-        raise ValueError(f"{path}: is valid at {valid:%Y-%m-%dT%H}, {time:%Y-%m-%dT%H} was expected")
-    return members, grid
-
-
-def _read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.ndarray:
+def read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.ndarray:
     """States at an index of the dimensions before the level, float32 of shape (..., 69, lat, lon), checked."""
-    parts = []
+    states = None
+    last = 0
     for short, (long, *_) in VARIABLES.items():
         try:
             field = dataset[long][index]
@@ -246,12 +201,13 @@ def _read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.n
             raise ValueError(f"{path}: variable {long} cannot be read ({error}); remake it") from error
         if not np.isfinite(field).all():
             raise ValueError(f"{path}: variable {long} holds values that are not finite; remake it")
-        parts.append(field[..., None, :, :] if short in SURFACE else field)
-    return np.concatenate(parts, axis=-3).astype(np.float32, copy=False)
-
-
-def _hours(difference: timedelta) -> int:
-    return int(difference.total_seconds()) // 3600
+        field = field[..., None, :, :] if short in SURFACE else field
+        if states is None:
+            states = np.empty((*field.shape[:-3], len(CHANNELS), *field.shape[-2:]), dtype=np.float32)
+        last += field.shape[-3]
+        states[..., last - field.shape[-3] : last, :, :] = field
+    assert states is not None
+    return states
 
 
 class StateFile:
@@ -321,7 +277,7 @@ class StateFile:
         index = 0 if time is None else self.times.index(time)
         with nullcontext(self._opened) if self._opened else netCDF4.Dataset(self.path) as dataset:
             dataset.set_auto_mask(False)
-            return _read_fields(dataset, self.path, np.unravel_index(index, self._shape))
+            return read_fields(dataset, self.path, np.unravel_index(index, self._shape))
 
 
 def read_per_channel(path: str | Path, name: str) -> np.ndarray:
