@@ -42,6 +42,11 @@ def test_shipped_configurations_pass(name):
     check(config)
 
 
+@pytest.mark.parametrize("value", [True, False, "resident"])
+def test_warm_starts_have_three_kinds(config, value):
+    check_schema({**config, "warm_start": value})
+
+
 def test_the_overlay_of_the_letkf_passes(config):
     update_config(config, yaml.safe_load((ROOT / "config" / "letkf.yaml").read_text()))
     check_schema(config)
@@ -70,6 +75,7 @@ def test_the_overlay_of_the_letkf_passes(config):
         ("methods.latent_lora.normalisation", "keys", "normalisation"),
         ("archive.start", "01.02.2009", "2022-01-31T18"),
         ("nmc.held_out", 1.5, "held_out"),
+        ("warm_start", "residant", "known: True, False, resident"),
     ],
 )
 def test_the_schema_names_the_key(config, path, value, named):

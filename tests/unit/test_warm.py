@@ -6,21 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from lora_envar.runtime import warm_server, warm_start
+from lora_envar.runtime.step import CHECKPOINT_VARIABLE, READERS_VARIABLE, prepare_environment
+from warm_jobs import a_run, pid_of, start, wait_until
 
-SCRIPT = """
-import os, signal, sys, time
-sys.path.insert(0, {package!r})
-from lora_envar.runtime import warm_start
-warm_start.hand_over()
-print("pid", os.getpid(), "torch" in sys.modules, os.environ.get("COLOUR"), os.getcwd(), flush=True)
-{body}
-"""
 #: a server that imports what stands here in place of `MODULES`
 SERVER = """
 import sys
@@ -31,46 +24,24 @@ warm_server.serve({owner}, Path({folder!r}))
 """
 
 
-def wait_until(condition, seconds=10) -> bool:
-    """Whether a condition comes true in time."""
-    for _ in range(10 * seconds):
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @pytest.fixture
 def owner():
-    """A process that a server can belong to; the server ends with it."""
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    yield process
-    process.kill()
-    process.wait()
-    folder = Path(warm_start.folder_of(process.pid))
-    assert wait_until(lambda: not folder.exists()), "the server ends with its owner and takes its files along"
-
-
-def start(tmp_path, owner, body, **environment):
-    """A job whose run has this owner; its first line of output tells its pid, and whether it found torch imported."""
-    path = tmp_path / "job.py"
-    path.write_text(SCRIPT.format(package=str(ROOT / "workflow"), body=body))
-    share = {warm_start.OWNER_VARIABLE: f"{socket.gethostname()}:{owner}", "PYTHONPATH": str(ROOT / "workflow")}
-    environment = {**os.environ, **share, **environment}
-    return subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    """A process that a server can belong to."""
+    with a_run() as process:
+        yield process
 
 
 def started_plainly(job) -> bool:
     """Whether a job ran in its own process, and ended well."""
     out, _ = job.communicate(timeout=120)
-    return (job.returncode, int(out.split()[1])) == (0, job.pid)
+    return (job.returncode, pid_of(out)) == (0, job.pid)
 
 
 def test_output_environment_folder_and_exit_codes_are_the_job_s_own(tmp_path, owner):
     job = start(tmp_path, owner.pid, "sys.exit(7)", COLOUR="green")
     out, _ = job.communicate(timeout=120)
     assert out.split()[2:] == ["True", "green", str(tmp_path)]
-    assert int(out.split()[1]) != job.pid, "it ran in a child of the server"
+    assert pid_of(out) != job.pid, "it ran in a child of the server"
     assert job.returncode == 7
     ok = start(tmp_path, owner.pid, "")
     ok.communicate(timeout=60)
@@ -141,7 +112,7 @@ def test_a_module_that_is_not_there_is_named_in_the_log_and_jobs_start_warm_all_
     job = start(tmp_path, owner.pid, "")
     out, _ = job.communicate(timeout=120)
     assert job.returncode == 0
-    assert int(out.split()[1]) != job.pid
+    assert pid_of(out) != job.pid
     assert out.split()[2] == "True", "what comes after it is imported"
     assert (folder / "log").read_text() == (
         "lora_envar.no_such_module is not imported beforehand: ModuleNotFoundError: No module named "
@@ -176,3 +147,14 @@ def test_only_a_process_of_several_jobs_gets_a_server(monkeypatch):
     ):
         warm_start.offer_server(arguments)
         assert os.environ.pop(warm_start.OWNER_VARIABLE) == f"{socket.gethostname()}:{os.getpid()}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shared", "resident"), [(True, True, False), (False, False, False), ("resident", True, True)]
+)
+def test_jobs_find_in_their_environment_how_they_are_started(monkeypatch, kind, shared, resident):
+    variables = (warm_start.OWNER_VARIABLE, warm_start.RESIDENT_VARIABLE)
+    for name in (*variables, "PYTHONPATH", "MKL_CBWR", CHECKPOINT_VARIABLE, READERS_VARIABLE):
+        monkeypatch.setenv(name, "of an earlier run")
+    prepare_environment(kind)
+    assert tuple(name in os.environ for name in variables) == (shared, resident)

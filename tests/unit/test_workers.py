@@ -17,7 +17,7 @@ from lora_envar.networks.launching import in_processes
 from lora_envar.networks.workers import Workers
 from lora_envar.runtime.warm_start import alive
 from test_trained_models import GRID, START, STEP, TRAIN, drifting
-from test_warm import wait_until
+from warm_jobs import wait_until
 
 
 @pytest.fixture

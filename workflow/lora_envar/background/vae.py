@@ -27,7 +27,8 @@ from torch import nn
 
 from ..fields.grid import Grid
 from ..fields.harmonics import SphericalHarmonics, finest_truncation
-from ..files.weights import load_weights, save_weights
+from ..files.kept_weights import shared_weights
+from ..files.weights import save_weights
 from ..networks.swin import Network, NetworkSettings, mixed_precision, move, put_weights, without_weights
 from ..settings import settings_from
 from .background_error import BackgroundError
@@ -171,7 +172,7 @@ class VAE(nn.Module):
         ValueError
             If the file cannot be read.
         """
-        tensors, settings = load_weights(path)
+        tensors, settings = shared_weights(path, device)
         if "variables" not in settings:
             raise ValueError(f"{path}: was written by an earlier version of this workflow; train the VAE anew")
         network = settings_from(NetworkSettings, settings["network"])

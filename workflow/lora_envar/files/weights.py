@@ -41,10 +41,13 @@ def save_weights(
         temporary.chmod(0o644)  # safetensors lets nobody else read
 
 
-def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_weights(
+    path: str | Path, device: torch.device | str = "cpu"
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors (floating point as float32) and settings of a file written by `save_weights`.
 
-    Tensors of float32 are the file, mapped into memory, and no copies; to change them changes nothing in the file.
+    On the CPU, tensors of float32 are the file, mapped into memory, and no copies; to change them changes nothing in
+    the file.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
             if not _is_finite(tensor):
                 raise ValueError(f"{path}: tensor {name} holds values that are not finite; remake the file")
             tensors[name] = tensor.float()
-    return tensors, settings
+    return {name: tensor.to(device) for name, tensor in tensors.items()}, settings
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:

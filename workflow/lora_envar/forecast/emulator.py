@@ -19,7 +19,8 @@ from ..fields.harmonics import SphericalHarmonics, finest_truncation
 from ..fields.seeds import generator
 from ..fields.spreading import evenly
 from ..fields.state import CHANNELS
-from ..files.weights import load_weights, save_weights
+from ..files.kept_weights import shared_weights
+from ..files.weights import save_weights
 from ..networks.checkpoint import Checkpoint
 from ..networks.swin import Network, NetworkSettings, mixed_precision, move, put_weights, without_weights
 from ..networks.training import Course, Draws, TrainingSettings, Validation, train
@@ -98,7 +99,7 @@ class Emulator(nn.Module, ForecastModel):
         ValueError
             If the file cannot be read.
         """
-        tensors, settings = load_weights(path)
+        tensors, settings = shared_weights(path, device)
         network = settings_from(NetworkSettings, settings["network"])
         with without_weights():
             model = cls(Grid(**settings["grid"]), settings["truncation"], network, settings["step_hours"], device)

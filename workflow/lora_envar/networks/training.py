@@ -262,7 +262,7 @@ def train(
     Parameters
     ----------
     parameters : iterable of parameters
-        What is updated, in place.
+        What is updated. Each gets storage of its own, since that of a file may be shared (see `files.kept_weights`).
     loss : callable
         From the number of the update, from 0, to a scalar tensor that can be differentiated.
     settings : TrainingSettings
@@ -284,6 +284,8 @@ def train(
         If the loss stops being finite.
     """
     state = _State(list(parameters), settings, draws)
+    for parameter in state.parameters:
+        parameter.data = parameter.data.clone()
     course = state.course
     progress = progress if workers.first else silent
     if checkpoint is not None and (kept := checkpoint.load()):

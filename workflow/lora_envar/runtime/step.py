@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from . import warm_start
 from .timings import Stopwatch
@@ -30,12 +30,19 @@ READERS_VARIABLE = "LORA_ENVAR_READERS"
 
 
 def prepare_environment(
-    with_warm_starts: bool, checkpoint_minutes: float = CHECKPOINT_MINUTES, readers: int = 0
+    warm_starts: bool | Literal["resident"], checkpoint_minutes: float = CHECKPOINT_MINUTES, readers: int = 0
 ) -> None:
     """Set what this process' jobs find in their environment, and no file depends on.
 
     That is the package, the minutes between two checkpoints, the processes that read ahead, how sums are rounded, and
     the run that warm starts belong to.
+
+    Parameters
+    ----------
+    warm_starts : bool or str
+        The configuration's `warm_start`.
+    checkpoint_minutes : float
+    readers : int
     """
     fix_rounding()
     os.environ[CHECKPOINT_VARIABLE] = str(checkpoint_minutes)
@@ -43,10 +50,11 @@ def prepare_environment(
     package_root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", package_root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([package_root, *others])
-    if with_warm_starts:
-        warm_start.offer_server(sys.argv)
+    if warm_starts:
+        warm_start.offer_server(sys.argv, warm_starts == "resident")
     else:
         os.environ.pop(warm_start.OWNER_VARIABLE, None)
+        os.environ.pop(warm_start.RESIDENT_VARIABLE, None)
 
 
 def fix_rounding() -> None:

@@ -11,6 +11,8 @@ from ..files.atomic import atomic_write
 
 #: ending of the files' names; what stands before it is the name of the rule's log without its own ending
 ENDING = ".timings.tsv"
+#: environment variable with the CPU seconds that a resident process had taken before it began with a step
+BEFORE_VARIABLE = "LORA_ENVAR_CPU_BEFORE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Timings:
     import_seconds : float
         Wall time of its imports.
     cpu_seconds : float
-        CPU time of its process, in user and system mode and of all threads.
+        CPU time of its process, in user and system mode and of all threads; not what a resident process has taken for
+        the steps before.
     peak_megabytes : float
         Largest resident memory of its process, in 10^6 bytes. In a warm start, memory that the process shares with
         the server is part of it.
@@ -73,9 +76,10 @@ class Stopwatch:
         """What has been taken so far, of memory and CPU time by the whole process."""
         seconds = self._now() - self._start
         used = resource.getrusage(resource.RUSAGE_SELF)
+        before = float(os.environ.get(BEFORE_VARIABLE, 0.0))
         return Timings(
             work_seconds=seconds - self._import_seconds,
             import_seconds=self._import_seconds,
-            cpu_seconds=used.ru_utime + used.ru_stime,
+            cpu_seconds=used.ru_utime + used.ru_stime - before,
             peak_megabytes=used.ru_maxrss * 1024 / 1e6,  # Linux counts in units of 1024 bytes
         )

@@ -1,10 +1,11 @@
 """The server of warm starts, see `warm_start`: it imports what jobs need, and forks a child for each job.
 
-It computes nothing and touches no GPU, so that a job's GPU memory goes with the job.
+It computes nothing and touches no GPU, so that a job's GPU memory goes with the job. A job that asks for a device may
+go to a resident process, see `resident`; a job that finds that busy gets a child, as all others.
 
 A job connects to its socket, and sends its three standard streams with the length of a message, and then the message:
-JSON with `argv`, `path` (of modules), `cwd` and `environment`. The server answers with the pid of the child, and when
-the child has ended, with its wait status. A child whose job has gone ends.
+JSON with `argv`, `path` (of modules), `cwd` and `environment`. The server answers with the pid of the process, and when
+the job has ended, with the process' wait status. A process whose job has gone ends.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import functools
 import importlib
 import json
 import os
-import runpy
+import select
 import signal
 import socket
 import struct
@@ -22,7 +23,9 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .warm_start import ANSWER, LENGTH, alive, end_with, receive
+from .job import run_job
+from .resident import DEVICE, Resident
+from .warm_start import ANSWER, LENGTH, OF_RESIDENT, RESIDENT_VARIABLE, alive, end_with, receive
 
 #: imported before the first fork: what nearly all jobs need
 MODULES = (
@@ -50,7 +53,7 @@ VERIFICATION_MODULES = (
 
 
 def serve(owner: int, folder: Path) -> None:
-    """Listen, import, and fork a child per connection, until the owner is gone.
+    """Listen, import, and run a job per connection, until the owner is gone.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def serve(owner: int, folder: Path) -> None:
         Where the socket is made; removed at the end.
     """
     listener = socket.socket(socket.AF_UNIX)
-    children: dict[int, socket.socket] = {}
+    server = _Server(owner, listener)
     try:
         path = folder / "socket"
         path.unlink(missing_ok=True)
@@ -71,15 +74,13 @@ def serve(owner: int, folder: Path) -> None:
         while alive(owner):
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()
-                _start_child(owner, connection, listener, children)
-            _report_ends(children)
-            # a short timeout while children run, so that their end is noticed at once
-            listener.settimeout(0.01 if children else 0.5)
+                server.start_job(connection)
+            server.report_ends()
+            # a short timeout while jobs run, so that their end is noticed at once
+            listener.settimeout(0.01 if server.jobs else 0.5)
     finally:
         listener.close()
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
+        server.end()
         for name in ("socket", "lock", "log"):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
@@ -100,69 +101,119 @@ def import_modules(owner: int, modules: tuple[str, ...]) -> None:
             print(f"{name} is not imported beforehand: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
-def _start_child(
-    owner: int, connection: socket.socket, listener: socket.socket, children: dict[int, socket.socket]
-) -> None:
-    """Fork a child for the job that has connected, and tell the job its pid; hang up where that fails."""
-    descriptors: list[int] = []
-    try:
-        connection.settimeout(10)
-        header, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
-        (length,) = LENGTH.unpack(header)
-        message = json.loads(receive(connection, length))
-        if VERIFICATION in Path(message["cwd"], message["argv"][0]).read_text():
-            import_modules(owner, VERIFICATION_MODULES)
+class _Server:
+    """The jobs that run, and the processes that they run in.
+
+    Attributes
+    ----------
+    jobs : dict of int and socket
+        The connection of each job that runs, by the pid of its process.
+    """
+
+    def __init__(self, owner: int, listener: socket.socket) -> None:
+        self.jobs: dict[int, socket.socket] = {}
+        self._owner = owner
+        self._listener = listener
+        self._resident: Resident | None = None
+
+    def start_job(self, connection: socket.socket) -> None:
+        """Start the job that has connected, and tell it the pid of its process; hang up where that fails."""
+        descriptors: list[int] = []
+        try:
+            connection.settimeout(10)
+            header, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
+            (length,) = LENGTH.unpack(header)
+            data = receive(connection, length)
+            pid = self._start(json.loads(data), data, descriptors, connection)
+            self.jobs[pid] = connection
+            with contextlib.suppress(OSError):  # the job has gone: its process is ended
+                connection.sendall(ANSWER.pack(pid))
+        except (OSError, EOFError, struct.error, ValueError):
+            connection.close()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _start(self, message: dict[str, Any], data: bytes, descriptors: list[int], connection: socket.socket) -> int:
+        """Let the resident process run a job, or a new child; its pid."""
+        script = Path(message["cwd"], message["argv"][0]).read_text()
+        resident = DEVICE in script and RESIDENT_VARIABLE in message["environment"]
+        if resident and self._resident is not None and self._resident.pid not in self.jobs:
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                self._resident.take(data, descriptors)
+                return self._resident.pid
+            self._forget_resident()
+        if VERIFICATION in script:
+            import_modules(self._owner, VERIFICATION_MODULES)
+        if resident and self._resident is None:
+            self._resident = Resident([*self._sockets(), connection], descriptors)
+            self._resident.take(data, descriptors)
+            return self._resident.pid
         child = os.fork()
         if child == 0:
-            _run_script(message, descriptors, connection, [listener, *children.values()])
-        children[child] = connection
-        connection.sendall(ANSWER.pack(child))
-    except (OSError, EOFError, struct.error, ValueError):
-        connection.close()
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+            _run_child(message, descriptors, connection, self._sockets())
+        return child
+
+    def report_ends(self) -> None:
+        """Tell the jobs that have ended how they did."""
+        if self._resident is not None and self._resident.pid in self.jobs:
+            self._watch(self._resident)
+        for pid in list(self.jobs):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended and self._resident is not None and pid == self._resident.pid:
+                self._resident.channel.close()
+                self._resident = None
+                status |= OF_RESIDENT
+            if ended:
+                self._answer(pid, status)
+
+    def _watch(self, resident: Resident) -> None:
+        """Notice that the resident process' job has ended well, or that nobody waits for it any more."""
+        connection = self.jobs[resident.pid]
+        readable, _, _ = select.select([resident.channel, connection], [], [], 0)
+        if resident.channel in readable and resident.is_done():
+            self._answer(resident.pid, 0)
+        elif connection in readable:  # a job says nothing more, so that its end has been closed
+            os.kill(resident.pid, signal.SIGKILL)
+
+    def _answer(self, pid: int, status: int) -> None:
+        with self.jobs.pop(pid) as connection, contextlib.suppress(OSError):
+            connection.sendall(ANSWER.pack(status))
+
+    def _forget_resident(self) -> None:
+        """Leave behind the resident process, which has ended without a job."""
+        if self._resident is not None:
+            self._resident.channel.close()
+            os.waitpid(self._resident.pid, 0)
+            self._resident = None
+
+    def _sockets(self) -> list[socket.socket]:
+        """What a forked process must close, or others would not notice that this one has."""
+        channels = [self._resident.channel] if self._resident is not None else []
+        return [self._listener, *channels, *self.jobs.values()]
+
+    def end(self) -> None:
+        """End all processes."""
+        for pid in {*self.jobs, *([self._resident.pid] if self._resident is not None else [])}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
-def _report_ends(children: dict[int, socket.socket]) -> None:
-    """Tell the jobs whose children have ended how they did."""
-    for child in list(children):
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            with children.pop(child) as connection, contextlib.suppress(OSError):
-                connection.sendall(ANSWER.pack(status))
-
-
-def _run_script(
+def _run_child(
     message: dict[str, Any], descriptors: list[int], connection: socket.socket, unneeded: list[socket.socket]
 ) -> NoReturn:
-    """In the child: take the place of the process that asked, run its script, and leave."""
+    """In the child: run the script of the process that asked, and leave."""
     status = 1
     try:
         os.setsid()
         for server_socket in unneeded:
             server_socket.close()
-        for target, descriptor in enumerate(descriptors):
-            os.dup2(descriptor, target)
         connection.settimeout(None)
         threading.Thread(target=end_with, args=(connection.fileno(),), daemon=True).start()
-        os.chdir(message["cwd"])
-        os.environ.clear()
-        os.environ.update(message["environment"])
-        sys.argv = message["argv"]
-        sys.path[:] = message["path"]
-        sys.stdout = open(1, "w", closefd=False)
-        sys.stderr = open(2, "w", closefd=False)
-        runpy.run_path(sys.argv[0], run_name="__main__")
-        status = 0
-    except SystemExit as leaving:
-        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        status = run_job(message, descriptors)
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
         os._exit(status)
 
 

@@ -4,6 +4,8 @@ A script hands its job over here, in its first line (see `patches.early`) or in 
 its run (`warm_server`; started if there is none), passes its command line, environment and standard streams, and ends
 as the forked child ends. The server ends with the Snakemake process that it belongs to, its owner. Whatever goes wrong
 before a child has started leads to a plain start, silently. ``warm_start: false`` in the configuration does without.
+With ``warm_start: resident``, steps that ask for a device run in one process after each other (`resident`), and one in
+which that process crashes starts again, plainly.
 
 On a cluster, the owner is the Snakemake process that runs the steps of a submission, on its node. A submission of one
 step has no server. Nor has a job in a container, unless all of Snakemake runs in that container: the server would
@@ -32,22 +34,30 @@ from zlib import crc32
 TYPE_CHECKING = False  # type checkers know the name; to import it would cost every job some milliseconds
 if TYPE_CHECKING:
     import subprocess
+    from typing import Any
 
 #: environment variable, place:pid of the Snakemake process whose jobs share a server
 OWNER_VARIABLE = "LORA_ENVAR_WARM"
+#: environment variable that is set where steps that ask for a device run in a resident process
+RESIDENT_VARIABLE = "LORA_ENVAR_RESIDENT"
 #: a server listens before it imports anything: this is for the start of Python alone, on a file system that is slow
 START_SECONDS = 60
 #: on the wire: the length of a message, in bytes
 LENGTH = struct.Struct("I")
 #: on the wire: the pid of a child, and then the status that it has ended with, as `os.waitpid` gives it
 ANSWER = struct.Struct("i")
+#: on the wire: added to the wait status, which has 16 bits, of a resident process
+OF_RESIDENT = 1 << 16
 
 
-def offer_server(arguments: list[str]) -> None:
-    """Let the jobs of this Snakemake process, started with these arguments, share a server.
+def offer_server(arguments: list[str], resident: bool = False) -> None:
+    """Let the jobs of this Snakemake process, started with these arguments, share a server, and a resident process.
 
     A process that a cluster has started for a single job does without.
     """
+    os.environ.pop(RESIDENT_VARIABLE, None)
+    if resident:
+        os.environ[RESIDENT_VARIABLE] = "1"
     targets = arguments[arguments.index("--target-jobs") + 1 :] if "--target-jobs" in arguments else []
     single = len(list(takewhile(lambda argument: not argument.startswith("--"), targets))) == 1
     if single:
@@ -73,12 +83,19 @@ def hand_over() -> None:
             child = _ask_for_child(connection)
         except (OSError, EOFError):
             return
-        _forward_signals(child)
+        forwarded: list[int] = []
+        handlers = _forward_signals(child, forwarded)
         try:
             status = _receive_answer(connection)
         except (OSError, EOFError):
             status = signal.SIGKILL  # the server is gone, and with it what it knew of the child
-    _end_like(status)
+    if status & OF_RESIDENT and os.WIFSIGNALED(status - OF_RESIDENT) and not forwarded:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        how = signal.strsignal(os.WTERMSIG(status - OF_RESIDENT))
+        print(f"the resident process has crashed ({how}): the step starts again, in its own process", file=sys.stderr)
+        return
+    _end_like(status & ~OF_RESIDENT)
 
 
 def _place() -> str:
@@ -101,15 +118,21 @@ def _receive_answer(connection: socket.socket) -> int:
     return int(number)
 
 
-def _forward_signals(child: int) -> None:
-    """Pass the signals that end a job on to the child: this process ends when the child has."""
+def _forward_signals(child: int, forwarded: list[int]) -> "dict[int, Any]":
+    """Pass the signals that end a job on to the child, and note them: this process ends when the child has.
+
+    Returns
+    -------
+    dict
+        How each of these signals was handled before.
+    """
 
     def forward(number: int, _frame: FrameType | None) -> None:
+        forwarded.append(number)
         with suppress(ProcessLookupError):
             os.kill(child, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, forward)
+    return {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
 
 
 def _end_like(status: int) -> None:
