@@ -147,7 +147,7 @@ if not again:
     assert (job.returncode, second) == (0, job.pid)
     assert first != second
     how = signal.strsignal(number)
-    assert said == f"the resident process has crashed ({how}): the step starts again, in its own process\n"
+    assert said == f"job0.py: the resident process has crashed ({how}); the step starts again, plainly\n"
     assert ended(start_step(tmp_path, run, ""))[0] == 0
 
 
@@ -242,6 +242,7 @@ def test_the_process_ends_with_the_run_and_with_the_server(tmp_path):
     busy.communicate(timeout=60)
 
 
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="Linux resets the largest memory there")
 def test_memory_and_cpu_time_are_those_of_the_step(tmp_path, run, monkeypatch):
     body = """
 from lora_envar.runtime.timings import Stopwatch

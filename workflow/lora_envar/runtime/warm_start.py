@@ -93,7 +93,8 @@ def hand_over() -> None:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         how = signal.strsignal(os.WTERMSIG(status - OF_RESIDENT))
-        print(f"the resident process has crashed ({how}): the step starts again, in its own process", file=sys.stderr)
+        script = os.path.basename(sys.argv[0])
+        print(f"{script}: the resident process has crashed ({how}); the step starts again, plainly", file=sys.stderr)
         return
     _end_like(status & ~OF_RESIDENT)
 
