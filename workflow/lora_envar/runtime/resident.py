@@ -156,7 +156,8 @@ def _remember() -> Callable[[], None]:
     level = logging.root.level
     numpy_errors = np.geterr()
     cudnn = torch.backends.cudnn
-    cudnn_flags = (cudnn.benchmark, cudnn.deterministic)
+    benchmark = cudnn.benchmark
+    cudnn_deterministic = cudnn.deterministic
     dtype = torch.get_default_dtype()
     gradients = torch.is_grad_enabled()
     precision = torch.get_float32_matmul_precision()
@@ -176,7 +177,8 @@ def _remember() -> Callable[[], None]:
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
         np.seterr(**numpy_errors)
-        cudnn.benchmark, cudnn.deterministic = cudnn_flags
+        cudnn.benchmark = benchmark
+        cudnn.deterministic = cudnn_deterministic
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradients)
         torch.set_float32_matmul_precision(precision)
