@@ -15,7 +15,7 @@ from ..background.sampling import random_control
 from .amplitudes import Amplitude
 from .calibration import measured
 from .minimisation import MinimiserSettings
-from .variational import CostFunction
+from .variational import CostFunction, observed_increment
 
 #: random samples of the background's error, at some ten thousand data each
 SAMPLES = 4
@@ -46,13 +46,14 @@ class Diagnosis:
             H, from a state to the equivalents of all data that are looked at, (rows,).
         """
         model = cost.background_error
+        observed = observed_increment(cost.background, cost.to_state_grid, observe)
         with torch.no_grad():
             equivalents = observe(cost.background)
             square = torch.zeros_like(equivalents)
             for _ in range(SAMPLES):
                 control = random_control(model, self.draws, cost.background.device)
-                state = cost.state(control / cost.background_weight**0.5)
-                square += (observe(state) - equivalents).square() / SAMPLES
+                increment = model.increment(control / cost.background_weight**0.5)
+                square += (observed(increment) - equivalents).square() / SAMPLES
         return square.sqrt()
 
     def degrees_of_freedom(

@@ -12,6 +12,28 @@ from copy import copy
 import torch
 
 from ..background.background_error import BackgroundError
+from ..fields.regridding import Regridder
+from ..observations.operator import ObservationOperator
+
+
+def observed_increment(
+    background: torch.Tensor,
+    to_state_grid: Callable[[torch.Tensor], torch.Tensor],
+    operator: Callable[[torch.Tensor], torch.Tensor],
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """H(x_b + .), (rows,), as a function of the increment on the error grid; parameters as of `CostFunction`.
+
+    The increment is regridded to the points that H reads alone: at 0.25 degrees, 1000 columns read 0.1 to 0.4 % of the
+    points, and regridding to all of them would be most of what a gradient of 3D-Var costs.
+    """
+    if not isinstance(operator, ObservationOperator) or not isinstance(to_state_grid, Regridder):
+        return lambda increment: operator(background + to_state_grid(increment))
+    if to_state_grid.identity:
+        return lambda increment: operator(background + increment)
+    points, observe = operator.on_points()
+    there = background.flatten(1)[:, points]
+    to_points = to_state_grid.at(points)
+    return lambda increment: observe((there + to_points(increment)).unsqueeze(1))
 
 
 class CostFunction:
@@ -29,8 +51,6 @@ class CostFunction:
     operator : function
         H, from a state to the observations' equivalents, shape (rows,).
     values, errors : (rows,)
-    observed_increment : function, optional
-        H(x_b + .) of an increment on the error grid, where that is cheaper than by way of the state grid.
     """
 
     def __init__(
@@ -42,7 +62,6 @@ class CostFunction:
         operator: Callable[[torch.Tensor], torch.Tensor],
         values: torch.Tensor,
         errors: torch.Tensor,
-        observed_increment: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         self.background_error = background_error
         self.background_weight = background_weight
@@ -51,7 +70,7 @@ class CostFunction:
         self.operator = operator
         self.values = values
         self.errors = errors
-        self._observed_increment = observed_increment or self._by_state
+        self._observed_increment = observed_increment(background, to_state_grid, operator)
         self._centre: torch.Tensor | None = None
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
@@ -61,9 +80,6 @@ class CostFunction:
     def state(self, control: torch.Tensor) -> torch.Tensor:
         """x_b + dx(w), shape (69, lat, lon)."""
         return self.background + self.increment(control)
-
-    def _by_state(self, increment: torch.Tensor) -> torch.Tensor:
-        return self.operator(self.background + self.to_state_grid(increment))
 
     def equivalents(self, control: torch.Tensor) -> torch.Tensor:
         """H(x_b + dx(w)), (rows,)."""

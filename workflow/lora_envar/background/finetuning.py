@@ -171,7 +171,10 @@ def finetune_cycle(
         See `networks.training.train`.
     """
     seed, time = draws
-    pretrained = increments(vae)
+    count = 0 if members is None else len(members)
+    enough = members is not None and count >= settings.minimum_members
+    # new adapters change nothing before they are trained
+    pretrained = increments(vae) if enough or before is not None else None
     if added is not None:
         add_adapters(vae, added, generator(seed, "adapters"))
         if before is not None:
@@ -180,8 +183,6 @@ def finetune_cycle(
         if before is not None:
             vae = VAE.load(before, vae.deviation.device)
         vae.requires_grad_(True)
-    count = 0 if members is None else len(members)
-    enough = members is not None and count >= settings.minimum_members
     if members is None or not enough:
         progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
         return Finetuned(vae, added, count, False, _distance(vae, pretrained))
@@ -194,8 +195,10 @@ def finetune_cycle(
     return Finetuned(vae, added, count, True, _distance(vae, pretrained))
 
 
-def _distance(vae: VAE, pretrained: torch.Tensor) -> float:
-    """See `Finetuned`."""
+def _distance(vae: VAE, pretrained: torch.Tensor | None) -> float:
+    """See `Finetuned`; without increments of the pretrained VAE, it is that VAE."""
+    if pretrained is None:
+        return 0.0
     return ((increments(vae) - pretrained).square().mean() / pretrained.square().mean()).sqrt().item()
 
 
