@@ -186,28 +186,23 @@ class LinearBalance:
 
     def __init__(self, harmonics: SphericalHarmonics) -> None:
         degree = harmonics.degree
-        order = harmonics.order
-        position: dict[tuple[int, int, int], int] = {}
-        seen: dict[tuple[int, int], int] = {}
-        for index, key in enumerate(zip(degree.tolist(), order.tolist(), strict=True)):
-            sine = seen.get(key, 0)  # of an order above 0 the cosine comes first
-            seen[key] = 1
-            position[*key, sine] = index
-        below = torch.zeros_like(degree)
-        above = torch.zeros_like(degree)
-        lower = torch.zeros(len(degree), dtype=harmonics.dtype)
-        upper = torch.zeros(len(degree), dtype=harmonics.dtype)
-        for (wave, m, sine), index in position.items():
-            for neighbour, indices, weights in ((wave - 1, below, lower), (wave + 1, above, upper)):
-                other = position.get((neighbour, m, sine))
-                if other is not None:
-                    larger = max(wave, neighbour)
-                    indices[index] = other
-                    weights[index] = ((larger**2 - m**2) / (4 * larger**2 - 1)) ** 0.5
+        place = harmonics.place_by_wave
+        row = 2 * harmonics.truncation + 1
+        coefficient = torch.zeros((harmonics.truncation + 2) * row, dtype=degree.dtype, device=degree.device)
+        coefficient[place] = torch.arange(len(place), device=degree.device)
+        has_below = degree > harmonics.order
+        has_above = degree < harmonics.truncation
+        below = torch.where(has_below, coefficient[(place - row).clamp_min(0)], 0)
+        above = torch.where(has_above, coefficient[place + row], 0)
+        square = degree.double() ** 2
+        next_square = (degree.double() + 1) ** 2
+        order_square = harmonics.order.double() ** 2
+        lower = torch.where(has_below, (square - order_square) / (4 * square - 1), 0.0).sqrt()
+        upper = torch.where(has_above, (next_square - order_square) / (4 * next_square - 1), 0.0).sqrt()
         self._below = below
         self._above = above
-        self._lower = lower.to(degree.device)
-        self._upper = upper.to(degree.device)
+        self._lower = lower.to(harmonics.dtype)
+        self._upper = upper.to(harmonics.dtype)
         self._laplacian = (-degree * (degree + 1)).to(harmonics.dtype)
 
     def _sine_of_latitude(self, coefficients: torch.Tensor) -> torch.Tensor:
