@@ -19,7 +19,7 @@ rule model_gates:
     threads: 1
     resources:
         **A100,
-        mem_mb=8000,
+        mem_mb=12000,
         runtime=120,
     params:
         model=config["forecast_model"],
