@@ -44,14 +44,16 @@ def test_axes_names_and_units_in_any_layout_give_the_same_states():
 
 def test_all_that_lacks_is_named():
     lacking = dataset("short").drop_vars(["t2m", "q"]).sel(level=[level for level in LEVELS if level != 50])
-    with pytest.raises(IncompleteError, match=r"some file: lacks t2m, q \(all levels\), z50, u50, v50, t50; it has"):
+    with pytest.raises(
+        IncompleteError, match=r"some file: fields are missing: t2m, q \(all levels\), z50, u50, v50, t50; found:"
+    ):
         states_from_dataset(lacking, "some file")
 
 
 def test_unknown_units_are_refused():
     odd = dataset("short")
     odd["t"].attrs["units"] = "degC"
-    with pytest.raises(ValueError, match="t is in 'degC', expected 'K'"):
+    with pytest.raises(ValueError, match="t is in 'degC', but must be in 'K'"):
         states_from_dataset(odd, "some file")
 
 
@@ -182,10 +184,10 @@ def test_cds_gives_up_with_one_line_and_goes_on_where_it_stopped(cds, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda whole: whole[: len(whole) // 2 + 5], "not a whole GRIB file"),
-        (lambda whole: whole[: whole.rindex(b"GRIB")], "fields asked for"),
-        (lambda whole: b"", "not a whole GRIB file"),
-        (lambda whole: b"<html>", "not a whole GRIB file"),
+        (lambda whole: whole[: len(whole) // 2 + 5], "not a complete GRIB file"),
+        (lambda whole: whole[: whole.rindex(b"GRIB")], "fields that were requested"),
+        (lambda whole: b"", "not a complete GRIB file"),
+        (lambda whole: b"<html>", "not a complete GRIB file"),
     ],
     ids=["cut", "one field short", "empty", "a web page"],
 )
@@ -275,7 +277,7 @@ def test_relative_humidity_is_converted_and_said_to_be(tmp_path):
     np.testing.assert_allclose(found.fields[:, channel_index("q1000")], 7.306e-3, rtol=2e-3)
     assert any(line.startswith("converted: q from relative humidity") for line in found.report)
     humid["r"].attrs["units"] = "kg"
-    with pytest.raises(ValueError, match="r is in 'kg', expected '%'"):
+    with pytest.raises(ValueError, match="r is in 'kg', but must be in '%'"):
         states_from_dataset(humid, "some file")
 
 
@@ -318,7 +320,7 @@ def test_ensemble_members_are_refused_unless_one_is_chosen(tmp_path):
     chosen = read_states([tmp_path / "members.nc"], options=Options(member=7))
     np.testing.assert_allclose(chosen.fields, 1.001 * reference(), rtol=1e-6)
     assert "chosen: member 7 of 2" in chosen.report
-    with pytest.raises(ValueError, match=r"no member 5; number has \[4, 7\]"):
+    with pytest.raises(ValueError, match=r"no member 5; the members in number are \[4, 7\]"):
         read_states([tmp_path / "members.nc"], options=Options(member=5))
     # a file for each member
     for index in (0, 1):
@@ -337,7 +339,7 @@ def test_forecasts_are_taken_at_their_valid_times():
     assert times == TIMES
     np.testing.assert_allclose(states, reference(), rtol=1e-6)
     runs = one_run.drop_vars("time").expand_dims(time=STAMPS)  # the second step of the first is the first of the second
-    with pytest.raises(ValueError, match="several values valid at the same time"):
+    with pytest.raises(ValueError, match="several values that are valid at the same time"):
         states_from_dataset(runs, "two runs")
     apart = runs.assign_coords(time=STAMPS[:1].repeat(2) + np.array([0, 12], dtype="timedelta64[h]"))
     assert len(states_from_dataset(apart, "two runs")[0]) == 4
@@ -358,17 +360,17 @@ def test_fields_of_other_grids_and_levels_are_left_out_by_name():
     base["msl"] = base["msl"].isel(time=0, drop=True)
     with pytest.raises(IncompleteError) as error:
         states_from_dataset(base, "some file")
-    assert "lacks msl, u (all levels), t (all levels); it has" in str(error.value)
-    assert "left out: t of some file, whose axes time, hybrid, latitude, longitude" in str(error.value)
+    assert "fields are missing: msl, u (all levels), t (all levels); found:" in str(error.value)
+    assert "left out: t of some file, because its axes time, hybrid, latitude, longitude" in str(error.value)
     assert "left out: u of some file of grid reduced_gg" in str(error.value)
-    assert "left out: msl of some file, which has no time" in str(error.value)
+    assert "left out: msl of some file, because it has no time" in str(error.value)
 
 
 def test_files_on_different_grids_are_refused(tmp_path):
     base = dataset("short")
     base[list(SURFACE)].isel(longitude=slice(None, None, 2)).to_netcdf(tmp_path / "a.nc")
     base[list(UPPER_AIR)].to_netcdf(tmp_path / "b.nc")
-    with pytest.raises(SourceError, match=r"b\.nc: z is on 7 x 12 points, other fields on 7 x 6"):
+    with pytest.raises(SourceError, match=r"b\.nc: z is on 7 x 12 points, but other fields are on 7 x 6"):
         SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
 
 
@@ -471,7 +473,9 @@ def test_real_ensemble_of_era5(shared_data):
     path = shared_data / "era5-levels-members.grib"
     with pytest.raises(ValueError, match=r"z has 10 ensemble members \(number 0 to 9\); choose one"):
         read_states([path])
-    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, q \(all levels\).*z50.*t1000; it has z, t"):
+    with pytest.raises(
+        IncompleteError, match=r"missing: u10, v10, t2m, msl, q \(all levels\).*z50.*t1000; found: z, t"
+    ):
         read_states([path], options=Options(member=3))
     found = read_states([path], options=Options(member=3), partial=True)
     assert found.grid == Grid("equiangular", 61, 120)
@@ -486,7 +490,7 @@ def test_real_era5_on_a_gaussian_grid(shared_data):
     import netCDF4
 
     path = shared_data / "era5_tl31_19590102T00.nc"
-    with pytest.raises(IncompleteError, match="lacks u10, v10, t2m, msl; it has z, q, u, v, t"):
+    with pytest.raises(IncompleteError, match="missing: u10, v10, t2m, msl; found: z, q, u, v, t"):
         read_states([path])
     found = read_states([path], options=Options(derive=SURFACE))
     assert (found.grid, found.missing) == (Grid("gaussian", 32, 64), ())
@@ -500,12 +504,12 @@ def test_real_era5_on_a_gaussian_grid(shared_data):
 def test_real_operational_forecasts(shared_data):
     """Relative humidity, six levels, steps of 0 and 6 h: two of the levels that lack lie between others."""
     path = shared_data / "earthkit_pl_regular_ll.grib"
-    with pytest.raises(IncompleteError, match=r"lacks u10, v10, t2m, msl, z50.*z600.*z925.*interpolate_levels"):
+    with pytest.raises(IncompleteError, match=r"missing: u10, v10, t2m, msl, z50.*z600.*z925.*interpolate_levels"):
         read_states([path])
     options = Options(derive=SURFACE, interpolate_levels=True)
     with pytest.raises(IncompleteError) as error:
         read_states([path], options=options)
-    assert "lacks z50, z100, z150, z200, z250, q50" in str(error.value) and "z600" not in str(error.value)
+    assert "missing: z50, z100, z150, z200, z250, q50" in str(error.value) and "z600" not in str(error.value)
     found = read_states([path], options=options, partial=True)
     hours = [f"{day}T{hour}" for day in ("03", "04") for hour in ("00", "06", "12", "18")]
     assert [f"{time:%dT%H}" for time in found.times] == hours
@@ -529,7 +533,7 @@ def test_real_erainterim_in_three_files(shared_data):
     import netCDF4
 
     paths = [shared_data / f"erai_2005-01-23-0000-{short}.nc" for short in "tuv"]
-    with pytest.raises(IncompleteError, match=r"msl, z \(all levels\), q \(all levels\); it has u, v, t"):
+    with pytest.raises(IncompleteError, match=r"msl, z \(all levels\), q \(all levels\); found: u, v, t"):
         read_states(paths)
     found = read_states(paths, partial=True)
     assert found.grid == Grid("equiangular", 121, 240)

@@ -87,7 +87,7 @@ def test_containers_are_named_and_it_is_said_what_to_do(tmp_path, kind):
     folder.mkdir()
     packed = folder / "era5.nc"  # the name lies
     packed.write_bytes(CONTAINERS[kind]((tmp_path / "whole.nc").read_bytes()))
-    with pytest.raises(SourceError, match=rf"era5\.nc: is .*{kind}; unpack it"):
+    with pytest.raises(SourceError, match=rf"era5\.nc is .*{kind}; unpack it"):
         read_states([packed])
     with pytest.raises(SourceError, match=rf"has no GRIB or netCDF file .*left out: era5\.nc, .*{kind}; unpack"):
         SOURCES["files"].fetch({"path": str(folder)}, TIMES, tmp_path / "raw.nc")
@@ -108,7 +108,7 @@ def test_other_files_of_a_folder_are_left_out_and_said_to_be(tmp_path, capsys):
     SOURCES["files"].fetch(settings, TIMES, tmp_path / "raw.nc")
     said = capsys.readouterr().out
     for line in (
-        "left out: README.md, text; give GRIB (1 or 2) or netCDF",
+        "left out: README.md, text; give a file in GRIB (1 or 2) or netCDF",
         "left out: c.zip, a zip archive; unpack it",
         "left out: empty.grib, empty",
         "left out: error.nc, a web page",
@@ -120,10 +120,10 @@ def test_other_files_of_a_folder_are_left_out_and_said_to_be(tmp_path, capsys):
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    for name, words in (("none", "is not there"), ("file", "is a file, not a folder")):
-        with pytest.raises(ValueError, match=rf"{name}: {words} \(archive\.path\)"):
+    for name, words in (("none", "does not exist"), ("file", "is a file, not a folder")):
+        with pytest.raises(ValueError, match=rf"{name} {words} \(archive\.path\)"):
             sorted_out({"path": str(tmp_path / name)})
-        with pytest.raises(SourceError, match=rf"{name}: {words}"):
+        with pytest.raises(SourceError, match=rf"{name} {words}"):
             SOURCES["files"].fetch({"path": str(tmp_path / name)}, TIMES, tmp_path / "raw.nc")
 
 
@@ -145,7 +145,7 @@ def test_orography_is_read_by_its_content_too(tmp_path):
     np.testing.assert_allclose(read.height, 500.0, rtol=1e-6)
     assert not list(tmp_path.glob("*.idx"))
     (tmp_path / "orography.nc").write_bytes(gzip.compress(b"something"))
-    with pytest.raises(ValueError, match=r"orography\.nc: .*compressed by gzip; unpack it"):
+    with pytest.raises(ValueError, match=r"orography\.nc is .*compressed by gzip; unpack it"):
         Orography.read(tmp_path / "orography.nc")
 
 
@@ -163,7 +163,7 @@ def test_packed_archives_are_named_as_what_they_are(tmp_path):
 
 def test_a_packed_archive_has_whole_hours_alone(tmp_path):
     late = STAMPS + np.timedelta64(15, "m")
-    with pytest.raises(ValueError, match=r"x\.nc: has fields valid at 2022-01-01T00:15"):
+    with pytest.raises(ValueError, match=r"x\.nc has fields valid at 2022-01-01T00:15"):
         write_coefficients(tmp_path / "x.nc", late, torch.zeros(2, 69, 4))
     settings = {"path": str(ROOT / "resources" / "example" / "archive.nc")}
     with pytest.raises(SourceError, match=r"has no state valid at 2009-03-01T06:15; it covers"):
@@ -172,7 +172,7 @@ def test_a_packed_archive_has_whole_hours_alone(tmp_path):
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "gone.nc").symlink_to(tmp_path / "nowhere.nc")
-    with pytest.raises(SourceError, match=r"gone\.nc: cannot be opened \(No such file"):
+    with pytest.raises(SourceError, match=r"gone\.nc cannot be opened \(No such file"):
         SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "raw.nc")
 
 

@@ -37,7 +37,7 @@ def test_era5_and_era5t_are_merged_as_ecmwf_says(tmp_path, versions):
     assert found.times == TIMES
     np.testing.assert_allclose(found.fields, reference(), rtol=1e-6)
     lines = [line for line in found.report if "ERA5T" in line]
-    assert len(lines) == 1 and "cds.nc holds ERA5T (expver 5) at 2022-01-01T06;" in lines[0]
+    assert len(lines) == 1 and "cds.nc has ERA5T (expver 5) at 2022-01-01T06," in lines[0]
     SOURCES["files"].fetch({"path": str(tmp_path)}, TIMES, tmp_path / "out" / "raw.nc")
     np.testing.assert_allclose(prepared(tmp_path / "out" / "raw.nc", GRID, None)[1], reference(), rtol=1e-6)
 
@@ -47,12 +47,14 @@ def test_era5t_of_new_files_is_mentioned(tmp_path):
     base.to_netcdf(tmp_path / "new.nc")
     found = read_states([tmp_path / "new.nc"])
     np.testing.assert_allclose(found.fields, reference(), rtol=1e-6)
-    assert any("holds ERA5T (expver 5) at 2022-01-01T06" in line for line in found.report)
+    assert any("has ERA5T (expver 5) at 2022-01-01T06" in line for line in found.report)
 
 
 def test_other_experiments_are_refused_by_name():
     merged = xr.concat([dataset("short"), other()], "expver", combine_attrs="override").assign_coords(expver=[1, 77])
-    with pytest.raises(ValueError, match=r"some file: u10 is of the experiments 1, 77 \(expver\); only 1 \(ERA5\)"):
+    with pytest.raises(
+        ValueError, match=r"some file: u10 comes from the experiments 1, 77 \(expver\), but only 1 \(ERA5\)"
+    ):
         states_from_dataset(merged, "some file")
 
 
@@ -82,7 +84,7 @@ def test_preliminary_grib_fields_fill_the_times_that_lack(tmp_path):
     found = read_states([tmp_path / "x.grib"])
     assert found.times == TIMES
     assert_same(found.fields, reference())
-    assert any("holds ERA5T (expver 5) at 2022-01-01T06" in line for line in found.report)
+    assert any("has ERA5T (expver 5) at 2022-01-01T06" in line for line in found.report)
 
 
 def test_a_grib_field_that_is_there_twice_is_refused_unless_it_is_the_same(tmp_path):
@@ -91,7 +93,7 @@ def test_a_grib_field_that_is_there_twice_is_refused_unless_it_is_the_same(tmp_p
     write_grib(path, dataset("short").isel(time=[1]), ["t"], append=True)
     assert_same(read_states([path]).fields, reference())
     write_grib(path, other().isel(time=[1]), ["t"], append=True)
-    with pytest.raises(SourceError, match=r"x\.grib: has t at isobaricInhPa 50, valid at 20220101 0600 twice, with"):
+    with pytest.raises(SourceError, match=r"x\.grib has t at isobaricInhPa 50, valid at 20220101 0600 twice, with"):
         read_states([path])
 
 

@@ -49,7 +49,7 @@ def filled(value):
         ("t", filled(-32767.0), "t50", "-32767 looks like a fill value"),
         ("u", filled(9.96921e36), "u50", "9.96921e[+]36 looks like a fill value"),
         ("v10", filled(-9999.0), "v10", "-9999 looks like a fill value"),
-        ("t2m", lambda t: 0 * t, "t2m", "a field without data, which is 0 everywhere"),
+        ("t2m", lambda t: 0 * t, "t2m", "a field without data, because it is 0 everywhere"),
     ],
 )
 def test_wrong_units_and_fill_values_are_refused(tmp_path, short, function, name, looks_like):
@@ -86,7 +86,9 @@ def test_every_channel_outside_of_its_range_is_refused():
         for limit in plausible_range(channel):
             broken = states.copy()
             broken[1, index, 1, 2] = limit + 1.01 * (limit - middle[index])
-            with pytest.raises(ValueError, match=rf"some file: {channel.name} at 2022-01-01T06 .* 1 of 12 outside"):
+            with pytest.raises(
+                ValueError, match=rf"some file: {channel.name} at 2022-01-01T06 .* 1 of 12 are not within"
+            ):
                 refuse_implausible(broken, STAMPS, "some file")
 
 

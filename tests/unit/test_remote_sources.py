@@ -138,7 +138,7 @@ def test_what_has_arrived_is_not_asked_for_again(storage, tmp_path):
     write_ncar(storage.folder)
     last = storage.folder / ncar.file_of("t", TIMES[0])
     last.rename(last.with_suffix(".away"))
-    with pytest.raises(SourceError, match=r"NSF NCAR's ERA5: http.*128_130_t.*is not there \(archive.start"):
+    with pytest.raises(SourceError, match=r"NSF NCAR's ERA5: http.*128_130_t.*does not exist; check archive.start"):
         fetched("ncar", storage, tmp_path)
     assert not (tmp_path / "out" / "raw.nc").exists()
     last.with_suffix(".away").rename(last)
@@ -153,14 +153,14 @@ def test_a_time_that_a_file_lacks_is_named(storage, tmp_path):
     with xr.open_dataset(path) as held:
         short = held.isel(time=slice(0, 4)).load()
     short.to_netcdf(path)
-    with pytest.raises(SourceError, match=r"128_133_q.*lacks .*time"):
+    with pytest.raises(SourceError, match=r"128_133_q.*does not have all .*time"):
         fetched("ncar", storage, tmp_path)
 
 
 @pytest.mark.parametrize("source", ["ncar", "gfs"])
 def test_a_service_that_cannot_be_reached_is_named(source, tmp_path, monkeypatch):
     monkeypatch.setattr(remote_files.clock, "sleep", lambda seconds: None)
-    with pytest.raises(SourceError, match=r"cannot be had .* archive\.source: example"):
+    with pytest.raises(SourceError, match=r"could not be downloaded .* archive\.source: example"):
         SOURCES[source].fetch({"path": "http://127.0.0.1:9"}, TIMES, tmp_path / "raw.nc")
     assert not (tmp_path / "raw.nc").exists()
 
@@ -272,7 +272,7 @@ def test_a_level_that_a_file_lacks_is_named(storage, tmp_path):
     write_gfs(storage.folder)
     index = next(storage.folder.rglob("*t06z*.idx"))
     index.write_text(index.read_text().replace("SPFH:700 mb", "SPFH:775 mb"))
-    with pytest.raises(SourceError, match=r"lacks q700 at 2022-01-01T06"):
+    with pytest.raises(SourceError, match=r"missing: q700 at 2022-01-01T06"):
         fetched("gfs", storage, tmp_path)
 
 
@@ -298,6 +298,6 @@ def test_fields_of_another_time_are_named_and_not_taken_again(storage, tmp_path)
         (other.parent / f"{other.name}{ending}").write_bytes(
             (storage.folder / f"gfs.20220101/00/atmos/gfs.t00z.pgrb2.0p25.f000{ending}").read_bytes()
         )
-    with pytest.raises(SourceError, match="lacks everything at 2022-01-02T00"):
+    with pytest.raises(SourceError, match="missing: everything at 2022-01-02T00"):
         fetched("gfs", storage, tmp_path, [datetime(2022, 1, 2, 0, tzinfo=UTC)])
     assert list((tmp_path / "out").iterdir()) == []

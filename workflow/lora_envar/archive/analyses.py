@@ -27,7 +27,10 @@ class Analyses(ArchiveSource):
     def check(cls, settings: dict[str, Any]) -> None:
         """See `ArchiveSource.check`."""
         if settings["step_hours"] % CYCLE_HOURS:
-            raise ValueError(f"step_hours: {settings['step_hours']} h; {cls.analyses} are every {CYCLE_HOURS} h")
+            raise ValueError(
+                f"step_hours: {settings['step_hours']} h is not a multiple of {CYCLE_HOURS} h, and {cls.analyses} "
+                f"exist only every {CYCLE_HOURS} h"
+            )
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:

@@ -120,7 +120,7 @@ def standard_axes(
         return None
     field, member = chosen
     if not {"time", "base"} & {kind for axis, kind in kinds.items() if axis in field.coords}:
-        notes.append(f"left out: {name} of {source}, which has no time")
+        notes.append(f"left out: {name} of {source}, because it has no time")
         return None
     field = on_valid_times(field, kinds, source)
     if times is not None:
@@ -140,7 +140,7 @@ def standard_axes(
         kind = field.attrs.get("GRIB_gridType")
         what = f" of grid {kind}" if kind and kind != "regular_ll" else ""
         notes.append(
-            f"left out: {name} of {source}{what}, whose axes {', '.join(map(str, field.dims))} are not those of "
+            f"left out: {name} of {source}{what}, because its axes {', '.join(map(str, field.dims))} are not those of "
             "pressure levels on latitudes and longitudes"
         )
         return None
@@ -162,11 +162,13 @@ def _one_member(
         if options.member is None and len(numbers) > 1:
             raise ValueError(
                 f"{source}: {name} has {len(numbers)} ensemble members ({axis} {numbers[0]} to {numbers[-1]}); choose "
-                "one by the option member"
+                "one with the option member"
             )
         if options.member is not None and options.member not in numbers:
             if axis in field.dims:
-                raise ValueError(f"{source}: {name} has no member {options.member}; {axis} has {numbers}")
+                raise ValueError(
+                    f"{source}: {name} has no member {options.member}; the members in {axis} are {numbers}"
+                )
             notes.append(f"left out: {name} of {source}, which is member {numbers[0]}")
             return None
         member = numbers[0] if options.member is None else options.member
@@ -189,7 +191,7 @@ def _hectopascals(level: xr.DataArray, source: str) -> np.ndarray:
     if units in ("pa", "pascal") or values.max() > 2000:
         return values / 100.0
     if units not in ("hpa", "millibar", "millibars", "mbar", "mb", "hectopascal", "hectopascals"):
-        raise ValueError(f"{source}: levels are in {units!r}, expected hPa or Pa")
+        raise ValueError(f"{source}: the levels are in {units!r}, but must be in hPa or Pa; convert them")
     return values
 
 
@@ -205,8 +207,8 @@ def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
     beyond = field.latitude.values[np.abs(field.latitude.values) > 90.0 + 1e-4]
     if beyond.size:
         raise ValueError(
-            f"{source}: {field.name} has latitudes beyond the poles ({beyond[0]:g}); give those of its points, in "
-            "degrees from -90 to 90"
+            f"{source}: {field.name} has latitudes beyond the poles ({beyond[0]:g}); give the latitudes of its points "
+            "in degrees, from -90 to 90"
         )
     if not (np.diff(field.latitude.values) < 0).all():
         field = field.sortby("latitude", ascending=False)
@@ -221,8 +223,8 @@ def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
     ):
         raise ValueError(
             f"{source}: {field.name} covers latitudes {latitude[-1]:.2f} to {latitude[0]:.2f} ({latitude.size}) and "
-            f"longitudes {longitude[0]:.2f} to {longitude[-1]:.2f} ({longitude.size}), not the whole globe in regular "
-            "steps; states are global"
+            f"longitudes {longitude[0]:.2f} to {longitude[-1]:.2f} ({longitude.size}), which is not the whole globe in "
+            "regular steps; give global fields"
         )
     return field
 

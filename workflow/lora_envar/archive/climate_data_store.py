@@ -37,7 +37,7 @@ def fetch(settings: dict[str, Any], times: Sequence[datetime], destination: str 
     except Exception as error:  # cdsapi raises a bare Exception where it finds no credentials
         reason = _without_key(str(error), settings.get("key"))
         raise SourceError(
-            f"Climate Data Store: no client could be made ({reason}). Put url and key into ~/.cdsapirc, or into "
+            f"Climate Data Store: no client could be created ({reason}). Put url and key into ~/.cdsapirc, or into "
             "CDSAPI_URL and CDSAPI_KEY, and accept the licence of the ERA5 datasets"
         ) from None  # the traceback of the original error, too, would show the key
 
@@ -83,7 +83,7 @@ def _retrieve(
             reason = _without_key(f"{type(error).__name__}: {error}", key, getattr(client, "key", None))
             if attempt == ATTEMPTS:
                 raise SourceError(unreachable("Climate Data Store", dataset, reason)) from None
-            print(f"{dataset}, attempt {attempt} of {ATTEMPTS}: {reason}", flush=True)
+            print(f"{dataset}: attempt {attempt} of {ATTEMPTS} failed: {reason}", flush=True)
             clock.sleep(min(2**attempt, 60))
 
 

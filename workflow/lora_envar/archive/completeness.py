@@ -95,11 +95,12 @@ def refuse_incomplete(
     always = absent.all(axis=1)
     advice = "Add the missing fields"
     if always.any() and not always.all():
-        advice += ", or name surface variables that may be derived in archive.derive"
+        advice += ", or name in archive.derive the surface variables that may be derived"
         if not options.interpolate_levels:
-            advice += ", or allow levels to be interpolated (interpolate_levels)"
+            advice += ", or allow missing levels to be interpolated (interpolate_levels)"
     raise IncompleteError(
-        f"{source}: lacks {gaps(absent, times, options.derive)}; it has {'; '.join([has, *left_out])}. {advice}"
+        f"{source}: fields are missing: {gaps(absent, times, options.derive)}; found: {'; '.join([has, *left_out])}. "
+        f"{advice}"
     )
 
 

@@ -57,8 +57,8 @@ def one_experiment(
         return field.isel({axis: 0}, drop=True), numbers[0]
     if sorted(map(str, numbers)) != [str(FINAL), str(PRELIMINARY)]:
         raise ValueError(
-            f"{source}: {field.name} is of the experiments {', '.join(map(str, field[axis].values))} ({axis}); only "
-            f"{FINAL} (ERA5) and {PRELIMINARY} (ERA5T) can be merged; keep one"
+            f"{source}: {field.name} comes from the experiments {', '.join(map(str, field[axis].values))} ({axis}), "
+            f"but only {FINAL} (ERA5) and {PRELIMINARY} (ERA5T) can be merged; keep one of them"
         )
     final = field.isel({axis: numbers.index(FINAL)}, drop=True)
     preliminary = field.isel({axis: numbers.index(PRELIMINARY)}, drop=True)
@@ -82,7 +82,8 @@ def final_over_preliminary(
 
 def _note(source: str, times: np.ndarray) -> str:
     return (
-        f"preliminary: {source} holds ERA5T (expver {PRELIMINARY}) at {describe_times(times)}; ERA5 replaces it later"
+        f"preliminary: {source} has ERA5T (expver {PRELIMINARY}) at {describe_times(times)}, which ERA5 will replace "
+        "later"
     )
 
 

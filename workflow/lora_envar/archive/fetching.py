@@ -141,8 +141,8 @@ def unreachable(service: str, what: str, error: Exception | str) -> str:
     reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     reason = reason.splitlines()[0][:300]
     return (
-        f"{service}: {what} cannot be had ({reason}). Without a network use archive.source: example, or files for "
-        "data in hand"
+        f"{service}: {what} could not be downloaded ({reason}). Without a network, use archive.source: example, or "
+        "source: files for files that you already have"
     )
 
 

@@ -31,7 +31,7 @@ def field_kind_of(path: str | Path) -> tuple[str, str | None]:
     kind, advice = kind_of(path)
     if kind in READ:
         return kind, None
-    return kind, advice or "give GRIB (1 or 2) or netCDF"
+    return kind, advice or "give a file in GRIB (1 or 2) or netCDF"
 
 
 def sorted_out(settings: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -57,8 +57,8 @@ def sorted_out(settings: dict[str, Any]) -> tuple[list[str], list[str]]:
     """
     folder = Path(settings["path"])
     if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "is not there"
-        raise ValueError(f"{folder}: {what} (archive.path); name the folder of the GRIB and netCDF files")
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ValueError(f"{folder} {what} (archive.path); name the folder that has the GRIB and netCDF files")
     files = []
     left_out = []
     for path in sorted(folder.iterdir()):
@@ -67,7 +67,9 @@ def sorted_out(settings: dict[str, Any]) -> tuple[list[str], list[str]]:
         try:
             kind, advice = field_kind_of(path)
         except OSError as error:
-            raise ValueError(f"{path}: cannot be opened ({error.strerror or error}); remove or mend it") from error
+            raise ValueError(
+                f"{path} cannot be opened ({error.strerror or error}); remove the file, or make it readable"
+            ) from error
         if advice:
             left_out.append(f"left out: {path.name}, {kind}; {advice}")
         else:

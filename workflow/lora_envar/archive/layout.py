@@ -59,8 +59,8 @@ def standard_dataset(
                 axes = here
             if any(a.shape != b.shape or not np.allclose(a, b, atol=1e-3) for a, b in zip(axes, here, strict=True)):
                 raise ValueError(
-                    f"{source}: {short} is on {here[0].size} x {here[1].size} points, other fields on {axes[0].size} x "
-                    f"{axes[1].size}, or on others; give files of one grid"
+                    f"{source}: {short} is on {here[0].size} x {here[1].size} points, but other fields are on "
+                    f"{axes[0].size} x {axes[1].size}, or on other points; give files that share one grid"
                 )
             _refuse_members(members, field.attrs["member"], short, source)
             # files of different precision would not align
@@ -143,10 +143,13 @@ def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: b
     holes = int((~np.isfinite(states[when[0], channel])).sum())
     others = [CHANNELS[index].name for index in np.flatnonzero(broken.any(axis=0))[1:]]
     raise ValueError(
-        f"{source}: {CHANNELS[channel].name} holds values that are missing or not finite at "
+        f"{source}: {CHANNELS[channel].name} has values that are missing or not finite at "
         f"{describe_times(times[when])}: {holes} of {states[0, 0].size} points"
-        + (f" (so do {', '.join(others)})" if others else "")
-        + ". States have a value everywhere, under the ground too; give files that do, or leave out these times"
+        + (f" (so have {', '.join(others)})" if others else "")
+        + (
+            ". A state needs a value everywhere, also below the ground; give files that have one, or leave out these "
+            "times"
+        )
     )
 
 
@@ -204,8 +207,8 @@ def _refuse_members(known: dict[int, str], member: int | None, short: str, sourc
     if len(known) > 1:
         (one, where), (other, there) = known.items()
         raise ValueError(
-            f"files are of several ensemble members: {one} ({where}) and {other} ({there}); choose one by the option "
-            "member"
+            f"the files belong to several ensemble members: {one} ({where}) and {other} ({there}); choose one with the "
+            "option member"
         )
 
 
@@ -230,6 +233,6 @@ def _merge(short: str, fields: list[tuple[str, xr.DataArray]]) -> xr.DataArray:
     except xr.MergeError:
         names = list(dict.fromkeys(source for source, _ in fields))
         raise ValueError(
-            f"files have different values of {short} at the same time and level ({', '.join(names[:4])}"
-            f"{f' and {len(names) - 4} more' if len(names) > 4 else ''}); keep one of them"
+            f"the files have different values of {short} at the same time and level "
+            f"({', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}); keep only one of them"
         ) from None

@@ -59,9 +59,9 @@ def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
     try:
         kind, advice = field_kind_of(path)
     except OSError as error:
-        raise SourceError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        raise SourceError(f"{path} cannot be opened ({error.strerror or error})") from error
     if advice:
-        raise SourceError(f"{path}: is {kind}; {advice}")
+        raise SourceError(f"{path} is {kind}; {advice}")
     try:
         if kind == GRIB:
             return _open_grib(path)
@@ -70,7 +70,7 @@ def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
     except SourceError:
         raise
     except Exception as error:  # ecCodes and netCDF raise errors of many kinds
-        raise SourceError(f"{path}: cannot be read as {kind} ({error}); is it whole?") from error
+        raise SourceError(f"{path} cannot be read as {kind} ({error}); it may be incomplete: get it again") from error
 
 
 class _Selection(Mapping[Offset, "cfgrib.messages.Message"]):
@@ -168,8 +168,8 @@ def _refuse_twice(path: Path, inventory: Iterable[Entry]) -> None:
         name = f"{message['shortName']} at {message['typeOfLevel']} {message['level']}, valid at {date} {hour:04d}"
         if known[1] != base:
             raise SourceError(
-                f"{path}: has two forecasts of {name}, from {known[1][0]} {known[1][1]:04d} and {base[0]} "
-                f"{base[1]:04d}; keep one forecast of each valid time"
+                f"{path} has two forecasts of {name}, from {known[1][0]} {known[1][1]:04d} and {base[0]} "
+                f"{base[1]:04d}; keep one forecast for each valid time"
             )
         if not np.array_equal(message["values"], other["values"]):
-            raise SourceError(f"{path}: has {name} twice, with different values; keep one of them")
+            raise SourceError(f"{path} has {name} twice, with different values; keep only one of them")

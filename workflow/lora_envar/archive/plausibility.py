@@ -122,8 +122,8 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named
         more = f" (so do {', '.join(others[:3])}{rest})"
     raise ValueError(
         f"{source}: {channel.name} at {describe_times(times[when[:1]])} has values from {np.nanmin(field):.5g} to "
-        f"{np.nanmax(field):.5g}{more}, {int(outside[when[0]].sum())} of {field.size} outside of {least:g} to {most:g} "
-        f"{channel.units}{_looks_like(channel.variable, field, least, most)}"
+        f"{np.nanmax(field):.5g}{more}; {int(outside[when[0]].sum())} of {field.size} are not within {least:g} to "
+        f"{most:g} {channel.units}{_looks_like(channel.variable, field, least, most)}"
     )
 
 
@@ -147,10 +147,10 @@ def refuse_fraction(humidity: np.ndarray, name: str, source: str) -> None:
     # supersaturation over ice reaches 170 % in models; spectral truncation goes some per cent below 0
     if (1.5 < high < 250.0 and low > -50.0) or not np.isfinite([low, high]).all():
         return
-    guess = _fill(low, high) or (": this looks like a fraction, not per cent" if -0.5 < low and high <= 1.5 else "")
+    guess = _fill(low, high) or (": this looks like a fraction" if -0.5 < low and high <= 1.5 else "")
     raise ValueError(
-        f"{source}: {name} has values from {low:.5g} to {high:.5g}, which cannot be relative humidity in %{guess}; "
-        "give its true units in the attribute units"
+        f"{source}: {name} has values from {low:.5g} to {high:.5g}, which cannot be a relative humidity in per "
+        f"cent{guess}; give its true units in the attribute units"
     )
 
 
@@ -161,11 +161,11 @@ def _looks_like(variable: str, field: np.ndarray, least: float, most: float) -> 
     if fill:
         return f"{fill}; declare it in the attribute _FillValue"
     if low == high:
-        return f": this looks like a field without data, which is {low:g} everywhere; give the true field"
+        return f": this looks like a field without data, because it is {low:g} everywhere; give a field with data"
     for mistake in _MISTAKES[variable]:
         if all(least <= mistake.factor * value + mistake.offset <= most for value in (low, high)):
             return f": this looks like {mistake.looks_like}; convert it, or give its true units in the attribute units"
-    return "; see whether its units are those that its attribute units says, and whether the file is whole"
+    return "; check that its attribute units is right, and that the file is complete"
 
 
 def _fill(low: float, high: float) -> str:

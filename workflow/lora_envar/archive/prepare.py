@@ -79,7 +79,7 @@ def read_states(
         refuse_incomplete(standard, source, options, notes)
     if whole.any() and not whole.all():
         holes = gaps(absent, standard.time.values, options.derive)
-        notes.append(f"left out: {(~whole).sum()} of {len(whole)} times, which are not whole; missing are {holes}")
+        notes.append(f"left out: {(~whole).sum()} of {len(whole)} times, which are incomplete; missing are {holes}")
         standard = standard.isel(time=whole)
         absent = absent[:, whole]
     missing = missing_channels(absent)
@@ -98,7 +98,7 @@ def read_states(
         found = None
         report.append(
             f"grid: {latitude.size} x {longitude.size}, latitudes from {latitude[0]:g}, longitudes from "
-            f"{longitude[0]:g}; of no kind that the workflow computes on"
+            f"{longitude[0]:g}; the workflow cannot compute on a grid of this kind"
         )
     report.append(f"variables: {', '.join(map(str, standard.data_vars))}")
     report += notes
@@ -197,5 +197,8 @@ def climatology(archive: Archive, times: Sequence[datetime]) -> Climatology:
     mean += first
     if not (deviation > 0).all():
         constant = [CHANNELS[i].name for i in np.flatnonzero(~(deviation > 0))]
-        raise ValueError(f"the archive's {', '.join(constant)} do not vary over {len(times)} times")
+        raise ValueError(
+            f"{', '.join(constant)} in the archive are the same at all {len(times)} times; check the source of the "
+            "archive"
+        )
     return Climatology(mean.astype(np.float32), deviation.astype(np.float32))

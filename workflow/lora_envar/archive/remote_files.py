@@ -57,7 +57,9 @@ def fetch_part(address: str, chosen: Mapping[str, Sequence[Any]], target: Path, 
     try:
         tried(fetch, address, service)
     except KeyError as error:
-        raise SourceError(f"{service}: {address} lacks {error} (archive.start, archive.end)") from error
+        raise SourceError(
+            f"{service}: {address} does not have all that was requested ({error}); check archive.start and archive.end"
+        ) from error
 
 
 def fetch_messages(address: str, wanted: Callable[[str], bool], target: Path, service: str) -> None:
@@ -87,7 +89,7 @@ def fetch_messages(address: str, wanted: Callable[[str], bool], target: Path, se
                 if wanted(":".join(line[3:5])):
                     message = _get(address, start, end)
                     if not (message.startswith(b"GRIB") and message.endswith(b"7777")):
-                        raise OSError(f"bytes {start} to {end} are no whole message")
+                        raise OSError(f"bytes {start} to {end} are not a whole message")
                     file.write(message)
 
     tried(fetch, address, service)
@@ -120,10 +122,12 @@ def tried(action: Callable[[], None], address: str, service: str) -> None:
             raise
         except Exception as error:  # aiohttp, h5netcdf and requests raise errors of many kinds
             if _says_absent(error):
-                raise SourceError(f"{service}: {address} is not there (archive.start, archive.end)") from error
+                raise SourceError(
+                    f"{service}: {address} does not exist; check archive.start and archive.end"
+                ) from error
             if attempt == ATTEMPTS:
                 raise SourceError(unreachable(service, address, error)) from error
-            print(f"{address}, attempt {attempt} of {ATTEMPTS}: {type(error).__name__}: {error}", flush=True)
+            print(f"{address}: attempt {attempt} of {ATTEMPTS} failed: {type(error).__name__}: {error}", flush=True)
             clock.sleep(min(2**attempt, 60))
     raise AssertionError("unreachable")
 
@@ -152,8 +156,8 @@ def check_grib(path: Path, fields: int) -> None:
         start = file.read(4)
         file.seek(-min(4, path.stat().st_size), os.SEEK_END)
         if start != b"GRIB" or file.read(4) != b"7777":
-            raise SourceError("what arrived is not a whole GRIB file")
+            raise SourceError("what was downloaded is not a complete GRIB file")
         file.seek(0)
         count = eccodes.codes_count_in_file(file)
     if count < fields:
-        raise SourceError(f"what arrived has {count} of the {fields} fields asked for")
+        raise SourceError(f"what was downloaded has {count} of the {fields} fields that were requested")

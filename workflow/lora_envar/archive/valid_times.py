@@ -71,8 +71,8 @@ def whole_hours(times: np.ndarray, source: str) -> list[datetime]:
     odd = times[times != times.astype("datetime64[h]")]
     if len(odd):
         raise ValueError(
-            f"{source}: has fields valid at {describe_times(odd)}; states are valid at whole hours. Give files of "
-            "these alone"
+            f"{source} has fields valid at {describe_times(odd)}, but states must be valid at whole hours; give files "
+            "that have only these"
         )
     return [datetime.fromtimestamp(int(hour) * 3600, UTC) for hour in times.astype("datetime64[h]").astype(int)]
 
@@ -114,8 +114,8 @@ def on_valid_times(field: xr.DataArray, kinds: dict[Hashable, str | None], sourc
         values, counts = np.unique(field.time.values, return_counts=True)
         if (counts > 1).any():
             raise ValueError(
-                f"{source}: {field.name} has several values valid at the same time "
-                f"({describe_times(values[counts > 1])}); keep one forecast of each"
+                f"{source}: {field.name} has several values that are valid at the same time "
+                f"({describe_times(values[counts > 1])}); keep one forecast for each valid time"
             )
     values = field.time.values
     return field if (values[1:] > values[:-1]).all() else field.sortby("time")
@@ -132,7 +132,7 @@ def _with_durations(field: xr.DataArray, kinds: dict[Hashable, str | None], sour
         elif (field[axis].values != 0).any():
             raise ValueError(
                 f"{source}: {field.name} has a coordinate {axis} ({field[axis].values.ravel()[0]} "
-                f"{field[axis].attrs['units']}), and whether it is the lead of a forecast is not clear; rename it to "
+                f"{field[axis].attrs['units']}), which may or may not be the lead time of a forecast; rename it to "
                 "step, or remove it"
             )
     return kinds
@@ -148,15 +148,15 @@ def _valid(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) 
     loose = [axis for axis, kind in kinds.items() if kind == "step" and axis not in field.coords]
     if loose:
         raise ValueError(
-            f"{source}: {field.name} has a dimension {loose[0]} without values, so that its valid times are not known; "
-            "give the file a coordinate valid_time"
+            f"{source}: the dimension {loose[0]} of {field.name} has no values, so its valid times are unknown; give "
+            "the file a coordinate valid_time"
         )
     if not leads:
         if stamps:
             return _dates(field[stamps[0]], field.name, source)
         raise ValueError(
-            f"{source}: {field.name} has a base time ({bases[0]}) and no lead time, so that its valid times are not "
-            "known; give the file a coordinate step (units hours) or valid_time"
+            f"{source}: {field.name} has a base time ({bases[0]}) but no lead time, so its valid times are unknown; "
+            "give the file a coordinate step (with units of hours) or valid_time"
         )
     lead = _durations(field[leads[0]], field.name, source)
     if bases and stamps:
@@ -167,9 +167,9 @@ def _valid(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) 
     unclear = not bases and base.attrs.get("standard_name") == "time" and set(lead.dims) <= set(base.dims)
     if unclear and (lead.values != np.timedelta64(0)).any():
         raise ValueError(
-            f"{source}: {field.name} has {base.name} of standard name time, and leads ({leads[0]}) that are not 0: "
-            f"whether {base.name} is the base or the valid time is not clear; rename it to forecast_reference_time or "
-            "valid_time"
+            f"{source}: {field.name} has lead times ({leads[0]}) that are not 0 and a coordinate {base.name} with the "
+            "standard name time, which may be the base time or the valid time; rename it to forecast_reference_time "
+            "or valid_time"
         )
     return _dates(base, field.name, source) + lead
 
@@ -187,7 +187,7 @@ def _dates(times: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
             "them units such as hours since 1900-01-01"
         )
     if times.isnull().any():
-        raise ValueError(f"{source}: {name} has times ({times.name}) that are missing; leave them out")
+        raise ValueError(f"{source}: some times of {name} ({times.name}) are missing; leave these fields out")
     return times.astype("datetime64[ns]")
 
 
@@ -206,5 +206,5 @@ def _durations(leads: xr.DataArray, name: Hashable, source: str) -> xr.DataArray
         values = leads.values.astype(np.int64 if np.issubdtype(leads.dtype, np.integer) else float) * unit
         durations = leads.copy(data=np.asarray(values).astype(np.int64).astype("timedelta64[ns]"))
     if np.isnat(durations.values).any():
-        raise ValueError(f"{source}: {name} has lead times ({leads.name}) that are missing; leave them out")
+        raise ValueError(f"{source}: some lead times of {name} ({leads.name}) are missing; leave these fields out")
     return durations.drop_attrs()

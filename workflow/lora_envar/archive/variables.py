@@ -91,5 +91,5 @@ def _standard_units(field: xr.DataArray, short: str, name: Hashable, source: str
         field = field * 100.0
         units = expected
     if units != expected and _UNITS.get(units.lower(), units) != expected:
-        raise ValueError(f"{source}: {name} is in {units!r}, expected {expected!r}; convert it")
+        raise ValueError(f"{source}: {name} is in {units!r}, but must be in {expected!r}; convert it")
     return field.assign_attrs(units=expected)

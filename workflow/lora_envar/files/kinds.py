@@ -17,7 +17,7 @@ CSV = "CSV"
 TEXT = "text"
 PARQUET = "Parquet"
 #: kind of a file that no rule here knows
-UNKNOWN = "of no kind that is known here"
+UNKNOWN = "of an unknown kind"
 
 #: first bytes -> kind, and what makes the file readable; None where nothing does
 _BEGINNINGS: tuple[tuple[bytes, str, str | None], ...] = (
@@ -29,7 +29,7 @@ _BEGINNINGS: tuple[tuple[bytes, str, str | None], ...] = (
     (b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "unpack it (unzstd)"),
     (b"\x1f\x9d", "compressed by compress", "unpack it (uncompress)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the files in it"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with git lfs pull"),
+    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with git lfs pull"),
     (b"BUFR", BUFR, None),
     (b"CDF\x01", NETCDF3, None),
     (b"CDF\x02", NETCDF3, None),  # with 64-bit offsets
@@ -85,7 +85,7 @@ def kind_of(path: str | os.PathLike[str]) -> tuple[str, str | None]:
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _SAFETENSORS_HEADER:
         return SAFETENSORS, None
     if head.lstrip().startswith(b"<") and _is_text(head):
-        return "a web page or XML", "see what it says, a download may have failed, and get the file again"
+        return "a web page or XML, perhaps from a failed download", "read what it says, and get the file again"
     if BUFR.encode() in head[:_BUFR_WITHIN]:
         return BUFR, None
     if _is_text(head):

@@ -69,7 +69,7 @@ class Arco(ArchiveSource):
                 missing = [f"{level} hPa" for level in levels]
                 if len(absent):
                     missing.insert(0, f"the times {describe_times(absent)}")
-                raise SourceError(f"{store}: lacks {', '.join(missing)} (archive.start, archive.end)")
+                raise SourceError(f"{store} does not have {', '.join(missing)}; check archive.start and archive.end")
             # one variable is read after the other, as it is written: all of them may be too many to hold
             chosen = dataset.sel(time=wanted, level=list(LEVELS))
             write_source(chosen, destination, store, Options.from_settings(settings), wanted)

@@ -55,7 +55,7 @@ class Files(ArchiveSource):
         try:
             paths, notes = sorted_out(settings)
             if not paths:
-                raise SourceError(f"{folder}: has no GRIB or netCDF file (archive.path){notes_after(notes)}")
+                raise SourceError(f"{folder} has no GRIB or netCDF file (archive.path){notes_after(notes)}")
             parts = ((path, dataset) for path in paths for dataset in open_datasets(path))
             standard, more = standard_dataset(parts, options, wanted)
         except ValueError as error:
@@ -65,7 +65,7 @@ class Files(ArchiveSource):
             print(note, flush=True)
         if not standard.data_vars:
             raise SourceError(
-                f"{folder}: none of its {len(paths)} files has a state valid at {describe_times(wanted)} "
+                f"{folder}: no file of {len(paths)} has a state valid at {describe_times(wanted)} "
                 f"(archive.path){notes_after(notes)}"
             )
         write_source(standard, destination, f"{folder} (archive.path)", options, wanted, notes)
