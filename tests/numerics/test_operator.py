@@ -147,7 +147,7 @@ def test_the_first_check_leaves_heights_to_the_state():
     assert outside_of_levels(by_pressure).all()
     far = by_height.with_columns(pressure=np.array([40.0, 1100.0], "f4"))
     assert outside_of_levels(far).all()
-    with pytest.raises(ValueError, match="outside of the levels"):
+    with pytest.raises(ValueError, match="above or below the levels"):
         ObservationOperator(far, GRID)
 
 

@@ -149,7 +149,7 @@ def test_forecast_errors_are_those_of_the_forecasts(tmp_path):
     table.to_csv(tmp_path / "errors.csv", index=False)
     found = read_forecast_error(tmp_path / "errors.csv", SLOTS, 2)
     torch.testing.assert_close(found, torch.tensor([0.0, 2.0, 4.0])[:, None].expand(-1, len(NAMES)))
-    with pytest.raises(ValueError, match="remake it"):
+    with pytest.raises(ValueError, match="make it again"):
         read_forecast_error(tmp_path / "errors.csv", SLOTS, 3)
 
 
@@ -175,5 +175,5 @@ def test_a_window_that_the_model_cannot_serve_is_refused():
     with pytest.raises(ValueError, match="differentiable"):
         Window(0, 2, 6, type("Frozen", (), {"step_hours": 6, "differentiable": False}), torch.zeros(2, 69))
     late = observations().with_columns(time=observations().time + 1)
-    with pytest.raises(ValueError, match="no slots"):
+    with pytest.raises(ValueError, match="not among its slots"):
         WindowOperator(late, GRID, window_of(Turning()))

@@ -28,7 +28,10 @@ SNAKEFILES = [ROOT / "Snakefile", ROOT / "workflow" / "Snakefile", *sorted((ROOT
 RUN = 12
 SHARE = 0.8
 #: where another message begins within a block of code
-BEGINNING = r" (?=<file>: |<file> is a|<key>: <file>|\(A dry|error: |warning: |experiments\.<name>\.|the files have|the files belong|the model n)"
+BEGINNING = (
+    r" (?=<file>: |<file> is a|<key>: <file>|\(A dry|error: |warning: |experiments\.<name>\.|the files have"
+    r"|the files belong|the model n)"
+)
 #: messages of Snakemake's own
 OF_SNAKEMAKE = ("Error: Directory cannot be locked.",)
 

@@ -155,9 +155,9 @@ def test_what_the_state_has_no_type_for_is_named_and_left_aside(tmp_path):
     path = write(tmp_path / "mixed.nc4", {"airTemperature": [250.0], "ozoneProfile": [1.0]})
     said = []
     assert len(read_tables([path], ERRORS, CYCLE, progress=said.append)) == 1
-    assert said == [f"{path}: the variables ozoneProfile are left aside"]
+    assert said == [f"{path}: the variables ozoneProfile are ignored"]
     path = write(tmp_path / "ozone.nc4", {"ozoneProfile": [1.0]})
-    with pytest.raises(ValueError, match=r"ozone\.nc4: has none of the variables .*; found: ozoneProfile"):
+    with pytest.raises(ValueError, match=r"ozone\.nc4 has none of the variables .*; it has ozoneProfile"):
         read_tables([path], ERRORS, CYCLE, progress=quiet)
 
 
@@ -165,14 +165,18 @@ def test_damaged_and_foreign_files_are_named(tmp_path):
     whole = write(tmp_path / "whole.nc4", {"airTemperature": [250.0]})
     with netCDF4.Dataset(tmp_path / "other.nc4", "w") as dataset:
         dataset.createDimension("x", 1)
-    with pytest.raises(ValueError, match=r"other\.nc4: is netCDF-4 or HDF5, no table in CSV or Parquet, no file"):
+    with pytest.raises(
+        ValueError, match=r"other\.nc4 is netCDF-4 or HDF5, and neither a table in CSV or Parquet nor a file"
+    ):
         read_tables([tmp_path / "other.nc4"], ERRORS, CYCLE, progress=quiet)
     cut = tmp_path / "cut.nc4"
     cut.write_bytes(whole.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r"cut\.nc4"):
         read_tables([cut], ERRORS, CYCLE, progress=quiet)
     old = write(tmp_path / "old.nc4", {"airTemperature": [250.0]}, time_name="datetime")
-    with pytest.raises(ValueError, match=r"old\.nc4: group MetaData lacks dateTime; give files of IODA's version 3"):
+    with pytest.raises(
+        ValueError, match=r"old\.nc4: the group MetaData has no dateTime; give files of IODA's version 3"
+    ):
         read_tables([old], ERRORS, CYCLE, progress=quiet)
 
 

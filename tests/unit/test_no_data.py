@@ -85,7 +85,7 @@ def test_an_empty_table_passes_quality_control():
     found = select(NOTHING, QualitySettings(thinning_km=500.0, superobbing=True))
     assert len(found) == 0
     assert summary(found) == "there are no data"
-    assert summary(found, 7).startswith("7 of 7 data lie outside of the window")
+    assert summary(found, 7).startswith("7 of 7 data are outside the window")
 
 
 def analyses(folder, used):

@@ -64,8 +64,8 @@ def test_what_a_type_says_fits_into_files(name):
     ("changes", "said"),
     [
         ({"code": 128}, "its code is 128"),
-        ({"code": 4}, "its code, 4, is that of z"),
-        ({"inputs": ("u10", "t")}, "its inputs are u10, t; the state has u10, v10, t2m, msl there"),
+        ({"code": 4}, "its code 4 belongs to z"),
+        ({"inputs": ("u10", "t")}, "its inputs are u10, t, but must be .*: u10, v10, t2m, msl"),
         ({"inputs": ()}, "its inputs are none"),
     ],
 )
@@ -101,10 +101,10 @@ def write_errors(path, change):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda table: table[table.variable != "q"], "has no errors of q"),
-        (lambda table: table.drop(columns="error"), "has no column error; found: variable, pressure"),
-        (lambda table: table.replace({"variable": {"u10": "u_10"}}), "has no errors of u10"),
-        (lambda table: pd.concat([table, table[:1].assign(variable="wind")]), "errors of wind, which are unknown"),
+        (lambda table: table[table.variable != "q"], "has no errors for q"),
+        (lambda table: table.drop(columns="error"), "has no column error; it has variable, pressure"),
+        (lambda table: table.replace({"variable": {"u10": "u_10"}}), "has no errors for u10"),
+        (lambda table: pd.concat([table, table[:1].assign(variable="wind")]), "errors for wind, which are unknown"),
         (lambda table: table.assign(error=-table.error), "not positive"),
     ],
 )
@@ -116,5 +116,5 @@ def test_tables_of_errors_are_checked(tmp_path, change, said):
 
 
 def test_without_a_table_the_state_s_variables_have_no_error():
-    with pytest.raises(ValueError, match="t has no observation error of its own"):
+    with pytest.raises(ValueError, match="there is no observation error for t"):
         ErrorTable(None)(np.array([CODES["t"]]), np.array([500.0]), np.array([250.0]))

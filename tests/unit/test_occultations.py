@@ -103,7 +103,7 @@ def test_a_profile_becomes_refractivity_at_geopotential_heights(tmp_path):
     assert set(table.station) == {f"G05{6 * 3600 + 10 * 60 + 30}".encode()}
     assert set(table.time) == {hours_since_1970(CYCLE)}
     np.testing.assert_allclose(table.time_offset, (10 * 60 + 30.5) / 3600, rtol=1e-6)
-    assert "1 of 1 radio occultations" in said[0] and "0 of these hold what air cannot have" in said[0]
+    assert "1 of 1 radio occultations" in said[0] and "0 of these have impossible values" in said[0]
 
 
 def test_messages_of_several_wrappers_are_one_file(tmp_path):
@@ -171,7 +171,7 @@ def test_what_is_missing_or_impossible_is_left_aside(tmp_path):
     said = []
     table = read(written(tmp_path, encoded([profile(value=value, height=height)])), said)
     np.testing.assert_allclose(table.value, REFRACTIVITY[6:], atol=5e-4)
-    assert "2 of these hold what air cannot have" in said[0]
+    assert "2 of these have impossible values" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -200,16 +200,18 @@ def test_bending_angles_alone_are_named(tmp_path):
 
 def test_damaged_and_foreign_files_are_named(tmp_path):
     whole = encoded([profile()])
-    with pytest.raises(ValueError, match=r"cut\.bufr: is truncated: the message at byte \d+ ends at \d+.*get it again"):
+    with pytest.raises(
+        ValueError, match=r"cut\.bufr is truncated: the message at byte \d+ ends at byte \d+.*get it again"
+    ):
         read(written(tmp_path, whole, whole[:-100], name="cut.bufr"))
     other = encoded([[45.0, -10.0]], (301021,))
-    with pytest.raises(ValueError, match=r"other\.bufr: .* holds no radio occultation, but the template 301021"):
+    with pytest.raises(ValueError, match=r"other\.bufr: .* is not a radio occultation, but has the template 301021"):
         read(written(tmp_path, whole, other, name="other.bufr"))
     unknown = whole.replace(bytes([3 << 6 | 10, 26]), bytes([3 << 6 | 63, 250]), 1)
     with pytest.raises(ValueError, match=r"unknown\.bufr: the message at byte 0 cannot be decoded .*as the centre"):
         read(written(tmp_path, unknown, name="unknown.bufr"))
     shorter = whole.replace(b"7777", b"7776")
-    with pytest.raises(ValueError, match=r"damaged\.bufr: is damaged: the message at byte 0"):
+    with pytest.raises(ValueError, match=r"damaged\.bufr is damaged: the message at byte 0"):
         read(written(tmp_path, shorter, name="damaged.bufr"))
 
 

@@ -167,14 +167,14 @@ def test_packed_archives_are_told_from_netcdf_of_others(folder, capsys):
 
 def test_what_is_left_out_is_said(folder, capsys):
     assert run(folder, "decode", "{f}/prepbufr", "--categories", "AIRCFT", "-o", "{f}/out.nc") == 1
-    assert "prepbufr: holds no data of AIRCFT" in capsys.readouterr().err
+    assert "prepbufr has no data of AIRCFT" in capsys.readouterr().err
     assert run(folder, "decode", "{f}/prepbufr", "--half-window", "1", "-o", "{f}/out.nc") == 1
-    assert "all of its 1 data lie outside of the window of 1 h" in capsys.readouterr().err
+    assert "all of its 1 data are outside the window of 1 h" in capsys.readouterr().err
     assert not (folder / "out.nc").exists()
     rows = [("ADPUPA", 120, 1, 500.0, "t", 250.0, {"time_offset": offset}) for offset in (0.0, 3.0)]
     write_prepbufr(folder / "prepbufr", TIME, reports(rows))
     assert run(folder, "decode", "{f}/prepbufr", "-o", "{f}/out.nc") == 0
-    assert "1 of 2 data lie outside of the window and are left out" in capsys.readouterr().out
+    assert "1 of 2 data are outside the window and are left out" in capsys.readouterr().out
 
 
 def test_the_version_is_told(capsys):

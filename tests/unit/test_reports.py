@@ -253,7 +253,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(server, tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize(("path", "message"), [("missing", "404"), ("page", "not a whole BUFR file")])
+@pytest.mark.parametrize(("path", "message"), [("missing", "404"), ("page", "not a complete BUFR file")])
 def test_what_cannot_be_had_is_said(server, tmp_path, path, message):
     with pytest.raises(DownloadError, match=message):
         download(f"{server}/{path}", tmp_path / "file", lambda _: None)
@@ -262,7 +262,7 @@ def test_what_cannot_be_had_is_said(server, tmp_path, path, message):
 
 def test_no_server_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("lora_envar.observations.gdas.clock.sleep", lambda _: None)
-    with pytest.raises(DownloadError, match="cannot be had"):
+    with pytest.raises(DownloadError, match="could not be downloaded"):
         download("http://127.0.0.1:9/file", tmp_path / "file", lambda _: None)
 
 

@@ -49,21 +49,21 @@ def test_an_observation_is_read_and_written_back(text, expected):
     ("text", "found"),
     [
         ("z500", "no @"),
-        ("z500@45,0E+100", "'45,0E\\+100' is no place"),
-        ("z500@45N", "'45N' is no place"),
-        ("z500@N45,E0", "is no place"),
-        ("z500@45N,0E,+100", "',\\+100' is no departure"),
-        ("z500@45N,0E100", "'100' is no departure"),
-        ("z500@45N,0E+nan", "'\\+nan' is no departure"),
+        ("z500@45,0E+100", "'45,0E\\+100' is not a place"),
+        ("z500@45N", "'45N' is not a place"),
+        ("z500@N45,E0", "is not a place"),
+        ("z500@45N,0E,+100", "',\\+100' is not a departure"),
+        ("z500@45N,0E100", "'100' is not a departure"),
+        ("z500@45N,0E+nan", "'\\+nan' is not a departure"),
         ("z500@45N,0E+0", "departure of zero"),
         ("z500@91N,0E", "latitude 91 is beyond the poles"),
         ("z500@45N,361E", "longitude 361 is more than"),
-        ("z40@45N,0E", "40 hPa is not within the levels"),
-        ("z1013@45N,0E", "1013 hPa is not within the levels"),
-        ("z@45N,0E", "'z' is no variable"),
-        ("msl500@45N,0E", "'msl500' is no variable"),
-        ("refractivity500@45N,0E", "is no variable"),
-        ("@45N,0E", "'' is no variable"),
+        ("z40@45N,0E", "40 hPa is outside the levels"),
+        ("z1013@45N,0E", "1013 hPa is outside the levels"),
+        ("z@45N,0E", "'z' is not a variable"),
+        ("msl500@45N,0E", "'msl500' is not a variable"),
+        ("refractivity500@45N,0E", "is not a variable"),
+        ("@45N,0E", "'' is not a variable"),
     ],
 )
 def test_what_is_none_is_named_with_an_example(text, found):
@@ -179,7 +179,7 @@ def test_what_has_no_increment_is_refused(config):
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        (["z500@45N"], "verification.single_observations: 'z500@45N': '45N' is no place"),
+        (["z500@45N"], "verification.single_observations: 'z500@45N': '45N' is not a place"),
         (["z500@45N,0E+1", "z500@45N,0E+2"], "2 entries have one variable and place"),
     ],
 )

@@ -149,14 +149,16 @@ def _decode(options: argparse.Namespace) -> None:
     decoded = _decoded(options)
     if not len(decoded):
         what = f"of {', '.join(options.categories)} " if options.categories else ""
-        raise ValueError(f"{options.file}: holds no data {what}that the state has; nothing is written")
+        raise ValueError(
+            f"{options.file} has no data {what}that belong to variables of the state, so nothing is written"
+        )
     times = sorted(set(decoded.time.tolist()))
     outside = outside_of_windows(decoded, times, options.half_window)
     table = at_times(decoded, times, options.half_window)
     if not len(table):
         raise ValueError(
-            f"{options.file}: all of its {outside} data lie outside of the window of {options.half_window:g} h around "
-            "its cycle, nothing is written; see --half-window"
+            f"{options.file}: all of its {outside} data are outside the window of {options.half_window:g} h around its "
+            "cycle, so nothing is written; give a wider one with --half-window"
         )
     settings = QualitySettings(
         largest_quality_mark=options.largest_quality_mark, thinning_km=options.thinning_km, withheld=0.0

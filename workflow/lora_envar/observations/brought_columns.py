@@ -34,14 +34,14 @@ TEXTS = ("variable", "time", "station")
 #: column of numbers -> smallest and largest that is possible, and what they should be
 _RANGES = {
     "value": (-np.inf, np.inf, "a number"),
-    "error": (0.0, np.inf, "above zero"),
-    "latitude": (-90.0, 90.0, "degrees within -90 and 90"),
-    "longitude": (-180.0, 360.0, "degrees within -180 and 360"),
-    "pressure": (0.0, 1200.0, "hPa within 0 and 1200"),
-    "height": (-1e3, 1e5, "m within -1000 and 100000"),
+    "error": (0.0, np.inf, "a number above zero"),
+    "latitude": (-90.0, 90.0, "degrees from -90 to 90"),
+    "longitude": (-180.0, 360.0, "degrees from -180 to 360"),
+    "pressure": (0.0, 1200.0, "hPa from 0 to 1200"),
+    "height": (-1e3, 1e5, "m from -1000 to 100000"),
     "type": (-32768.0, 32767.0, "a whole number"),
-    "elevation": (-1e3, 1e4, "m within -1000 and 10000"),
-    "quality": (0.0, 31.0, "a quality mark within 0 and 31"),
+    "elevation": (-1e3, 1e4, "m from -1000 to 10000"),
+    "quality": (0.0, 31.0, "a quality mark from 0 to 31"),
 }
 #: NCEP's quality mark of data without one
 NOT_CHECKED = 2.0
@@ -95,7 +95,7 @@ def _refused(path: FilePath, name: str, wrong: pd.Series, values: pd.Series, sai
     shown = f"{value:g}" if isinstance(value, float) else repr(value)
     more = int(wrong.sum()) - 1
     others = f" (and {more} more)" if more else ""
-    return ValueError(f"{path}: column {name}: {shown} in row {row + 1}{others} {said}")
+    return ValueError(f"{path}: column {name}: the value {shown} in row {row + 1}{others} {said}")
 
 
 def _codes(path: FilePath, given: pd.Series) -> np.ndarray:
@@ -110,7 +110,7 @@ def _codes(path: FilePath, given: pd.Series) -> np.ndarray:
         }
         close = difflib.get_close_matches(name.lower(), list(known), 1)
         hint = f"did you mean {known[close[0]]}?" if close else f"known: {', '.join(TYPES)}"
-        raise _refused(path, "variable", unknown, names, f"is no type of observation; {hint}")
+        raise _refused(path, "variable", unknown, names, f"is not a type of observation; {hint}")
     return names.map(CODES).to_numpy("i1")
 
 
@@ -122,12 +122,12 @@ def _numbers(path: FilePath, name: str, given: pd.Series, optional: bool) -> np.
     if wrong.any():
         raise _refused(path, name, wrong, given.astype(object), f"is not a number; give {wanted}")
     if not optional and numbers.isna().any():
-        raise _refused(path, name, numbers.isna(), numbers, f"is no value; give {wanted}, or leave the row out")
+        raise _refused(path, name, numbers.isna(), numbers, f"is missing; give {wanted}, or leave the row out")
     outside = (numbers < low) | (numbers > high) | np.isinf(numbers)
     if name in _ABOVE_ZERO:
         outside |= numbers <= 0.0
     if outside.any():
-        raise _refused(path, name, outside, numbers, f"cannot be; give {wanted}")
+        raise _refused(path, name, outside, numbers, f"is out of range; give {wanted}")
     return numbers.to_numpy()
 
 
@@ -138,7 +138,7 @@ def _hours(path: FilePath, given: pd.Series) -> np.ndarray:
     else:
         times = pd.to_datetime(given, utc=True, format="ISO8601", errors="coerce")
     if times.isna().any():
-        said = "is no time; write it as 2022-01-31T18:05:00"
+        said = "is not a time; write it as 2022-01-31T18:05:00"
         raise _refused(path, "time", times.isna(), given.astype(object), said)
     return ((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(hours=1)).to_numpy(float)
 
@@ -151,17 +151,25 @@ def _check_places(path: FilePath, frame: pd.DataFrame) -> None:
         wrong = surface & frame[name].notna()
         if wrong.any():
             what = types[wrong].iloc[0]
-            raise _refused(path, name, wrong, frame[name], f"is of {what}, which is at the surface; leave it empty")
+            raise _refused(
+                path, name, wrong, frame[name], f"must not be there, because {what} is at the surface; leave it empty"
+            )
     both = frame.pressure.notna() & frame.height.notna()
     if both.any():
-        raise _refused(path, "height", both, frame.height, "stands beside a pressure; leave one of both empty")
+        raise _refused(path, "height", both, frame.height, "stands beside a pressure; leave one of them empty")
     neither = ~surface & frame.pressure.isna() & frame.height.isna()
     if neither.any():
-        said = f"is no place for {types[neither].iloc[0]}, nor is there a height; give one of both"
+        said = f"is missing for {types[neither].iloc[0]}, and so is a height; give one of them"
         raise _refused(path, "pressure", neither, frame.pressure, said)
     itself = (types == "z") & frame.height.notna()
     if itself.any():
-        raise _refused(path, "height", itself, frame.height, "is the place of a geopotential; give its pressure")
+        raise _refused(
+            path,
+            "height",
+            itself,
+            frame.height,
+            "is the height of a geopotential, which is itself a height; give its pressure instead",
+        )
 
 
 def _stations(path: FilePath, given: pd.Series, frame: pd.DataFrame) -> np.ndarray:

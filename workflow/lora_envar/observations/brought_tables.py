@@ -82,13 +82,13 @@ def _say_that_there_are_none(
     hours = np.concatenate([frame.hours for frame in frames.values()])
     names = ", ".join(str(path) for path in frames)
     if not len(hours) or cycle is None:
-        raise ValueError(f"{names}: there are no rows; bring tables with data")
+        raise ValueError(f"{names}: there are no rows; give tables that have data")
     first = _time(hours.min())
     last = _time(hours.max())
     said = f"{names}: column time: none of {len(hours)} rows is within {half_window:g} h of {cycle:%Y-%m-%dT%H} UTC"
     if not hours.min() < hours_since_1970(cycle) < hours.max():
-        raise ValueError(f"{said}; they are of {first} to {last}; bring the tables of this time")
-    progress(f"warning: {said}, though they are of {first} to {last}")
+        raise ValueError(f"{said}; they are from {first} to {last}; give the tables of this time")
+    progress(f"warning: {said}, although they are from {first} to {last}")
 
 
 def _time(hours: float) -> str:
@@ -100,7 +100,7 @@ def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
     try:
         kind, advice = kind_of(path)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise ValueError(f"{path} cannot be read ({error.strerror}); check the path") from error
     if kind == PARQUET:
         frame = _parquet(path)
     elif kind in CSV_KINDS:
@@ -110,8 +110,8 @@ def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
     elif kind == BUFR:
         frame = read_occultations(path, progress)
     else:
-        what = "no table in CSV or Parquet, no file of IODA or BUFR"
-        raise ValueError(f"{path}: is {kind}, {what}; {advice or 'check the path'}")
+        what = "and neither a table in CSV or Parquet nor a file in IODA or BUFR"
+        raise ValueError(f"{path} is {kind}, {what}; {advice or 'check the path'}")
     frame = frame.rename(columns=lambda name: str(name).strip())
     known = (*REQUIRED, *OPTIONAL)
     others = [name for name in frame if name not in known]
@@ -121,9 +121,9 @@ def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
             raise ValueError(f"{path}: column {name} is unknown; did you mean {close[0]}?")
     missing = [name for name in REQUIRED if name not in frame]
     if missing:
-        raise ValueError(f"{path}: has no column {', '.join(missing)}; found: {', '.join(map(str, frame))}")
+        raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, frame))}")
     if others:
-        progress(f"{path}: the columns {', '.join(others)} are left aside")
+        progress(f"{path}: the columns {', '.join(others)} are ignored")
     return frame[[name for name in known if name in frame]].reset_index(drop=True)
 
 
@@ -137,7 +137,7 @@ def _csv(path: FilePath) -> pd.DataFrame:
                 path, dtype=texts, encoding="utf-8-sig", skipinitialspace=True, index_col=False, low_memory=False
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())}); mend the file") from error
+        raise ValueError(f"{path} cannot be read as CSV ({' '.join(str(error).split())}); correct the file") from error
 
 
 def _parquet(path: FilePath) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def _parquet(path: FilePath) -> pd.DataFrame:
     try:
         return pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
     except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: cannot be read as Parquet ({error}); it may be cut off, get it again") from error
+        raise ValueError(f"{path} cannot be read as Parquet ({error}); it may be incomplete: get it again") from error
 
 
 def _observations(path: FilePath, frame: pd.DataFrame, nominal: pd.Series, errors: ErrorTable) -> Observations:
@@ -174,7 +174,7 @@ def _observations(path: FilePath, frame: pd.DataFrame, nominal: pd.Series, error
     )
     wrong = implausible(vars(table), table.rejection == 0)
     if wrong:
-        raise ValueError(f"{path}: {wrong}; mend or leave out such rows")
+        raise ValueError(f"{path}: {wrong}; correct such rows, or leave them out")
     return table
 
 

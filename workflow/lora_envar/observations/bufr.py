@@ -65,9 +65,9 @@ def open_file(path: str | PathLike[str]) -> mmap.mmap:
         with open(path, "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise PrepBufrError(f"{path}: cannot be read ({error.strerror})") from error
+        raise PrepBufrError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # an empty file cannot be mapped
-        raise PrepBufrError(f"{path}: is empty; get it again") from error
+        raise PrepBufrError(f"{path} is empty; get it again") from error
 
 
 def all_messages(path: str | PathLike[str], data: mmap.mmap) -> Iterator[Message]:
@@ -78,7 +78,9 @@ def all_messages(path: str | PathLike[str], data: mmap.mmap) -> Iterator[Message
         except PrepBufrError:
             raise
         except (IndexError, ValueError) as error:
-            raise PrepBufrError(f"{path}: is damaged: the message at byte {start}: {error}; get it again") from error
+            raise PrepBufrError(
+                f"{path} is damaged: the message at byte {start} cannot be read ({error}); get it again"
+            ) from error
         yield message
 
 
@@ -97,21 +99,22 @@ def message_bounds(path: str | PathLike[str], data: mmap.mmap) -> Iterator[tuple
         if position == 0:
             _check_kind(path, data, start)
         if (size if start < 0 else start) - position > LARGEST_GAP:
-            raise PrepBufrError(f"{path}: is damaged: what stands at byte {position} is not BUFR; get it again")
+            raise PrepBufrError(f"{path} is damaged: what stands at byte {position} is not BUFR; get it again")
         if start < 0:
             if data[position:].endswith((b"B", b"BU", b"BUF")):
                 raise PrepBufrError(
-                    f"{path}: is truncated: it ends at byte {size}, where a message begins; get it again"
+                    f"{path} is truncated: it ends at byte {size}, where a message begins; get it again"
                 )
             return
         end = start + int.from_bytes(data[start + 4 : start + 7], "big")
         if end > size or start + 8 > size:
             raise PrepBufrError(
-                f"{path}: is truncated: the message at byte {start} ends at {end}, the file at {size}; get it again"
+                f"{path} is truncated: the message at byte {start} ends at byte {end}, but the file at byte {size}; "
+                "get it again"
             )
         if end - start < 8 or data[end - 4 : end] != b"7777":
             raise PrepBufrError(
-                f"{path}: is damaged: the message at byte {start}: it does not end where it says; get it again"
+                f"{path} is damaged: the message at byte {start} does not end where its length says; get it again"
             )
         yield start, end
         position = end
@@ -121,13 +124,13 @@ def _check_kind(path: str | PathLike[str], data: mmap.mmap, start: int) -> None:
     """Refuse a file whose first bytes say that it is something else, or that holds no message at all."""
     kind, advice = kind_of(path)
     if advice:
-        raise PrepBufrError(f"{path}: is {kind}, not BUFR; {advice}")
+        raise PrepBufrError(f"{path} is {kind}, not BUFR; {advice}")
     if start < 0:
         raise PrepBufrError(
-            f"{path}: is not BUFR: begins with {data[:8]!r} (the file is {kind}) and holds no message; check the path"
+            f"{path} is not BUFR: it begins with {data[:8]!r} (the file is {kind}) and has no message; check the path"
         )
     if start > LARGEST_GAP and kind != UNKNOWN:
-        raise PrepBufrError(f"{path}: is {kind}, not BUFR; check the path")
+        raise PrepBufrError(f"{path} is {kind}, not BUFR; check the path")
 
 
 def _header(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) -> Message:
@@ -135,8 +138,8 @@ def _header(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) ->
     edition = data[start + 7]
     if edition not in (2, 3):
         raise PrepBufrError(
-            f"{path}: is BUFR, but not PrepBUFR: the message at byte {start} is of edition {edition}, PrepBUFR is "
-            "of 3; give a file that NCEP names prepbufr"
+            f"{path} is BUFR, but not PrepBUFR: the message at byte {start} has edition {edition}, and PrepBUFR has "
+            "edition 3; give a file that NCEP names prepbufr"
         )
     section = start + 8
     category = data[section + 8]
@@ -149,8 +152,8 @@ def _header(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) ->
     length = int.from_bytes(data[section : section + 3], "big")
     if data[section + 6] & 0x40:
         raise PrepBufrError(
-            f"{path}: is BUFR, but not PrepBUFR: the message at byte {start} is compressed, PrepBUFR never is; give a "
-            "file that NCEP names prepbufr"
+            f"{path} is BUFR, but not PrepBUFR: the message at byte {start} is compressed, which PrepBUFR never is; "
+            "give a file that NCEP names prepbufr"
         )
     packed = np.frombuffer(data[section + 7 : section + 7 + (length - 7) // 2 * 2], dtype=">u2").astype(int)
     descriptors = (packed >> 14) * 100000 + (packed >> 8 & 63) * 1000 + (packed & 255)
@@ -232,12 +235,12 @@ class Tables:
         names = [self._sequences[f"{number:06d}"][0] for number in message.descriptors if self._defines(number)]
         if not names and not self.count:
             raise PrepBufrError(
-                f"{self.path}: is BUFR, but has no tables of its own, by which PrepBUFR is read: nothing defines the "
-                f"message at byte {message.start}; give a file with its tables in front, as NCEP's prepbufr files are"
+                f"{self.path} is BUFR, but lacks the tables that PrepBUFR brings with it: nothing defines the message "
+                f"at byte {message.start}; give a file that begins with its tables, as NCEP's prepbufr files do"
             )
         if not names:
             raise PrepBufrError(
-                f"{self.path}: is BUFR, but not PrepBUFR: no tables define the message at byte {message.start}; give a "
+                f"{self.path} is BUFR, but not PrepBUFR: no table defines the message at byte {message.start}; give a "
                 "file that NCEP names prepbufr"
             )
         return names[0].split()[0]
@@ -254,7 +257,9 @@ class Tables:
     def _make_layout(self, message: Message) -> Layout:
         where = f"{self.path}: the template of the message at byte {message.start}"
         if message.descriptors[0] != BYTE_COUNT:
-            raise PrepBufrError(f"{where} has no length of subsets; only files written by NCEP's library are read")
+            raise PrepBufrError(
+                f"{where} does not give the lengths of the subsets; give a file that NCEP's library has written"
+            )
         try:
             with self.in_force():
                 self._group = self._group or TableGroupCacheManager.get_table_group()
@@ -265,7 +270,10 @@ class Tables:
             raise PrepBufrError(f"{where} cannot be expanded ({error}); get the file again") from error
         missing = sorted({*HEADER, "CAT"} - _names(layout))
         if missing:
-            raise PrepBufrError(f"{where} has no {', '.join(missing)}; this is not PrepBUFR")
+            raise PrepBufrError(
+                f"{where} has no {', '.join(missing)}, so the file is not PrepBUFR; give a file that NCEP names "
+                "prepbufr"
+            )
         while not _names(layout[-1:]):
             layout = layout[:-1]
         return layout
@@ -286,7 +294,7 @@ def _layout(descriptors: Iterable[Any], operators: dict[int, int]) -> Layout:
             nodes.append(Repeat(descriptor.factor.nbits, members, _names(members), width))
         elif isinstance(descriptor, OperatorDescriptor):
             if descriptor.id // 1000 not in (201, 202, 206, 207):
-                raise PrepBufrError(f"has the operator {descriptor.id}, which is not known here")
+                raise PrepBufrError(f"has the operator {descriptor.id}, which is not supported")
             operators[descriptor.id // 1000] = descriptor.id % 1000
         elif isinstance(descriptor, ElementDescriptor):
             nodes.append(_field(descriptor, operators))

@@ -27,15 +27,15 @@ def _known_types() -> dict[str, ObservationType]:
     for name, declared in OBSERVATION_TYPES.items():
         kind = declared()
         if not 0 <= kind.code <= _LARGEST_CODE:
-            raise TypeError(f"type {name}: its code is {kind.code}, which is not within 0 and {_LARGEST_CODE}")
+            raise TypeError(f"type {name}: its code is {kind.code}, but must be from 0 to {_LARGEST_CODE}")
         if kind.code in by_code:
-            raise TypeError(f"type {name}: its code, {kind.code}, is that of {by_code[kind.code].name}, too")
+            raise TypeError(f"type {name}: its code {kind.code} belongs to {by_code[kind.code].name}; give it another")
         available = SURFACE if kind.surface else tuple(VARIABLES)
         unknown = [variable for variable in kind.inputs if variable not in available]
         if unknown or not kind.inputs:
             raise TypeError(
-                f"type {name}: its inputs are {', '.join(kind.inputs) or 'none'}; the state has "
-                f"{', '.join(available)} there"
+                f"type {name}: its inputs are {', '.join(kind.inputs) or 'none'}, but must be among those that the "
+                f"state has there: {', '.join(available)}"
             )
         by_code[kind.code] = kind
     return {kind.name: kind for _, kind in sorted(by_code.items())}

@@ -35,18 +35,19 @@ class ErrorTable:
         table = pd.read_csv(path)
         missing = [name for name in _COLUMNS if name not in table]
         if missing:
-            raise ValueError(f"{path}: has no column {', '.join(missing)}; found: {', '.join(table)}")
+            raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(table)}")
         needed = [name for name, kind in TYPES.items() if isinstance(kind, StateVariable)]
         missing = sorted(set(needed) - set(table.variable))
         if missing:
-            raise ValueError(f"{path}: has no errors of {', '.join(missing)}; add them")
+            raise ValueError(f"{path} has no errors for {', '.join(missing)}; add them")
         unknown = sorted(set(table.variable.astype(str)) - set(TYPES))
         if unknown:
             raise ValueError(
-                f"{path}: has errors of {', '.join(unknown)}, which are unknown; known: {', '.join(TYPES)}"
+                f"{path} has errors for {', '.join(unknown)}, which are unknown types of observations; known: "
+                f"{', '.join(TYPES)}"
             )
         if not (table.error > 0).all():
-            raise ValueError(f"{path}: has an error that is not positive")
+            raise ValueError(f"{path}: the column error has a value that is not positive; correct it")
         for name, rows in table.sort_values("pressure").groupby("variable"):
             depth = np.log(rows.pressure.fillna(1000.0).to_numpy())
             self._by_code[CODES[str(name)]] = depth, rows.error.to_numpy()

@@ -38,18 +38,19 @@ def download(url: str, destination: str | PathLike[str], progress: Callable[[str
             _check(partial)
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in (408, 429):
-                raise DownloadError(f"{url}: the server answers {error.code} {error.reason}; check `url`") from error
+                raise DownloadError(f"{url}: the server answered {error.code} {error.reason}; check `url`") from error
             reason = error
         except (OSError, PrepBufrError) as error:
             reason = error
         else:
             partial.replace(target)
             return
-        progress(f"{url}, attempt {attempt} of {ATTEMPTS}: {reason}")
+        progress(f"{url}: attempt {attempt} of {ATTEMPTS} failed: {reason}")
         if attempt < ATTEMPTS:
             clock.sleep(min(2**attempt, 60))
     raise DownloadError(
-        f"{url}: cannot be had ({str(reason)[:300]}). Without a network use `path` for files in hand"
+        f"{url} could not be downloaded ({str(reason)[:300]}). Without a network, give files that you already have "
+        "with `path`"
     ) from reason
 
 
@@ -69,7 +70,7 @@ def _continue(url: str, partial: Path) -> None:
         shutil.copyfileobj(answer, file, CHUNK)
         arrived = file.tell() - start
     if expected is not None and arrived != int(expected):
-        raise ConnectionError(f"broke off after {arrived} of {expected} bytes")
+        raise ConnectionError(f"the download broke off after {arrived} of {expected} bytes")
 
 
 def _check(partial: Path) -> None:
@@ -82,5 +83,5 @@ def _check(partial: Path) -> None:
     if b"BUFR" not in begins or b"7777" not in ends:
         kind, advice = kind_of(partial)
         partial.unlink()
-        what = f" but {kind} ({advice})" if advice else ""
-        raise PrepBufrError(f"what arrived, {size} bytes, is not a whole BUFR file{what}")
+        what = f", but {kind}: {advice}" if advice else ""
+        raise PrepBufrError(f"what was downloaded ({size} bytes) is not a complete BUFR file{what}")

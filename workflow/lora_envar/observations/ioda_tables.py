@@ -34,7 +34,7 @@ def is_ioda(path: str | PathLike[str]) -> bool:
         with netCDF4.Dataset(path) as dataset:
             return all(name in dataset.groups for name in NEEDED)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{path}: cannot be read as netCDF ({error}); it may be cut off, get it again") from error
+        raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be incomplete: get it again") from error
 
 
 def read_ioda(path: str | PathLike[str], progress: Callable[[str], None] = print) -> pd.DataFrame:
@@ -59,11 +59,11 @@ def read_ioda(path: str | PathLike[str], progress: Callable[[str], None] = print
             parts = [_data(dataset, name, places, by_name[name]) for name in values.variables if name in by_name]
             others = [name for name in values.variables if name not in by_name]
     except (OSError, RuntimeError, KeyError, IndexError) as error:
-        raise ValueError(f"{path}: cannot be read as a file of IODA ({error}); get it again") from error
+        raise ValueError(f"{path} cannot be read as an IODA file ({error}); get it again") from error
     if others:
-        progress(f"{path}: the variables {', '.join(others)} are left aside")
+        progress(f"{path}: the variables {', '.join(others)} are ignored")
     if not parts:
-        raise ValueError(f"{path}: has none of the variables {', '.join(by_name)}; found: {', '.join(others)}")
+        raise ValueError(f"{path} has none of the variables {', '.join(by_name)}; it has {', '.join(others)}")
     return pd.concat(parts, ignore_index=True)
 
 
@@ -71,7 +71,7 @@ def _places(path: str | PathLike[str], group: netCDF4.Group) -> pd.DataFrame:
     """Where and when locations are, a row each, in the columns of `brought_columns`."""
     missing = [name for name in ("latitude", "longitude", "dateTime") if name not in group.variables]
     if missing:
-        raise ValueError(f"{path}: group MetaData lacks {', '.join(missing)}; give files of IODA's version 3")
+        raise ValueError(f"{path}: the group MetaData has no {', '.join(missing)}; give files of IODA's version 3")
     latitude = _numbers(group, "latitude")
     pressure = _numbers(group, "pressure") / 100.0
     height = _numbers(group, "geopotentialHeight")

@@ -51,20 +51,23 @@ def implausible(columns: Mapping[str, np.ndarray], passed: np.ndarray) -> str | 
     codes = columns["variable"]
     bad = ~np.isin(codes, list(CODES.values()))
     if bad.any():
-        return f"column variable holds {codes[bad][0]:g}, which is the code of no type of observations"
+        return f"column variable has the value {codes[bad][0]:g}, which is not the code of any type of observation"
     for name, low, high in (("latitude", -90, 90), ("longitude", -360, 720)):
         bad = ~((columns[name] >= low) & (columns[name] <= high))
         if bad.any():
-            return f"column {name} holds {columns[name][bad][0]:g}, which is not within {low} and {high}"
+            return f"column {name} has the value {columns[name][bad][0]:g}, which is not within {low} and {high}"
     width = (_LIMITS[:, 1] - _LIMITS[:, 0])[codes]
     bad = passed & (columns["error"] > width)
     if bad.any():
         row = np.flatnonzero(bad)[0]
         name = name_of(codes[row])
-        return f"column error holds {columns['error'][row]:g} of {name}, which is larger than all that {name} can be"
+        return (
+            f"column error has the value {columns['error'][row]:g} for {name}, which is more than {name} itself can "
+            "vary"
+        )
     bad = passed & ~(np.abs(columns["time_offset"]) <= LARGEST_TIME_OFFSET)
     if bad.any():
-        return f"column time_offset holds {columns['time_offset'][bad][0]:g} hours, more than a day"
+        return f"column time_offset has the value {columns['time_offset'][bad][0]:g} hours, which is more than a day"
     bad = passed & outside_of_limits(codes, columns["value"], columns["pressure"], _MARGINS[codes])
     if bad.any():
         row = np.flatnonzero(bad)[0]
@@ -72,7 +75,7 @@ def implausible(columns: Mapping[str, np.ndarray], passed: np.ndarray) -> str | 
         height = columns["height"][row]
         place = f"{height:g} m" if np.isfinite(height) else f"{columns['pressure'][row]:g} hPa"
         return (
-            f"column value holds {columns['value'][row]:g} of {name} at {place}, to be used, which is no value in "
-            f"{TYPES[name].units}: a fill value, or other units"
+            f"column value has {columns['value'][row]:g} for {name} at {place}, which is impossible in "
+            f"{TYPES[name].units}; it may be a fill value, or in other units"
         )
     return None

@@ -18,7 +18,7 @@ def as_names(texts: Sequence[str]) -> np.ndarray:
     """
     long = [text for text in texts if len(text) > 8]
     if long:
-        raise ValueError(f"names of stations have eight characters at most; {', '.join(long)} has more")
+        raise ValueError(f"names of stations may have at most eight characters; {', '.join(long)} has more")
     return printable_names(np.array([text.encode("ascii", "replace") for text in texts], dtype="S8"))
 
 

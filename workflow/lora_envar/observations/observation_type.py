@@ -171,6 +171,6 @@ class StateVariable(ObservationType):
     def error(self, pressure: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Refused (ValueError): errors of these types are given."""
         raise ValueError(
-            f"{self.name} has no observation error of its own; give one with each datum, or name a table of errors "
+            f"there is no observation error for {self.name}; give one with each datum, or name a table of errors "
             "(error_table)"
         )

@@ -125,15 +125,15 @@ def read_occultations(path: str | PathLike[str], progress: Callable[[str], None]
     if not parts:
         raise ValueError(
             f"{path}: none of {count} radio occultations has refractivity with its place and time; give files with "
-            "that section (level 2), bending angles alone are not read"
+            "refractivity (level 2), because bending angles alone are not read"
         )
     frame = pd.concat(parts, ignore_index=True)
     pressure = standard_pressure(frame.height.to_numpy())
     codes = np.full(len(frame), CODES["refractivity"])
     impossible = outside_of_limits(codes, frame.value.to_numpy(), pressure, TYPES["refractivity"].margin)
     progress(
-        f"{path}: {len(parts)} of {count} radio occultations have refractivity below {HIGHEST / 1e3:g} km, "
-        f"{len(frame)} levels; {int(impossible.sum())} of these hold what air cannot have, and are left aside"
+        f"{path}: {len(parts)} of {count} radio occultations have refractivity below {HIGHEST / 1e3:g} km, on "
+        f"{len(frame)} levels; {int(impossible.sum())} of these have impossible values and are ignored"
     )
     return frame[~impossible]
 
@@ -145,7 +145,7 @@ def _category(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) 
         return header.data_category.value, header.n_subsets.value
     except Exception as error:  # pybufrkit raises errors of many kinds
         raise PrepBufrError(
-            f"{path}: is damaged: the header of the message at byte {start} cannot be read ({error}); get it again"
+            f"{path} is damaged: the header of the message at byte {start} cannot be read ({error}); get it again"
         ) from error
 
 
@@ -159,8 +159,8 @@ def _profiles(
             decoded = decoder.process(data[start:end], start_signature=None, wire_template_data=False)
         except Exception as error:  # pybufrkit raises errors of many kinds
             raise PrepBufrError(
-                f"{path}: the message at byte {start} cannot be decoded ({error}); if it is whole, it is of a template "
-                "that neither WMO's tables nor the file's own define, give the file as the centre wrote it"
+                f"{path}: the message at byte {start} cannot be decoded ({error}); if the file is not damaged, its "
+                "template is defined neither by WMO's tables nor by its own: give the file as the centre wrote it"
             ) from error
         content = decoded.template_data.value
         for elements, values in zip(
@@ -170,8 +170,8 @@ def _profiles(
             if FLAGS not in descriptors:
                 template = " ".join(f"{number:06d}" for number in decoded.unexpanded_descriptors.value)
                 raise PrepBufrError(
-                    f"{path}: the message at byte {start} holds no radio occultation, but the template {template}; "
-                    "give files of WMO's template 310026 or NCEP's gpsro files"
+                    f"{path}: the message at byte {start} is not a radio occultation, but has the template {template}; "
+                    "give files of WMO's template 310026, or NCEP's gpsro files"
                 )
             yield descriptors, values
 

@@ -70,7 +70,9 @@ class ObservationOperator:
         device: str | torch.device = "cpu",
     ) -> None:
         if outside_of_levels(table).any():
-            raise ValueError("the observation operator was given rows outside of the levels of the state")
+            raise ValueError(
+                "the observation operator was given data above or below the levels of the state; leave them out"
+            )
         self._size = grid.nlat * grid.nlon
         at_height = np.isfinite(table.height)
         weighted = _STATE_VARIABLE[table.variable] & ~at_height
@@ -188,4 +190,4 @@ class _Function:
 
 def _check_channels(state: torch.Tensor) -> None:
     if state.shape[0] != len(CHANNELS):
-        raise ValueError(f"expected a state of {len(CHANNELS)} channels, got shape {tuple(state.shape)}")
+        raise ValueError(f"expected a state of {len(CHANNELS)} channels, got the shape {tuple(state.shape)}")

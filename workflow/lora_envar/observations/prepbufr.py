@@ -156,7 +156,7 @@ def iterate_prepbufr(
     """
     unknown = sorted(set(categories) - set(ALL))
     if unknown:
-        raise ValueError(f"message types {', '.join(unknown)} are unknown; known are {', '.join(ALL)}")
+        raise ValueError(f"message types {', '.join(unknown)} are unknown; known: {', '.join(ALL)}")
     data = open_file(path)
     tables = Tables(path)
     read = _Pieces(path, data, window_hours, sensible)
@@ -171,12 +171,13 @@ def iterate_prepbufr(
             continue
         if found is not None and message.cycle != found:
             raise PrepBufrError(
-                f"{path}: holds the cycles {_in_words(found)} and {_in_words(message.cycle)}; give one file a cycle"
+                f"{path} has reports of the cycles {_in_words(found)} and {_in_words(message.cycle)}; give one file "
+                "per cycle"
             )
         if cycle is not None and message.cycle != cycle:
             raise PrepBufrError(
-                f"{path}: is of the cycle {_in_words(message.cycle)}, wanted is {_in_words(cycle)}; put the file of "
-                "that cycle in its place, or mend observations.*.path or url"
+                f"{path} is of the cycle {_in_words(message.cycle)}, but {_in_words(cycle)} is needed; put the file of "
+                "that cycle in its place, or correct observations.*.path or url"
             )
         found = message.cycle
         if tables.category(message) in categories and message.subsets:
@@ -190,7 +191,7 @@ def iterate_prepbufr(
         empty = False
         yield piece
     if found is None:
-        raise PrepBufrError(f"{path}: holds {tables.count} messages of tables, but none of reports; get it again")
+        raise PrepBufrError(f"{path} has {tables.count} messages with tables, but none with reports; get it again")
     if empty:
         yield _rows(found, "", Lanes(np.zeros(8, np.uint8), np.zeros(0, np.int64)), {}, window_hours, sensible)
 
@@ -258,8 +259,8 @@ class _Pieces:
 
     def _damaged(self, message: Message, position: int) -> PrepBufrError:
         return PrepBufrError(
-            f"{self._path}: a report at or after byte {position}, in the message at byte {message.start}, does not fit "
-            "its template; the file is damaged, get it again"
+            f"{self._path} is damaged: a report at or after byte {position}, in the message at byte {message.start}, "
+            "does not fit its template; get the file again"
         )
 
 

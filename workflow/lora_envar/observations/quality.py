@@ -76,7 +76,7 @@ def summary(table: Observations, outside: int = 0) -> str:
         Number of data that are not in the table because they lie outside of all windows.
     """
     if outside:
-        lines = f"{outside} of {outside + len(table)} data lie outside of the window and are left out"
+        lines = f"{outside} of {outside + len(table)} data are outside the window and are left out"
         return f"{lines}\n{summary(table)}"
     if not len(table):
         return "there are no data"

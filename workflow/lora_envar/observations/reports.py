@@ -67,8 +67,8 @@ class Orography:
         if not found:
             held = ", ".join(str(name) for dataset in datasets for name in dataset.data_vars)
             raise ValueError(
-                f"{path}: has no height of the surface; looked for {', '.join(OROGRAPHY_NAMES)}, found "
-                f"{held or 'nothing'}"
+                f"{path} has no height of the surface, which would be {' or '.join(OROGRAPHY_NAMES)}; it has "
+                f"{held or 'no variables'}"
             )
         name = found[0].name
         field = found[0].squeeze(drop=True).load()

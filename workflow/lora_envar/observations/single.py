@@ -121,19 +121,19 @@ def parse_single(text: str) -> SingleObservation:
     """
     what, at, rest = text.partition("@")
     if not at:
-        raise ValueError(f"{text!r} has no @ between variable and place; {EXAMPLE}")
+        raise ValueError(f"{text!r} has no @ between the variable and the place; {EXAMPLE}")
     place = _PLACE.fullmatch(rest)
     if not place:
         raise ValueError(
-            f"{text!r}: {rest!r} is no place, which is a latitude with N or S and a longitude with E or W; {EXAMPLE}"
+            f"{text!r}: {rest!r} is not a place; give a latitude with N or S and a longitude with E or W; {EXAMPLE}"
         )
     variable, pressure = _variable(text, what)
     latitude = float(place[1])
     longitude = float(place[3])
     if latitude > 90.0:
-        raise ValueError(f"{text!r}: latitude {place[1]} is beyond the poles; {EXAMPLE}")
+        raise ValueError(f"{text!r}: the latitude {place[1]} is beyond the poles; {EXAMPLE}")
     if longitude > 360.0:
-        raise ValueError(f"{text!r}: longitude {place[3]} is more than the whole circle; {EXAMPLE}")
+        raise ValueError(f"{text!r}: the longitude {place[3]} is more than a full circle; {EXAMPLE}")
     south = place[2].upper() == "S"
     west = place[4].upper() == "W"
     eastward = (-longitude if west else longitude) % 360.0
@@ -147,14 +147,13 @@ def _variable(text: str, what: str) -> tuple[str, float | None]:
     found = _VARIABLE.fullmatch(what)
     if not found or found[1] not in UPPER_AIR:
         raise ValueError(
-            f"{text!r}: {what!r} is no variable of the state, which has {', '.join(SURFACE)} and, with a pressure in "
+            f"{text!r}: {what!r} is not a variable of the state; it has {', '.join(SURFACE)} and, with a pressure in "
             f"hPa, {', '.join(UPPER_AIR)}; {EXAMPLE}"
         )
     pressure = float(found[2])
     if not LEVELS[0] <= pressure <= LEVELS[-1]:
         raise ValueError(
-            f"{text!r}: {found[2]} hPa is not within the levels of the state, {LEVELS[0]} to {LEVELS[-1]} hPa; "
-            f"{EXAMPLE}"
+            f"{text!r}: {found[2]} hPa is outside the levels of the state, {LEVELS[0]} to {LEVELS[-1]} hPa; {EXAMPLE}"
         )
     return found[1], pressure
 
@@ -164,9 +163,9 @@ def _departure(text: str, given: str) -> float | None:
     if not given:
         return None
     if not _DEPARTURE.fullmatch(given):
-        raise ValueError(f"{text!r}: {given!r} is no departure, which is a number with its sign; {EXAMPLE}")
+        raise ValueError(f"{text!r}: {given!r} is not a departure; give a number with its sign; {EXAMPLE}")
     if float(given) == 0.0:
-        raise ValueError(f"{text!r}: a departure of zero leads to no increment; {EXAMPLE}")
+        raise ValueError(f"{text!r}: a departure of zero makes no increment; {EXAMPLE}")
     return float(given)
 
 

@@ -236,22 +236,24 @@ def read_observations(path: str | PathLike[str]) -> Observations:
             units = _texts(dataset["units"][:]) if "units" in dataset.variables else None
             table = Observations(**columns)
     except (OSError, IndexError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a whole table of observations ({error}); remake it") from error
+        raise ValueError(f"{path} is damaged, or is not a table of observations ({error}); make it again") from error
     for name in ("value", "error", "latitude", "longitude"):
         if not np.isfinite(getattr(table, name)).all():
-            raise ValueError(f"{path}: column {name} holds values that are not finite")
+            raise ValueError(f"{path}: column {name} has values that are not finite; make the file again")
     if not (table.error > 0).all():
-        raise ValueError(f"{path}: column error holds values that are not positive")
+        raise ValueError(f"{path}: column error has values that are not positive; make the file again")
     if not np.isin(table.rejection, list(REJECTIONS)).all():
-        raise ValueError(f"{path}: column rejection holds codes that are none of 0 to {max(REJECTIONS)}; remake it")
+        raise ValueError(
+            f"{path}: column rejection has codes that are not within 0 to {max(REJECTIONS)}; make the file again"
+        )
     passed = np.isin(table.rejection, PASSED)
     if wrong := implausible(columns, passed):
-        raise ValueError(f"{path}: {wrong}; mend what made the table, or remake it")
+        raise ValueError(f"{path}: {wrong}; correct what made the table, and make it again")
     if units is not None and (foreign := units != _UNITS[table.variable]).any():
         row = np.flatnonzero(foreign)[0]
         name = name_of(table.variable[row])
         raise ValueError(
-            f"{path}: column units says {units[row].decode('ascii', 'replace')!r} of {name}, which is in "
+            f"{path}: column units gives {units[row].decode('ascii', 'replace')!r} for {name}, which is in "
             f"{_UNITS[table.variable[row]].decode()} here; convert its values"
         )
     return table
@@ -268,4 +270,4 @@ def attribute(path: str | PathLike[str], name: str) -> float:
         with netCDF4.Dataset(path) as dataset:
             return float(dataset.getncattr(name))
     except (OSError, AttributeError) as error:
-        raise ValueError(f"{path}: attribute {name} cannot be read ({error}); remake the file") from error
+        raise ValueError(f"{path}: the attribute {name} cannot be read ({error}); make the file again") from error

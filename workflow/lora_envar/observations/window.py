@@ -63,10 +63,12 @@ class Window:
 
     def __post_init__(self) -> None:
         if not self.model.differentiable:
-            raise ValueError("the forecast model of a window must be differentiable (windows.*.model)")
+            raise ValueError(
+                "the forecast model of a window must be differentiable; name another one (windows.*.model)"
+            )
         if self.slot_hours % self.model.step_hours:
             raise ValueError(
-                f"windows.*.slot_hours: {self.slot_hours} h is no multiple of the model's step of "
+                f"windows.*.slot_hours: {self.slot_hours} h is not a multiple of the model's step of "
                 f"{self.model.step_hours} h"
             )
 
@@ -97,7 +99,7 @@ class WindowOperator:
     ) -> None:
         rows = [np.flatnonzero(table.time == hour) for hour in window.hours]
         if sum(map(len, rows)) != len(table):
-            raise ValueError("the window's operator was given observations at times that are no slots")
+            raise ValueError("the window was given observations at times that are not among its slots")
         self.window = window
         self._operators = [ObservationOperator(table.select(part), grid, dtype, device) for part in rows]
         self._order = torch.as_tensor(np.argsort(np.concatenate(rows)), device=device)
@@ -209,6 +211,7 @@ def read_forecast_error(path: str | Path, slots: int, slot_hours: int) -> torch.
     wanted = [slot * slot_hours for slot in range(slots)]
     if list(table.index) != wanted or set(table) != set(NAMES):
         raise ValueError(
-            f"{path}: has model errors at {list(table.index)} h, the window's slots are {wanted} h; remake it"
+            f"{path} has model errors at {list(table.index)} h, but the slots of the window are at {wanted} h; make it "
+            "again"
         )
     return torch.tensor(table[list(NAMES)].to_numpy(), dtype=torch.float32)

@@ -67,7 +67,9 @@ class PrepBufr(Network):
     def check(cls, settings: dict[str, Any], points: int) -> None:
         """Refuse reports of stations without the height of the surface."""
         if "stations" in settings and not settings["orography"]:
-            raise ValueError("orography: reports of stations cannot be made without")
+            raise ValueError(
+                "orography: the network of stations needs the height of the surface; name a file that has it"
+            )
 
     @classmethod
     def own_files(cls, settings: dict[str, Any], cycle: datetime) -> list[str]:
