@@ -36,7 +36,7 @@ def test_the_first_members_are_the_background_and_errors_of_zero_mean(samples):
     torch.testing.assert_close(members - background, drawn - drawn.mean(0), rtol=0, atol=1e-5)
     assert torch.equal(members, first_members(background, samples, 10, 1))
     assert not torch.equal(members, first_members(background, samples, 10, 2))
-    with pytest.raises(ValueError, match="holds 30 forecast errors, fewer than the 31 members"):
+    with pytest.raises(ValueError, match="has 30 forecast errors, but each of the 31 members"):
         first_members(background, samples, 31, 1)
 
 

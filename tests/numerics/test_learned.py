@@ -204,5 +204,5 @@ def test_two_errors_give_what_two_errors_can():
 
 
 def test_errors_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"expected errors of shape \(samples, 69, 16, 32\), got \(3, 5, 16, 32\)"):
+    with pytest.raises(ValueError, match=r"expected errors of the shape \(samples, 69, 16, 32\), got \(3, 5, 16, 32\)"):
         describe(torch.zeros(3, 5, *GRID.shape), GRID)

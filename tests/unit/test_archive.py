@@ -411,7 +411,7 @@ def test_cells_between_the_poles_are_regridded(tmp_path, target, first):
         mean = mean + (VALUES[short][0] if short != "z" else dataset("short").z.values[:1, :, :1, :1])
         cells[short] = (axes, np.broadcast_to(mean, shape), {"units": units})
     cells.to_netcdf(tmp_path / "cells.nc")
-    with pytest.raises(ValueError, match="neither a Gaussian nor an equiangular"):
+    with pytest.raises(ValueError, match="neither a Gaussian grid nor an equiangular"):
         read_states([tmp_path / "cells.nc"])
     states = read_states([tmp_path / "cells.nc"], target)
     assert states.grid == target

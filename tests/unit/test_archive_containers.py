@@ -153,9 +153,9 @@ def test_packed_archives_are_named_as_what_they_are(tmp_path):
     dataset("short").to_netcdf(tmp_path / "states.nc")
     (tmp_path / "packed.nc").write_bytes(gzip.compress((tmp_path / "states.nc").read_bytes()))
     for name, words in (
-        ("none.nc", r"none\.nc: cannot be opened"),
-        ("packed.nc", r"packed\.nc: is compressed by gzip, expected a packed archive in netCDF; unpack it"),
-        ("states.nc", r"states\.nc: is not a whole packed archive"),
+        ("none.nc", r"none\.nc cannot be opened"),
+        ("packed.nc", r"packed\.nc is compressed by gzip, but must be a packed archive in netCDF; unpack it"),
+        ("states.nc", r"states\.nc is damaged, or is not a packed archive"),
     ):
         with pytest.raises(ValueError, match=words):
             read_coefficients(tmp_path / name)
@@ -166,7 +166,7 @@ def test_a_packed_archive_has_whole_hours_alone(tmp_path):
     with pytest.raises(ValueError, match=r"x\.nc has fields valid at 2022-01-01T00:15"):
         write_coefficients(tmp_path / "x.nc", late, torch.zeros(2, 69, 4))
     settings = {"path": str(ROOT / "resources" / "example" / "archive.nc")}
-    with pytest.raises(SourceError, match=r"has no state valid at 2009-03-01T06:15; it covers"):
+    with pytest.raises(SourceError, match=r"has no state valid at 2009-03-01T06:15; it has"):
         SOURCES["example"].fetch(settings, [datetime(2009, 3, 1, 6, 15, tzinfo=UTC)], tmp_path / "raw.nc")
 
 

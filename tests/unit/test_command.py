@@ -29,7 +29,7 @@ def test_decode_says_what_is_rejected_and_why(prepbufr, tmp_path, capsys):
     table = read_observations(out)
     assert (len(table), (table.rejection == 0).sum()) == (3, 2)
     said = capsys.readouterr().out
-    assert "gross_limits" in said and "3 data, 2 of them usable" in said
+    assert "gross_limits" in said and "3 data, of which 2 can be used" in said
     assert main(["decode", str(prepbufr), "--out", str(out), "--categories", "ADPUPA"]) == 0
     assert len(read_observations(out)) == 2
     assert main(["show", str(out)]) == 0
@@ -50,7 +50,7 @@ def test_states_are_shown(small_grid, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "{folder}/none.nc"], "none.nc: no such file"),
+        (["show", "{folder}/none.nc"], "none.nc does not exist"),
         (["show", "{folder}/x.nc", "--channel", "t851"], "the state has no channel 't851'"),
         (["show", "{folder}/x.nc", "--time", "2023-01-01"], "has no state valid at 2023-01-01"),
         (["decode", "{folder}/x.nc", "-o", "{folder}/out.nc"], "x.nc"),

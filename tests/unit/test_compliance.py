@@ -162,13 +162,13 @@ def test_ensembles_are_read_as_they_were_written(tmp_path):
         assert dataset.temperature.dims == ("member", "level", "latitude", "longitude")
         assert dataset.temperature.time == np.datetime64("2009-01-01T00")
         np.testing.assert_array_equal(dataset["2m_temperature"].sel(member=1), STATES[1, 2])
-    with pytest.raises(ValueError, match="is valid at 2009-01-01T00, 2009-01-01T06 was expected"):
+    with pytest.raises(ValueError, match="is valid at 2009-01-01T00, but must be valid at 2009-01-01T06"):
         read_ensemble(path, LATER[0])
     WRITERS["states"](tmp_path / "states.nc")
-    with pytest.raises(ValueError, match="not a whole ensemble of this workflow"):
+    with pytest.raises(ValueError, match="is not an ensemble of this workflow"):
         read_ensemble(tmp_path / "states.nc", LATER[0])
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ValueError, match="not a whole ensemble of this workflow"):
+    with pytest.raises(ValueError, match="is not an ensemble of this workflow"):
         read_ensemble(path, TIME)
 
 
@@ -189,7 +189,7 @@ def test_forecasts_are_checked_as_states_are(tmp_path):
         write_forecast(tmp_path / "forecast.nc", STATES, TIME, [6, 12, 18], GRID)
     states = STATES.copy()
     states[1, 0, 3, 4] = np.nan
-    with pytest.raises(ValueError, match="u10 would be written"):
+    with pytest.raises(ValueError, match="u10 has values that are not finite"):
         write_forecast(tmp_path / "forecast.nc", states, TIME, [6, 12], GRID)
 
 

@@ -111,7 +111,7 @@ def test_an_analysis_without_data_says_what_it_can():
 def test_a_table_that_is_of_no_analysis_is_refused(tmp_path):
     path = tmp_path / "20090101T06" / "observations.nc"
     write_observations(path, consistent())
-    with pytest.raises(ValueError, match="says nothing of an analysis"):
+    with pytest.raises(ValueError, match="does not come from an analysis"):
         diagnose("a", [str(path)], [])
 
 
@@ -141,5 +141,5 @@ def test_adapters_say_how_far_they_are_from_the_pretrained_model(small_vae, tmp_
 def test_a_file_that_is_none_of_adapters_is_refused(tmp_path):
     path = tmp_path / "adapters.safetensors"
     save_file({"a": np.zeros(2)}, path, {"settings": json.dumps({"members": 3})})
-    with pytest.raises(ValueError, match="not a whole file of adapters"):
+    with pytest.raises(ValueError, match="is not a file of adapters"):
         of_adapters(path)

@@ -29,7 +29,7 @@ RUN = 12
 SHARE = 0.8
 #: where another message begins within a block of code
 BEGINNING = (
-    r" (?=<file>: |<file> is a|<key>: <file>|\(A dry|error: |warning: |experiments\.<name>\.|the files have"
+    r" (?=<file>: |<file> (?:is|ends|was)|<key>: <file>|\(A dry|error: |warning: |experiments\.<name>\.|the files have"
     r"|the files belong|the model n)"
 )
 #: messages of Snakemake's own

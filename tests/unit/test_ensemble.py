@@ -40,7 +40,7 @@ def test_members_of_a_filter_are_put_on_the_error_grid(tmp_path):
     members = read_cycled_members(path, time, coarse)
     assert members.shape == (3, 69, 4, 8)
     torch.testing.assert_close(coarse.mean(members), GRID.mean(torch.from_numpy(states)), atol=2e-2, rtol=0)
-    with pytest.raises(ValueError, match="is valid at 2010-03-01T00, 2010-03-02T00 was expected"):
+    with pytest.raises(ValueError, match="is valid at 2010-03-01T00, but must be valid at 2010-03-02T00"):
         read_cycled_members(path, parse("20100302T00"), GRID)
 
 

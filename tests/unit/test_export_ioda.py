@@ -263,7 +263,7 @@ def test_a_type_without_a_name_is_refused_by_name(results, tmp_path, capsys, mon
     monkeypatch.setattr(type(TYPES["refractivity"]), "ioda", None)
     assert export(results / "hybrid", out=tmp_path / "ioda") == 1
     error = capsys.readouterr().err
-    assert "observations.nc: refractivity has no name in IODA, nothing is written" in error
+    assert "observations.nc: refractivity has no name in IODA, so nothing is written" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "ioda").exists()
 
@@ -300,11 +300,11 @@ def test_folders_of_others_are_left_alone(results, tmp_path, folder, capsys):
     (tmp_path / "notes" / "a.txt").write_text("By hand.\n")
     (results / "hybrid").rename(results / "other")
     for out, said in (
-        (tmp_path / "notes", "notes: holds a.txt, which is no export"),
-        (tmp_path / "notes" / "a.txt", "a.txt: is a file (text); name a folder after -o"),
-        (results, "which is no export"),
-        (results / "other" / name(START), "holds analysis.nc, which is no export"),
-        (folder, f"holds gnssro_obs_{FIRST}.nc4, an export of hybrid; name another folder"),
+        (tmp_path / "notes", "notes has a.txt in it, which is not an export"),
+        (tmp_path / "notes" / "a.txt", "a.txt is a file (text); name a folder after -o"),
+        (results, "which is not an export"),
+        (results / "other" / name(START), "has analysis.nc in it, which is not an export"),
+        (folder, f"has gnssro_obs_{FIRST}.nc4 in it, which is an export of hybrid; name another folder"),
     ):
         assert export(results / "other", out=out) == 1
         assert said in capsys.readouterr().err

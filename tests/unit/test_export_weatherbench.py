@@ -169,15 +169,15 @@ def test_a_record_of_another_run_does_not_stand_in_the_way(results, tmp_path, re
 @pytest.mark.parametrize(
     ("paths", "said"),
     [
-        (["nowhere"], "nowhere: no such folder; give that of an experiment, as results/hybrid"),
-        ([""], "results: holds the experiments hybrid; give the folder of an experiment"),
-        (["empty"], "empty: holds no cycles (folders with names as 20090501T06)"),
-        (["hybrid", "other"], "hybrid, other: are several experiments; export each by itself"),
-        (["hybrid", "archive"], "archive: holds no cycles"),
-        (["archive/climatology.nc"], "climatology.nc: is the climatology, not states"),
+        (["nowhere"], "nowhere does not exist; give the folder of an experiment, such as results/hybrid"),
+        ([""], "results has the experiments hybrid; give the folder of an experiment"),
+        (["empty"], "empty has no cycles (folders with names such as 20090501T06)"),
+        (["hybrid", "other"], "hybrid, other are several experiments; export each by itself"),
+        (["hybrid", "archive"], "archive has no cycles"),
+        (["archive/climatology.nc"], "climatology.nc is the climatology, not states"),
         (["archive", "archive/states"], "does; leave one of them out"),
-        (["hybrid/scores"], "scores: holds no cycles"),
-        (["loose/notes.nc"], "notes.nc: not a whole state file"),
+        (["hybrid/scores"], "scores has no cycles"),
+        (["loose/notes.nc"], "notes.nc is damaged, or is not a state file"),
     ],
 )
 def test_what_is_no_result_is_named(results, tmp_path, capsys, paths, said):
@@ -216,7 +216,7 @@ def test_a_file_of_another_time_is_refused(results, tmp_path, capsys):
     there = results / "hybrid" / name(cycle(1)) / "analysis.nc"
     there.write_bytes((results / "hybrid" / name(cycle(0)) / "analysis.nc").read_bytes())
     assert export(results / "hybrid", out=tmp_path / "p.nc") == 1
-    assert f"is of {name(cycle(0))}, its folder of {name(cycle(1))}" in capsys.readouterr().err
+    assert f"is of {name(cycle(0))}, but its folder of {name(cycle(1))}" in capsys.readouterr().err
 
 
 def test_nothing_else_is_overwritten(results, tmp_path, capsys):
@@ -224,9 +224,9 @@ def test_nothing_else_is_overwritten(results, tmp_path, capsys):
     analysis = results / "hybrid" / name(START) / "analysis.nc"
     before = analysis.read_bytes()
     for out, said in (
-        (tmp_path / "notes", "exists, and was not made by lora-envar"),
+        (tmp_path / "notes", "exists, but was not made by lora-envar"),
         (analysis, "is an input and would be overwritten"),
-        (results / "archive" / "climatology.nc", "holds states where predictions would be written"),
+        (results / "archive" / "climatology.nc", "has states in it, but predictions would be written"),
         (results, "is a folder"),
     ):
         assert export(results / "hybrid", out=out) == 1
@@ -236,10 +236,10 @@ def test_nothing_else_is_overwritten(results, tmp_path, capsys):
     assert analysis.read_bytes() == before
     assert export(results / "hybrid", out=tmp_path / "p.nc") == 0
     assert export(results / "archive", out=tmp_path / "p.nc") == 1
-    assert "holds predictions where states would be written" in capsys.readouterr().err
+    assert "has predictions in it, but states would be written" in capsys.readouterr().err
 
 
 def test_show_says_what_an_export_is(results, tmp_path, capsys):
     assert export(results / "hybrid", out=tmp_path / "p.nc") == 0
     assert main(["show", str(tmp_path / "p.nc")]) == 1
-    assert "p.nc: is an export for WeatherBench-X" in capsys.readouterr().err
+    assert "p.nc is an export for WeatherBench-X" in capsys.readouterr().err

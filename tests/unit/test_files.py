@@ -57,7 +57,7 @@ def test_nan_in_a_file_is_refused_by_file_and_variable(tmp_path, states, small_g
     write_states(tmp_path / "a.nc", states, [TIME], small_grid)
     with netCDF4.Dataset(tmp_path / "a.nc", "a") as dataset:
         dataset["specific_humidity"][0, 2, 3, 4] = np.nan
-    with pytest.raises(ValueError, match=r"a\.nc: variable specific_humidity"):
+    with pytest.raises(ValueError, match=r"a\.nc: the variable specific_humidity"):
         read_state(tmp_path / "a.nc")
 
 
@@ -71,7 +71,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, states, small_grid, keep)
 
 
 def test_a_missing_file_or_time_is_named(tmp_path, states, small_grid):
-    with pytest.raises(ValueError, match=r"none\.nc: no such file"):
+    with pytest.raises(ValueError, match=r"none\.nc does not exist"):
         StateFile(tmp_path / "none.nc")
     write_states(tmp_path / "a.nc", states, [TIME], small_grid)
     with pytest.raises(ValueError, match="2009-01-01T12"):

@@ -84,7 +84,7 @@ def test_fengwu_repeats_the_frame_and_says_so_where_the_one_before_is_not_known(
 
 def test_fengwu_of_open_size_needs_a_grid(fengwu):
     section = fengwu(shape=(1, 138, "lat", "lon"))
-    with pytest.raises(ValueError, match=r"fengwu\.onnx: the file leaves its grid open"):
+    with pytest.raises(ValueError, match=r"fengwu\.onnx: the file does not fix its grid"):
         load_model(**section)
     assert load_model(**section, grid=GRID_SETTINGS).grid == GRID
     with pytest.raises(ValueError, match="the file is for 5 x 8 points"):
@@ -94,11 +94,14 @@ def test_fengwu_of_open_size_needs_a_grid(fengwu):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda fengwu, folder: fengwu(shape=(1, "c", 5, 8)), r"takes input \[1, 'c', 5, 8\]; FengWu takes one input"),
+        (
+            lambda fengwu, folder: fengwu(shape=(1, "c", 5, 8)),
+            r"takes input \[1, 'c', 5, 8\], but FengWu takes one input",
+        ),
         (lambda fengwu, folder: fengwu(inputs=2), "FengWu takes one input"),
-        (lambda fengwu, folder: (folder / "fengwu.onnx").write_bytes(b"no onnx"), r"fengwu\.onnx: cannot be read"),
+        (lambda fengwu, folder: (folder / "fengwu.onnx").write_bytes(b"no onnx"), r"fengwu\.onnx cannot be read"),
         (lambda fengwu, folder: np.save(folder / "data_std.npy", 0 * DEVIATION), "data_std.npy .* 69 positive values"),
-        (lambda fengwu, folder: np.save(folder / "data_mean.npy", MEAN[:68]), r"data_mean.npy has shape \(68,\)"),
+        (lambda fengwu, folder: np.save(folder / "data_mean.npy", MEAN[:68]), r"data_mean.npy has the shape \(68,\)"),
         (
             lambda fengwu, folder: np.save(folder / "data_mean.npy", np.array([print] * 69), allow_pickle=True),
             "data_mean.npy cannot be read",
@@ -160,15 +163,17 @@ def test_exported_networks_give_values_and_gradients(tmp_path, kind):
 def test_exported_networks_must_be_known_and_fit(tmp_path):
     _, path = save_exported(tmp_path, "pt2")
     settings = {"grid": GRID_SETTINGS, "step_hours": 6}
-    with pytest.raises(ValueError, match="exported: needs the setting sha256"):
+    with pytest.raises(ValueError, match="exported needs the setting sha256"):
         load_model("exported", path, **settings)
-    with pytest.raises(ValueError, match="exported: needs the setting grid, step_hours"):
+    with pytest.raises(ValueError, match="exported needs the setting grid, step_hours"):
         load_model("exported", path, sha256=digest(path))
-    with pytest.raises(ValueError, match=r"network\.pt2: takes \(.*69, 5, 8\), expected \(batch, 69, 7, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"network\.pt2 takes states of the shape \(.*69, 5, 8\), but must take \(batch, 69, 7, 8\)"
+    ):
         load_model("exported", path, sha256=digest(path), grid=GRID_SETTINGS | {"latitudes": 7}, step_hours=6)
     for name in ("broken.pt2", "broken.pt"):
         (tmp_path / name).write_bytes(b"nothing")
-        with pytest.raises(ValueError, match=rf"{name}: cannot be read"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read"):
             load_model("exported", tmp_path / name, sha256=digest(tmp_path / name), **settings)
 
 
@@ -226,7 +231,7 @@ def test_no_pickle_of_an_exported_program_is_run(tmp_path, where):
             print(f"torch.export.load: {error}")
         assert SPRUNG, "the trap works"
         SPRUNG.clear()
-    with pytest.raises(ValueError, match=r"trapped\.pt2: (cannot be read|holds custom objects)"):
+    with pytest.raises(ValueError, match=r"trapped\.pt2 (cannot be read|has custom objects)"):
         load_model("exported", trapped, sha256=digest(trapped), grid=GRID_SETTINGS, step_hours=6)
     assert not SPRUNG
 
@@ -243,20 +248,20 @@ def test_weights_are_checked_before_they_are_read(tmp_path):
     path = emulator_file(tmp_path)
     assert isinstance(load_model("emulator", path, "cpu"), Emulator)
     assert isinstance(load_model("emulator", path, sha256=digest(path).upper()), Emulator)
-    with pytest.raises(ValueError, match=rf"emulator\.safetensors: has SHA-256 {digest(path)}, expected {'0' * 64}"):
+    with pytest.raises(ValueError, match=rf"emulator\.safetensors has SHA-256 {digest(path)}, expected {'0' * 64}"):
         load_model("emulator", path, sha256="0" * 64)
     path.write_bytes(b"not a model")
     with pytest.raises(ValueError, match="has SHA-256"):
         load_model("emulator", path, sha256="0" * 64)
-    with pytest.raises(ValueError, match="no such file"):
+    with pytest.raises(ValueError, match="does not exist"):
         load_model("emulator", tmp_path / "none", sha256="0" * 64)
 
 
 def test_settings_of_another_model_are_refused_by_name():
     check_model("fengwu", weights="w", mean="m", deviation="d")
-    with pytest.raises(ValueError, match="emulator: has no setting mean, step_hours; it has weights, sha256, train"):
+    with pytest.raises(ValueError, match="emulator has no setting mean, step_hours; it has weights, sha256, train"):
         check_model("emulator", weights="w", mean="m", step_hours=6)
-    with pytest.raises(ValueError, match="fengwu: needs the setting deviation"):
+    with pytest.raises(ValueError, match="fengwu needs the setting deviation"):
         check_model("fengwu", weights="w", mean="m")
     with pytest.raises(ValueError, match="'pangu' is unknown; known: emulator, exported, fengwu, neuralgcm"):
         check_model("pangu", weights="w")
@@ -499,14 +504,16 @@ def test_neuralgcm_needs_what_its_model_needs():
     from lora_envar.forecast.neuralgcm import NeuralGCM
 
     core = dynamical_core()
-    with pytest.raises(ValueError, match="needs sea_surface_temperature, in the file of the model's setting boundary"):
+    with pytest.raises(
+        ValueError, match="needs sea_surface_temperature; give them in the file that its setting boundary"
+    ):
         NeuralGCM(core)
     core.config["input_variables"].append("ozone")
-    with pytest.raises(ValueError, match="needs ozone, which the state has not"):
+    with pytest.raises(ValueError, match="needs ozone, which the state does not have"):
         NeuralGCM(core, sea(core))
     core.config["input_variables"].pop()
     core.config["data_pressure_levels"] = [level for level in core.config["data_pressure_levels"] if level != 700]
-    with pytest.raises(ValueError, match=r"some of .* are missing among the model's levels"):
+    with pytest.raises(ValueError, match=r"must have all of .* among its levels"):
         NeuralGCM(core, sea(core))
 
 
@@ -534,7 +541,7 @@ def test_a_checkpoint_of_neuralgcm_is_read_without_unpickling(tmp_path):
     pytest.importorskip("neuralgcm_torch")
     torch.save({"format_version": 1, "config": Trap()}, tmp_path / "trapped.pt")
     SPRUNG.clear()
-    with pytest.raises(ValueError, match=r"trapped\.pt: cannot be read as a checkpoint"):
+    with pytest.raises(ValueError, match=r"trapped\.pt cannot be read as a checkpoint"):
         load_model("neuralgcm", tmp_path / "trapped.pt")
     assert not SPRUNG
     # arrays, as in the published ones, are read; the model is missing in this one

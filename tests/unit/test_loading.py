@@ -110,5 +110,5 @@ def test_one_value_that_is_not_finite_is_refused_by_name(tmp_path, value, place)
     assert load_weights(tmp_path / "w.safetensors")[0].keys() == tensors.keys()
     tensors["damaged"][place] = value
     save_weights(tmp_path / "w.safetensors", tensors, {})
-    with pytest.raises(ValueError, match="tensor damaged holds values that are not finite"):
+    with pytest.raises(ValueError, match="the tensor damaged has values that are not finite"):
         load_weights(tmp_path / "w.safetensors")

@@ -81,7 +81,7 @@ def test_a_store_is_replaced_and_nothing_else_is(store, tmp_path, capsys):
     (tmp_path / "mine" / "precious").write_text("mine")
     capsys.readouterr()
     assert main(["make-store", "--archive", archive, "-o", str(tmp_path / "mine")]) == 1
-    assert "mine: exists, and is no store that was made here" in capsys.readouterr().err
+    assert "mine exists, but is not a store that was made here" in capsys.readouterr().err
     assert (tmp_path / "mine" / "precious").read_text() == "mine"
 
 

@@ -138,7 +138,7 @@ def test_values_that_are_not_possible_are_not_made():
     [
         ({"types": ("t", "refractivty")}, "'refractivty' is unknown"),
         ({"relative_errors": {"t": 0.1}}, "errors of t are given by error_fraction"),
-        ({"relative_errors": {"refractivity": 0.0}}, "0.0 of refractivity is not above zero"),
+        ({"relative_errors": {"refractivity": 0.0}}, "0.0 for refractivity is not above zero"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(options, said):

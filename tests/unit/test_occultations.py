@@ -347,7 +347,7 @@ def test_departures_from_the_state_that_it_was_measured_in_are_those_of_rounding
 def test_the_command_decodes_occultations(tmp_path, capsys):
     path = written(tmp_path, encoded([profile(), profile(1 << 16 - 6, transmitter=6)]))
     assert main(["decode", str(path), "-o", str(tmp_path / "out.nc")]) == 0
-    assert f"{2 * len(HEIGHTS)} data, {len(HEIGHTS)} of them usable" in capsys.readouterr().out
+    assert f"{2 * len(HEIGHTS)} data, of which {len(HEIGHTS)} can be used" in capsys.readouterr().out
     assert set(read_observations(tmp_path / "out.nc").quality) == {2, REJECTED}
 
 

@@ -53,17 +53,17 @@ def contents(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["state", "{f}/states.nc", "-o", "{f}/states.nc"], "states.nc: is an input and would be overwritten"),
-        (["state", "{f}/states.nc", "-o", "{f}/../{n}/states.nc"], "states.nc: is an input"),
-        (["state", "{f}/states.nc", "-o", "{f}/foreign.grib"], "foreign.grib: exists, and was not made by lora-envar"),
-        (["state", "{f}/states.nc", "-o", "{f}/samples.nc"], "samples.nc: exists, and holds another kind of data"),
+        (["state", "{f}/states.nc", "-o", "{f}/states.nc"], "states.nc is an input and would be overwritten"),
+        (["state", "{f}/states.nc", "-o", "{f}/../{n}/states.nc"], "states.nc is an input"),
+        (["state", "{f}/states.nc", "-o", "{f}/foreign.grib"], "foreign.grib exists, but was not made by lora-envar"),
+        (["state", "{f}/states.nc", "-o", "{f}/samples.nc"], "samples.nc exists and has another kind of data"),
         (["state", "{f}/states.nc", "-o", "{f}/notes"], "it is text"),
         (["state", "{f}/states.nc", "-o", "{f}"], "is a folder"),
-        (["decode", "{f}/prepbufr", "-o", "{f}/prepbufr"], "prepbufr: is an input"),
-        (["decode", "{f}/prepbufr", "-o", "{f}/states.nc"], "states.nc: exists, and holds states where observations"),
-        (["decode", "{f}/prepbufr", "--orography", "{f}/new", "-o", "{f}/new"], "new: is an input"),
-        (["show", "{f}/states.nc", "-o", "{f}/states.nc"], "states.nc: is an input"),
-        (["show", "{f}/states.nc", "-o", "{f}/foreign.png"], "foreign.png: exists, and was not made by lora-envar"),
+        (["decode", "{f}/prepbufr", "-o", "{f}/prepbufr"], "prepbufr is an input"),
+        (["decode", "{f}/prepbufr", "-o", "{f}/states.nc"], "states.nc exists and has states in it, but observations"),
+        (["decode", "{f}/prepbufr", "--orography", "{f}/new", "-o", "{f}/new"], "new is an input"),
+        (["show", "{f}/states.nc", "-o", "{f}/states.nc"], "states.nc is an input"),
+        (["show", "{f}/states.nc", "-o", "{f}/foreign.png"], "foreign.png exists, but was not made by lora-envar"),
     ],
 )
 def test_inputs_and_foreign_files_are_never_overwritten(folder, capsys, arguments, said):
@@ -77,7 +77,7 @@ def test_inputs_and_foreign_files_are_never_overwritten(folder, capsys, argument
 def test_a_figure_beside_a_file_spares_one_of_another_maker(folder, capsys):
     (folder / "states.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     assert run(folder, "show", "{f}/states.nc") == 1
-    assert "states.png: exists" in capsys.readouterr().err
+    assert "states.png exists" in capsys.readouterr().err
     assert (folder / "states.png").stat().st_size == 108
 
 
@@ -96,7 +96,7 @@ def test_an_output_that_is_forgotten_is_asked_for(folder, capsys, command):
     [
         (["--thinning-km", "-5"], "'-5' is not above zero"),
         (["--half-window", "nan"], "'nan' is not above zero"),
-        (["--half-window", "x"], "'x' is no number"),
+        (["--half-window", "x"], "'x' is not a number"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(folder, capsys, option, said):
@@ -107,7 +107,7 @@ def test_numbers_that_make_no_sense_are_refused(folder, capsys, option, said):
 
 def test_a_grid_that_is_none_is_refused(folder, capsys):
     assert run(folder, "state", "{f}/states.nc", "-o", "{f}/out.nc", "--grid", "gaussian", "x", "64") == 1
-    assert "--grid: x and 64 are no numbers of points" in capsys.readouterr().err
+    assert "--grid: x and 64 must be numbers of points" in capsys.readouterr().err
 
 
 def test_outputs_of_the_same_kind_are_replaced(folder):
@@ -138,13 +138,13 @@ def test_weights_are_shown_in_words(folder, capsys):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("table.csv", "is CSV, which is not shown; open it with a spreadsheet"),
-        ("notes", "is text, which is not shown"),
-        ("foreign.grib", "is GRIB, which is not shown; make states of it with lora-envar state"),
-        ("prepbufr", "is BUFR, which is not shown; make a table of observations of it with lora-envar decode"),
-        ("packed.gz", "is compressed by gzip, which is not shown; unpack it (gunzip"),
+        ("table.csv", "is CSV, which cannot be shown; open it with a spreadsheet"),
+        ("notes", "is text, which cannot be shown"),
+        ("foreign.grib", "is GRIB, which cannot be shown; turn it into states with lora-envar state"),
+        ("prepbufr", "is BUFR, which cannot be shown; turn it into a table with lora-envar decode"),
+        ("packed.gz", "is compressed by gzip, which cannot be shown; unpack it (gunzip"),
         ("foreign.png", "it is a figure already"),
-        ("none", "no such file"),
+        ("none", "does not exist"),
         ("", "is a folder"),
     ],
 )
@@ -159,7 +159,7 @@ def test_packed_archives_are_told_from_netcdf_of_others(folder, capsys):
 
     xr.Dataset({"rain": ("x", [1.0])}).to_netcdf(folder / "other.nc")
     assert run(folder, "show", "{f}/other.nc") == 1
-    assert "holds rain, which no file of the workflow does" in capsys.readouterr().err
+    assert "has rain, which is not a file of the workflow" in capsys.readouterr().err
     times = np.datetime64("2009-01-01T00", "h") + 6 * np.arange(40)
     write_coefficients(folder / "packed.nc", times, torch.zeros(40, 69, 22 * 22) + 1.0)
     assert run(folder, "show", "{f}/packed.nc") == 0

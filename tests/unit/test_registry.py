@@ -49,5 +49,7 @@ def test_what_is_defined_in_any_room_is_found_by_its_name(rooms):
 def test_a_name_that_two_have_is_refused(rooms):
     (rooms / "one_room" / "things" / "z.py").write_text(MODULE.format(cls="A", name="a"))
     (rooms / "another_room" / "things" / "y.py").write_text(MODULE.format(cls="B", name="a"))
-    with pytest.raises(TypeError, match=r"one_room\.things\.z: 'a' is the name of .*another_room\.things\.y"):
+    with pytest.raises(
+        TypeError, match=r"one_room\.things\.z: the name 'a' is already that of .*another_room\.things\.y"
+    ):
         list(registry.Registry("things", Base))

@@ -78,7 +78,7 @@ def test_a_constant_channel_cannot_be_learned(tmp_path):
 
 
 def test_too_few_states_are_refused_by_their_period(archive):
-    with pytest.raises(ValueError, match="no 3 states 6 h apart from 2009-03-05T18 to 2009-03-06T06"):
+    with pytest.raises(ValueError, match="no 3 states that are 6 h apart between 2009-03-05T18 and 2009-03-06T06"):
         trajectories(archive, 19, 21)
 
 

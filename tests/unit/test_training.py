@@ -87,8 +87,8 @@ def test_a_training_goes_on_where_it_was_and_says_so(tmp_path):
         trained(tmp_path / "net.safetensors", 23)
     lines = []
     trained(tmp_path / "net.safetensors", lines=lines)
-    assert lines[0] == f"goes on after update 23/40, from {tmp_path}/.net.checkpoint.safetensors"
-    assert lines[1].startswith("update 30/40: loss ")
+    assert lines[0] == f"the training continues after update 23 of 40, from {tmp_path}/.net.checkpoint.safetensors"
+    assert lines[1].startswith("update 30 of 40: loss ")
     assert lines[1].endswith(" s to go")
     assert "to go" not in lines[-1]
 

@@ -82,7 +82,7 @@ def test_the_message_of_a_process_is_that_of_the_training(states):
 def test_more_gpus_than_there_are_are_refused(monkeypatch, states):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ValueError, match="`gpus` is 2, and this machine has 1"):
+    with pytest.raises(ValueError, match="`gpus` is 2, but this machine has 1"):
         trained(states, "shared", gpus=2)
 
 

@@ -370,7 +370,7 @@ def test_fengwu_starts_from_the_analysis_and_the_one_before(finished, tmp_path):
     first = states["20090226T00", "analysis"]
     assert_follows("20090226T06", first, first)
     log = tmp_path / "logs" / "background_forecast" / "threedvar" / "20090226T06.log"
-    assert "the present one is repeated" in log.read_text()
+    assert "the present one is used for both" in log.read_text()
     assert_follows("20090226T12", first, states["20090226T06", "analysis"])
 
 

@@ -52,7 +52,10 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
                         continue
                     name = value.__dict__.get("name")
                     if name and found.setdefault(name, value) is not value:
-                        raise TypeError(f"{value.__module__}: {name!r} is the name of {found[name].__module__}, too")
+                        raise TypeError(
+                            f"{value.__module__}: the name {name!r} is already that of {found[name].__module__}; "
+                            "choose another"
+                        )
         return dict(sorted(found.items()))
 
     def __getitem__(self, name: str) -> type[Kind]:

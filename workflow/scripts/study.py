@@ -18,7 +18,7 @@ with step(snakemake) as clock:
     table = study(worlds, members, params.first_scored, params.references, bootstrap["samples"], bootstrap["seed"])
     if table.empty:
         references = ", ".join(params.references)
-        raise ValueError(f"study: in no world is there an experiment with scores beside {references} on its network")
+        raise ValueError(f"study: no world has an experiment with scores beside {references} on its network")
     write_table(snakemake.output.table, table)
     gain_curves(snakemake.output.figure, table, params.points)
     with atomic_write(snakemake.output.page) as temporary:

@@ -219,7 +219,7 @@ def compare(case: Case) -> Comparison:
         with torch.no_grad():
             errors = torch.hypot(errors, operator.forecast_error(state))
     if not len(usable):
-        case.progress(f"warning: none of {len(table)} observations can be used here; the analysis is the background")
+        case.progress(f"warning: none of {len(table)} observations can be used, so the analysis is the background")
     return Comparison(case, state, table, observed, observe, rejection, departure, usable, operator, values, errors)
 
 

@@ -75,7 +75,7 @@ class Calibration:
         consistency = Statistic(2 * minimum.cost_end, data, expected, 2 * data, data)
         learned = self._learned(found, consistency)
         for part, amplitude in learned.items():
-            progress(f"variance of {part}: {amplitude.used:.4g} -> {amplitude.variance:.4g} of what was fitted")
+            progress(f"variance of {part}: from {amplitude.used:.4g} to {amplitude.variance:.4g} times what was fitted")
         return learned
 
     def without_data(self) -> dict[str, Amplitude]:

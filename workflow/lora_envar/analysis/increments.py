@@ -93,8 +93,8 @@ def joined(parts: Sequence[Increments]) -> Increments:
     for part in parts[1:]:
         if (part.grid, part.observations, part.times) != (first.grid, first.observations, first.times):
             raise ValueError(
-                f"increments of {', '.join(part.experiments)} have other observations, times or grids than those of "
-                f"{', '.join(first.experiments)}; remake both"
+                f"the increments of {', '.join(part.experiments)} and of {', '.join(first.experiments)} have different "
+                "observations, times or grids; make both again"
             )
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("fields", *_OF_RESPONSES)}
     experiments = [name for part in parts for name in part.experiments]
@@ -110,7 +110,7 @@ def write_increments(path: str | Path, increments: Increments, attributes: dict[
         If an increment is not finite.
     """
     if not np.isfinite(increments.fields).all():
-        raise ValueError(f"{path}: increments are not finite; background error or background are at fault")
+        raise ValueError(f"{path}: the increments are not finite; check the background error and the background")
     grid = increments.grid
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
         given = {"title": "Increments of single observations", **(attributes or {})}
@@ -166,7 +166,7 @@ def read_increments(path: str | Path) -> Increments:
                 **{name: dataset[name][:] for name in _OF_RESPONSES},
             )
     except (OSError, AttributeError, IndexError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a whole file of increments ({error}); remake it") from error
+        raise ValueError(f"{path} is damaged, or is not a file of increments ({error}); make it again") from error
 
 
 def _texts(dataset: netCDF4.Dataset, name: str, dimension: str, meaning: str, values: Sequence[str]) -> None:

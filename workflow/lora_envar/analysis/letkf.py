@@ -57,10 +57,10 @@ def filter_ensemble(
         With fewer than two members, members of another shape than the background, or a window.
     """
     if case.window is not None:
-        raise ValueError("the letkf takes all observations at the analysis time; it knows no window")
+        raise ValueError("the letkf takes all observations at the analysis time; it cannot be used with a window")
     if len(members) < 2 or members.shape[1:] != case.background.shape:
         raise ValueError(
-            f"the letkf needs at least 2 members of shape {case.background.shape}, got {tuple(members.shape)}"
+            f"the letkf needs at least 2 members of the shape {case.background.shape}, got {tuple(members.shape)}"
         )
     compared = compare(case)
     if not len(compared.usable):
@@ -92,8 +92,8 @@ def filter_ensemble(
         analysed = analysed - analysed.mean(0)  # zero but for rounding
         state = mean + increment
     case.progress(
-        f"{len(members)} members, {len(compared.usable)} observations; squared departures over what spread and errors "
-        f"let expect: {consistency:.3f}"
+        f"{len(members)} members, {len(compared.usable)} observations; squared departures are {consistency:.3f} times "
+        "what spread and errors predict"
     )
     ensemble = AnalysedEnsemble((state + analysed).cpu().numpy(), consistency)
     concluded = compared.conclude(state, increment, ensemble=ensemble, background_error=observed.std(0))

@@ -155,8 +155,8 @@ class _Evaluations:
         value, norm = torch.stack([cost.detach(), gradient.norm().to(cost)]).tolist()
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise DivergenceError(
-                f"the minimisation diverged: at evaluation {self.count} the cost is {value} and the gradient's norm "
-                f"{norm}; the background, the observations or the error model are at fault"
+                f"the minimisation diverged: at evaluation {self.count} the cost is {value} and the norm of the "
+                f"gradient {norm}; check the background, the observations and the error model"
             )
         self._progress(f"evaluation {self.count}: cost {value:.6g}, gradient norm {norm:.3g}")
         point = _Point(control.detach(), value, gradient, norm)

@@ -79,7 +79,7 @@ def respond(
         If the method uses no observations.
     """
     if not method.assimilates:
-        raise ValueError(f"method {method.name} uses no observations, so that none has an increment; leave it out")
+        raise ValueError(f"the method {method.name} uses no observations, so none has an increment; leave it out")
     analyse = method.analyser(inputs)
     background = torch.as_tensor(case.background, device=case.device)
     to_error_grid = regridder(case.grid, case.error_grid, background.dtype)

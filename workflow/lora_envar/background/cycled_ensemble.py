@@ -49,8 +49,8 @@ def first_members(
     """
     if len(samples) < count:
         raise ValueError(
-            f"{samples.path}: holds {len(samples)} forecast errors, fewer than the {count} members that are to start "
-            "from one each (ensemble_size, nmc)"
+            f"{samples.path} has {len(samples)} forecast errors, but each of the {count} members starts from one of "
+            "its own; make ensemble_size smaller, or the period of nmc longer"
         )
     errors = to_state_grid(samples.draw(count, seed, "first members").to(background))
     return background + errors - errors.mean(0)
@@ -86,7 +86,10 @@ def additive_errors(
         If there are fewer than two errors.
     """
     if len(errors) < 2:
-        raise ValueError(f"{errors.path}: holds {len(errors)} forecast errors; additive errors need at least 2")
+        raise ValueError(
+            f"{errors.path} has {len(errors)} forecast errors, but additive errors need at least 2; make the period of "
+            "nmc longer"
+        )
     numbers = torch.randn(
         count, len(errors), dtype=torch.float64, generator=generator(seed, "additive error", *purpose)
     )

@@ -78,7 +78,7 @@ def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisatio
         With fewer than two members, members that are all alike in a channel, or if there is no such normalisation.
     """
     if len(members) < 2:
-        raise ValueError(f"perturbations need at least 2 members, there is {len(members)}")
+        raise ValueError(f"perturbations need at least 2 members, got {len(members)}")
     grid = variables.grid
     departures = variables.normalise(members - members.mean(0))
     # M / (M - 1): the mean of the members is not the mean of the population
@@ -94,7 +94,7 @@ def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisatio
         scaled = scaled - mean
         scaled = scaled / grid.mean(scaled**2).mean(0).sqrt()[:, None, None]
     else:
-        raise ValueError(f"ensemble normalisation {normalisation!r} is unknown; known: {', '.join(NORMALISATIONS)}")
+        raise ValueError(f"the ensemble normalisation {normalisation!r} is unknown; known: {', '.join(NORMALISATIONS)}")
     if not scaled.isfinite().all() or not grid.mean(departures**2).sum(0).all():
-        raise ValueError("the ensemble has no spread in at least one channel")
+        raise ValueError("the members do not differ in at least one channel, so the ensemble has no spread there")
     return scaled

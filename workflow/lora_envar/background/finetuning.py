@@ -51,7 +51,7 @@ def fit_prior(vae: VAE, members: torch.Tensor, progress: Callable[[str], None] =
         before = prior.divergence(mean, log_variance).mean().item()
         prior.fit(mean, log_variance)
         after = prior.divergence(mean, log_variance).mean().item()
-    progress(f"divergence per latent {before / mean[0].numel():.4g} -> {after / mean[0].numel():.4g}")
+    progress(f"divergence per latent: from {before / mean[0].numel():.4g} to {after / mean[0].numel():.4g}")
     return before, after
 
 
@@ -184,7 +184,10 @@ def finetune_cycle(
             vae = VAE.load(before, vae.deviation.device)
         vae.requires_grad_(True)
     if members is None or not enough:
-        progress(f"{count} members, fewer than minimum_members ({settings.minimum_members}): no finetuning this cycle")
+        progress(
+            f"the ensemble has {count} members, fewer than minimum_members ({settings.minimum_members}): the VAE is "
+            "not finetuned in this cycle"
+        )
         return Finetuned(vae, added, count, False, _distance(vae, pretrained))
     normalised = perturbations(members.to(vae.deviation), vae.variables, settings.normalisation)
     normalised *= settings.ensemble_amplitude

@@ -85,7 +85,7 @@ def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]) -> None:
     """
     own = adapters(vae)
     if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in tensors.items()}:
-        raise ValueError("the adapters do not fit this VAE and these LoRA settings (rank, targets)")
+        raise ValueError("the adapters do not fit this VAE and these settings of LoRA (rank, targets)")
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)

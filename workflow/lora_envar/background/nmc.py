@@ -52,5 +52,5 @@ def nmc_differences(
                     short[hour] = kept[index].clone()
                 if lead == 2 * tau:
                     long[hour] = kept[index].clone()
-        progress(f"batch {number}/{len(parts)} of forecasts")
+        progress(f"forecasts: batch {number} of {len(parts)}")
     return torch.stack([long[hour] - short[hour + tau] for hour in hours])

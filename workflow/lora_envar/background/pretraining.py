@@ -57,12 +57,9 @@ def load_vae(settings: dict[str, Any], grid: Grid, path: str | Path, device: tor
     wanted["blocks"] = vae_blocks(settings["network"])
     found = {key: getattr(vae, key) for key in ("latents", "sigma", "grid", "blocks")} | {"network": vae.settings}
     found |= {key: getattr(vae.variables, key) for key in ("variables", "standard_deviation")}
-    differing = [f"{key} {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    differing = [f"{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]]
     if differing:
-        raise ValueError(
-            f"{path}: was trained with another {'; '.join(differing)}, as the configuration's section vaes and its "
-            "error_grid have it"
-        )
+        raise ValueError(f"{path} does not fit the configuration's vaes and error_grid: its {'; its '.join(differing)}")
     return vae
 
 

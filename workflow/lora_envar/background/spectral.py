@@ -63,7 +63,7 @@ class SpectralCovariance:
             If nothing was taken in.
         """
         if not self._count:
-            raise ValueError("a covariance cannot be estimated from no samples")
+            raise ValueError("there are no samples to estimate a covariance from")
         return self._total / self._count
 
 
@@ -119,7 +119,7 @@ class SpectralField:
 
     def __init__(self, root: torch.Tensor, harmonics: SphericalHarmonics) -> None:
         if root.shape[0] != harmonics.truncation + 1:
-            raise ValueError(f"a root of {root.shape[0]} wavenumbers does not fit T{harmonics.truncation}")
+            raise ValueError(f"the root has {root.shape[0]} wavenumbers, which do not fit T{harmonics.truncation}")
         self.harmonics = harmonics
         self.channels = root.shape[1]
         self._root = root

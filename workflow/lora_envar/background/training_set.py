@@ -67,7 +67,9 @@ def write_samples(
         for hours, samples in blocks:
             if not np.isfinite(samples).all():
                 bad = CHANNELS[int(np.flatnonzero(~np.isfinite(samples).all(axis=(0, 2, 3)))[0])].name
-                raise ValueError(f"{path}: forecast errors of {bad} are not finite")
+                raise ValueError(
+                    f"{path}: the forecast errors of {bad} are not finite; check the archive and the forecast model"
+                )
             dataset["start"][count : count + len(hours)] = hours
             dataset["error"][count : count + len(hours)] = samples
             square += grid.mean(samples.astype(np.float64) ** 2).sum(axis=0)
@@ -75,7 +77,10 @@ def write_samples(
         deviation = np.sqrt(square / max(count, 1))
         if not (deviation > 0).all():
             constant = [CHANNELS[i].name for i in np.flatnonzero(~(deviation > 0))]
-            raise ValueError(f"{path}: forecast errors of {', '.join(constant)} have no variance")
+            raise ValueError(
+                f"{path}: the forecast errors of {', '.join(constant)} have no variance; check the archive and the "
+                "forecast model"
+            )
         variable = dataset.createVariable("standard_deviation", "f4", ("channel",))
         variable.long_name = "standard deviation of the forecast errors over time and area, in the units of the state"
         variable.coordinates = CHANNEL_NAMES
@@ -108,7 +113,9 @@ class TrainingSet:
             self.hours = self._dataset["start"][:].tolist()
             self.deviation = self._dataset["standard_deviation"][:]
         except (OSError, AttributeError, IndexError) as error:
-            raise ValueError(f"{path}: not a whole set of forecast errors ({error}); remake it") from error
+            raise ValueError(
+                f"{path} is damaged, or is not a set of forecast errors ({error}); make it again"
+            ) from error
 
     def __len__(self) -> int:
         return len(self.hours)
@@ -134,5 +141,7 @@ class TrainingSet:
         """Indices to train on and to hold out: the last share of the period, so that the two are apart in time."""
         first = len(self) - max(1, round(held_out * len(self)))
         if not first:
-            raise ValueError(f"{self.path}: holds {len(self)} samples, too few to hold any out")
+            raise ValueError(
+                f"{self.path} has {len(self)} samples, too few to hold any out; make the period of nmc longer"
+            )
         return list(range(first)), list(range(first, len(self)))

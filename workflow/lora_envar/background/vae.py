@@ -174,7 +174,7 @@ class VAE(nn.Module):
         """
         tensors, settings = shared_weights(path, device)
         if "variables" not in settings:
-            raise ValueError(f"{path}: was written by an earlier version of this workflow; train the VAE anew")
+            raise ValueError(f"{path} was written by an earlier version of this workflow; train the VAE again")
         network = settings_from(NetworkSettings, settings["network"])
         form = FORMS[settings["latents"]]
         kind = settings["variables"], settings["standard_deviation"]
@@ -236,7 +236,9 @@ class SpectralVAE(VAE):
         if blocks:
             channels_of = variables.blocks()
             if len(blocks) != len(channels_of) or sum(blocks) != latent:
-                raise ValueError(f"blocks of {blocks} latent channels: {latent} in {len(channels_of)} are needed")
+                raise ValueError(
+                    f"the blocks have {blocks} latent channels, but must have {latent} in {len(channels_of)} blocks"
+                )
             own = dict(zip(channels_of, zip(channels_of.values(), consecutive(blocks), strict=True), strict=True))
         self._own = own
         inside = torch.zeros(channels, latent)

@@ -35,70 +35,75 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     decode = commands.add_parser(
-        "decode", help="BUFR, CSV or Parquet to a table of observations, checked, and why data are rejected"
+        "decode", help="turn a file of observations into a checked table, and say which data are rejected and why"
     )
-    decode.add_argument("file", metavar="FILE", help="PrepBUFR or radio occultations, or a table in CSV or Parquet")
+    decode.add_argument("file", metavar="FILE", help="PrepBUFR, radio occultations in BUFR, CSV or Parquet")
     decode.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
-    decode.add_argument("--categories", nargs="+", metavar="NAME", help="message categories to read (ADPUPA, ...); all")
-    decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help="around the cycle; 3")
-    decode.add_argument("--largest-quality-mark", type=int, default=2, metavar="MARK", help="NCEP's; 2")
-    decode.add_argument("--thinning-km", type=_positive, metavar="KM", help="one datum per cell of this size; all")
-    decode.add_argument("--orography", metavar="FILE", help="netCDF with the height of the model's surface; none")
-    decode.add_argument("--error-table", default=RESOURCES / "observation_errors.csv", metavar="FILE", help="CSV")
+    decode.add_argument("--categories", nargs="+", metavar="NAME", help="PrepBUFR messages, as ADPUPA; default: all")
+    hours = "half the width of the window around the cycle; default: 3"
+    decode.add_argument("--half-window", type=_positive, default=3.0, metavar="HOURS", help=hours)
+    mark = "largest of NCEP's quality marks that is used; default: 2"
+    decode.add_argument("--largest-quality-mark", type=int, default=2, metavar="MARK", help=mark)
+    decode.add_argument("--thinning-km", type=_positive, metavar="KM", help="keep one datum per cell of this size")
+    decode.add_argument(
+        "--orography", metavar="FILE", help="netCDF or GRIB file with the height of the model's surface"
+    )
+    errors = "CSV with observation errors; default: resources/observation_errors.csv"
+    decode.add_argument("--error-table", default=RESOURCES / "observation_errors.csv", metavar="FILE", help=errors)
     decode.set_defaults(run=_decode)
 
-    state = commands.add_parser("state", help="GRIB or netCDF to states of 69 channels, or what is missing")
-    state.add_argument("files", nargs="+", metavar="FILE", help="GRIB 1 or 2, or netCDF")
+    state = commands.add_parser("state", help="turn GRIB or netCDF files into states of 69 channels")
+    state.add_argument("files", nargs="+", metavar="FILE", help="a file in GRIB (1 or 2) or netCDF")
     state.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write")
-    state.add_argument("--derive", nargs="+", default=[], choices=["u10", "v10", "t2m", "msl"], help="where missing")
-    state.add_argument("--interpolate-levels", action="store_true", help="levels that lie between others")
-    state.add_argument("--member", type=int, metavar="NUMBER", help="of an ensemble")
-    state.add_argument("--grid", nargs=3, metavar=("KIND", "LAT", "LON"), help="to bring them to, as gaussian 32 64")
+    derive = "variables to derive from 1000 hPa where they are missing"
+    state.add_argument("--derive", nargs="+", default=[], choices=["u10", "v10", "t2m", "msl"], help=derive)
+    state.add_argument("--interpolate-levels", action="store_true", help="interpolate levels that are missing")
+    state.add_argument("--member", type=int, metavar="NUMBER", help="ensemble member to read")
+    state.add_argument("--grid", nargs=3, metavar=("KIND", "LAT", "LON"), help="interpolate to it, as gaussian 32 64")
     state.set_defaults(run=_state)
 
-    show = commands.add_parser("show", help="a figure of any netCDF file of the workflow; weights in words")
-    show.add_argument(
-        "file", metavar="FILE", help="states, observations, forecast errors, increments, a packed archive, weights"
-    )
-    show.add_argument("-o", "--out", metavar="OUT", help="PNG to write; beside FILE, with its name, if not given")
-    show.add_argument("--channel", default="z500", metavar="NAME", help="of states; z500")
-    show.add_argument("--time", metavar="TIME", help="of states or increments, as 2022-01-31T18; the first")
+    show = commands.add_parser("show", help="draw any netCDF file of the workflow, or describe a file of weights")
+    shown = "states, observations, forecast errors, increments, a packed archive, or weights"
+    show.add_argument("file", metavar="FILE", help=shown)
+    show.add_argument("-o", "--out", metavar="OUT", help="PNG file to write; default: FILE, ending in .png")
+    show.add_argument("--channel", default="z500", metavar="NAME", help="channel of the states; default: z500")
+    show.add_argument("--time", metavar="TIME", help="valid time, as 2022-01-31T18; default: the first in the file")
     show.set_defaults(run=_show)
 
-    export = commands.add_parser(
-        "export", help="analyses and forecasts, or the truth, for WeatherBench-X; departures for JEDI (IODA)"
-    )
-    export.add_argument("--to", choices=["weatherbench-x", "ioda"], required=True, help="the form")
+    export = commands.add_parser("export", help="export states for WeatherBench-X, or departures for JEDI (IODA)")
+    export.add_argument("--to", choices=["weatherbench-x", "ioda"], required=True, help="format to write")
     results = "results/{experiment}, or folders of its cycles; for weatherbench-x also results/archive, the truth"
     export.add_argument("results", nargs="+", metavar="RESULTS", help=results)
-    export.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file; of ioda a folder")
+    export.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write; for ioda, a folder")
     export.set_defaults(run=_export)
 
     store = commands.add_parser(
-        "make-store", help="a nature run as a Zarr store in WeatherBench 2's layout, to try the way from a store"
+        "make-store", help="write a nature run as a Zarr store in the layout of WeatherBench 2, for rehearsals"
     )
     store.add_argument("-o", "--out", metavar="OUT", required=True, help="folder to write, as era5.zarr")
     shipped = RESOURCES / "example" / "archive.nc"
-    store.add_argument("--archive", default=shipped, metavar="FILE", help="packed archive; the example's")
-    store.add_argument("--points", nargs=2, type=int, metavar=("LON", "LAT"), help="64 32; odd LAT: with both poles")
-    store.add_argument("--start", type=_time, metavar="TIME", help="first state, as 2009-05-05T00; all")
-    store.add_argument("--end", type=_time, metavar="TIME", help="last state")
+    store.add_argument("--archive", default=shipped, metavar="FILE", help="packed archive; default: the example's")
+    points = "points of the grid; default: 64 32; an odd LAT includes both poles"
+    store.add_argument("--points", nargs=2, type=int, metavar=("LON", "LAT"), help=points)
+    store.add_argument("--start", type=_time, metavar="TIME", help="first state, as 2009-05-05T00; default: all")
+    store.add_argument("--end", type=_time, metavar="TIME", help="last state; default: all")
     store.set_defaults(run=_make_store)
 
     single = commands.add_parser(
-        "single", help="what background errors of an experiment that was run make of single observations"
+        "single", help="compute and draw the increments that single observations cause in finished experiments"
     )
     single.add_argument("observations", nargs="+", metavar="OBSERVATION", help="as z500@45N,30W+100 or t2m@30S,120E")
     single.add_argument("--config", nargs="+", required=True, metavar="FILE", help="configuration of the run, in order")
-    single.add_argument(
-        "--experiment", required=True, metavar="NAME[,NAME...]", help="that have been run in this folder"
-    )
+    single.add_argument("--experiment", required=True, metavar="NAME[,NAME...]", help="experiments run in this folder")
     single.add_argument("--time", required=True, metavar="TIME[,TIME...]", help="cycles, as 2009-05-01T06")
-    single.add_argument("--error", type=_positive, metavar="NUMBER", help="of observations; that which networks assume")
-    single.add_argument("-o", "--out", metavar="OUT", required=True, help="netCDF file to write; figures go beside it")
+    assumed = "observation error; default: that of the experiments' networks"
+    single.add_argument("--error", type=_positive, metavar="NUMBER", help=assumed)
+    single.add_argument(
+        "-o", "--out", metavar="OUT", required=True, help="netCDF file to write, with figures beside it"
+    )
     single.set_defaults(run=_single)
 
-    schema = commands.add_parser("schema", help="the schema of the configuration, for editors")
+    schema = commands.add_parser("schema", help="print the schema of the configuration, for editors")
     schema.set_defaults(run=_schema)
     return parser
 
@@ -108,7 +113,7 @@ def _positive(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
     return number
@@ -136,7 +141,7 @@ def _grid(kind: str, latitudes: str, longitudes: str) -> "Grid":
     from ..fields.grid import Grid
 
     if not (latitudes.isdecimal() and longitudes.isdecimal()):
-        raise ValueError(f"--grid: {latitudes} and {longitudes} are no numbers of points; write it as gaussian 32 64")
+        raise ValueError(f"--grid: {latitudes} and {longitudes} must be numbers of points; write it as gaussian 32 64")
     return Grid(kind, int(latitudes), int(longitudes))
 
 
@@ -166,7 +171,7 @@ def _decode(options: argparse.Namespace) -> None:
     table = select(table, settings)
     print(summary(table, outside))
     write_observations(options.out, table, {"title": f"Checked reports of {Path(options.file).name}"})
-    print(f"{options.out}: {len(table)} data, {int((table.rejection == 0).sum())} of them usable")
+    print(f"{options.out}: {len(table)} data, of which {int((table.rejection == 0).sum())} can be used")
 
 
 def _decoded(options: argparse.Namespace) -> "Observations":
@@ -184,7 +189,7 @@ def _decoded(options: argparse.Namespace) -> "Observations":
         return decode(options.file, how)
     for name in ("categories", "orography"):
         if getattr(options, name):
-            raise ValueError(f"{options.file}: is {kind}, and --{name} is for PrepBUFR; leave it out")
+            raise ValueError(f"{options.file} is {kind}, but --{name} is only for PrepBUFR; leave it out")
     return read_tables([options.file], ErrorTable(options.error_table))
 
 
@@ -200,9 +205,13 @@ def _state(options: argparse.Namespace) -> None:
     found = read_states(options.files, grid, wanted, partial=True)
     print("\n".join(found.report))
     if found.missing:
-        raise ValueError(f"{describe_channels(found.missing)} missing, nothing is written; add files, or see --derive")
+        raise ValueError(
+            f"there is no {describe_channels(found.missing)}, so nothing is written; add files, or see --derive"
+        )
     if found.grid is None:
-        raise ValueError("the files' grid is of no kind that the workflow computes on, nothing is written; see --grid")
+        raise ValueError(
+            "the workflow cannot compute on the grid of the files, so nothing is written; give another with --grid"
+        )
     write_states(options.out, found.fields, found.times, found.grid)
     print(options.out)
 

@@ -39,20 +39,20 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
     out = Path(out)
     for given in inputs:
         if given is not None and _same(out, Path(given)):
-            raise ValueError(f"{out}: is an input and would be overwritten; name another file after -o")
+            raise ValueError(f"{out} is an input and would be overwritten; name another file after -o")
     if out.is_dir():
-        raise ValueError(f"{out}: is a folder; name a file after -o")
+        raise ValueError(f"{out} is a folder; name a file after -o")
     if not out.exists():
         return
     found = _kind_made_here(out)
     if found is None:
         raise ValueError(
-            f"{out}: exists, and was not made by lora-envar (it is {kind_of(out)[0]}); remove it, or name another file "
+            f"{out} exists, but was not made by lora-envar (it is {kind_of(out)[0]}); remove it, or name another file "
             "after -o"
         )
     if found != kind:
         raise ValueError(
-            f"{out}: exists, and holds {found} where {kind} would be written; remove it, or name another file after -o"
+            f"{out} exists and has {found} in it, but {kind} would be written; remove it, or name another file after -o"
         )
 
 
@@ -66,15 +66,21 @@ def check_folder(out: str | Path, experiment: str) -> None:
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out}: is a file ({kind_of(out)[0]}); name a folder after -o, files of IODA are many")
+        raise ValueError(
+            f"{out} is a file ({kind_of(out)[0]}); name a folder after -o, because an IODA export has many files"
+        )
     for path in sorted(out.iterdir()) if out.is_dir() else ():
         if path.match(".*.part"):  # left by an export that was killed; the next one removes it
             continue
         found = _exported_experiment(path)
         if found is None:
-            raise ValueError(f"{out}: holds {path.name}, which is no export; name an empty or a new folder after -o")
+            raise ValueError(
+                f"{out} has {path.name} in it, which is not an export; name an empty or a new folder after -o"
+            )
         if found != experiment:
-            raise ValueError(f"{out}: holds {path.name}, an export of {found}; name another folder after -o")
+            raise ValueError(
+                f"{out} has {path.name} in it, which is an export of {found}; name another folder after -o"
+            )
 
 
 def check_store(out: str | Path, title: str) -> None:
@@ -93,7 +99,9 @@ def check_store(out: str | Path, title: str) -> None:
     except (OSError, ValueError):
         found = None
     if found != title:
-        raise ValueError(f"{out}: exists, and is no store that was made here; remove it, or name another after -o")
+        raise ValueError(
+            f"{out} exists, but is not a store that was made here; remove it, or name another folder after -o"
+        )
 
 
 def _exported_experiment(path: Path) -> str | None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 #: kind of a file that is not shown -> what to do with it
 _ELSEWHERE = {
-    BUFR: "make a table of observations of it with lora-envar decode, and show that",
-    GRIB: "make states of it with lora-envar state, and show those",
-    NETCDF3: "make states of it with lora-envar state, and show those",
+    BUFR: "turn it into a table with lora-envar decode, and show that",
+    GRIB: "turn it into states with lora-envar state, and show those",
+    NETCDF3: "turn it into states with lora-envar state, and show those",
     CSV: "open it with a spreadsheet or with pandas",
     TEXT: "open it with an editor",
     PNG: "it is a figure already",
@@ -53,17 +53,17 @@ def show(source: str | Path, out: str | Path | None, channel: str, time: str | N
     """
     source = Path(source)
     if source.is_dir():
-        raise ValueError(f"{source}: is a folder; give one of its files")
+        raise ValueError(f"{source} is a folder; give one of its files")
     if not source.exists():
-        raise ValueError(f"{source}: no such file")
+        raise ValueError(f"{source} does not exist; check the path")
     kind, advice = kind_of(source)
     if kind == SAFETENSORS:
         if out is not None:
-            raise ValueError(f"{source}: weights are shown in words, on the terminal; leave out -o")
+            raise ValueError(f"{source} has weights, which are described on the terminal; leave out -o")
         return weights_summary(source)
     if kind != NETCDF4:
         advice = advice or _ELSEWHERE.get(kind, "give a file of states, observations, forecast errors or weights")
-        raise ValueError(f"{source}: is {kind}, which is not shown; {advice}")
+        raise ValueError(f"{source} is {kind}, which cannot be shown; {advice}")
     out = Path(out or source.with_suffix(".png"))
     check_output(out, [source], "figure")
     _draw(source, out, channel, time, pd.read_csv(coastline))
@@ -83,10 +83,10 @@ def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.
         with netCDF4.Dataset(source) as dataset:
             names = set(dataset.variables)
     except OSError as error:
-        raise ValueError(f"{source}: cannot be read as netCDF ({error}); it may be cut off, get it again") from error
+        raise ValueError(f"{source} cannot be read as netCDF ({error}); it may be incomplete: get it again") from error
     if names & {"lead_time", "Location"}:
         form = "WeatherBench-X" if "lead_time" in names else "JEDI"
-        raise ValueError(f"{source}: is an export for {form}; open it as docs/examples does")
+        raise ValueError(f"{source} is an export for {form}; open it as docs/examples does")
     if "rejection" in names:
         figures.observation_maps(out, str(source), read_observations(source), coastline)
     elif "increment" in names:
@@ -112,8 +112,8 @@ def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.
         figures.state_map(out, title, grid, state[channel_index(channel.name)], channel, coastline)
     else:
         raise ValueError(
-            f"{source}: holds {', '.join(sorted(names)) or 'no variables'}, which no file of the workflow does; make "
-            "states of it with lora-envar state, and show those"
+            f"{source} has {', '.join(sorted(names)) or 'no variables'}, which is not a file of the workflow; turn it "
+            "into states with lora-envar state, and show those"
         )
 
 
@@ -125,7 +125,7 @@ def _chosen(times: list[datetime], wanted: str | None, source: Path) -> datetime
         return times[0]
     if parse(wanted) not in times:
         raise ValueError(
-            f"{source}: has no state valid at {wanted}; it has {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"
+            f"{source} has no state valid at {wanted}; it has {times[0]:%Y-%m-%dT%H} to {times[-1]:%Y-%m-%dT%H}"
         )
     return parse(wanted)
 

@@ -74,7 +74,7 @@ def single(
     unknown = [name for name in names if name not in plan.experiments]
     if unknown:
         known = [experiment.name for experiment in plan.experiments.compared]
-        raise ValueError(f"--experiment: there is no {', '.join(unknown)}; there are {', '.join(known)}")
+        raise ValueError(f"--experiment: there is no {', '.join(unknown)}; known: {', '.join(known)}")
     inputs = {name: plan.single_observation_inputs(name, cycles) for name in names}
     files = [path for by_time in inputs.values() for path in all_files(by_time)]
     _refuse_missing(files, configurations, resources.parent / "Snakefile")
@@ -118,8 +118,8 @@ def _refuse_missing(files: Iterable[str], configurations: Sequence[str], snakefi
         return
     where = [] if Path("Snakefile").exists() else ["--snakefile", str(snakefile)]
     command = ["snakemake", "--cores", "2", *where, "--configfile", *configurations, "--", *missing]
-    more = f", with {len(missing) - 1} more" if len(missing) > 1 else ""
-    raise ValueError(f"{missing[0]}: is missing{more}; make what is missing by: {shlex.join(command)}")
+    more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    raise ValueError(f"{missing[0]}{more} is missing; make what is missing with: {shlex.join(command)}")
 
 
 def _respond(

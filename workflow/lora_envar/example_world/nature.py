@@ -156,7 +156,7 @@ def nature_run(
     from jcm.terrain import TerrainData
 
     if days % CHUNK_DAYS:
-        raise ValueError(f"a nature run's length must be a multiple of {CHUNK_DAYS} days, not {days}")
+        raise ValueError(f"the length of a nature run must be a multiple of {CHUNK_DAYS} days, not {days}")
     first = np.datetime64(start, "h")
     climatology = importlib.resources.files(jcm) / "data" / "bc" / "t30" / "clim"
     coords = get_speedy_coords(layers=8, spectral_truncation=NATURE_TRUNCATION)
@@ -188,7 +188,7 @@ def nature_run(
         )
         states = to_pressure_levels(temper_model_top(state))
         if not np.isfinite(states).all():
-            raise FloatingPointError(f"the nature run from {start} blew up after {elapsed} days")
+            raise FloatingPointError(f"the nature run that starts at {start} became unstable after {elapsed} days")
         coefficients = harmonics.analyse(torch.as_tensor(states, dtype=torch.float64)).float()
         hours = np.arange(step_hours, CHUNK_DAYS * 24 + 1, step_hours) + (elapsed - SPIN_UP_DAYS) * 24
         progress(f"{first + np.timedelta64(int(hours[-1]), 'h')}: {elapsed + CHUNK_DAYS} days")

@@ -113,13 +113,13 @@ def read_coefficients(path: str | Path) -> tuple[np.ndarray, torch.Tensor]:
     try:
         kind, advice = kind_of(path)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        raise ValueError(f"{path} cannot be opened ({error.strerror or error})") from error
     if kind != NETCDF4:
-        raise ValueError(f"{path}: is {kind}, expected a packed archive in netCDF; {advice or 'name another file'}")
+        raise ValueError(f"{path} is {kind}, but must be a packed archive in netCDF; {advice or 'name another file'}")
     try:
         return _read(path)
     except (OSError, IndexError, RuntimeError) as error:
-        raise ValueError(f"{path}: is not a whole packed archive ({error}); remake the file") from error
+        raise ValueError(f"{path} is damaged, or is not a packed archive ({error}); make it again") from error
 
 
 def _read(path: str | Path) -> tuple[np.ndarray, torch.Tensor]:
@@ -128,7 +128,7 @@ def _read(path: str | Path) -> tuple[np.ndarray, torch.Tensor]:
         # files that ship have the names in a variable of the dimension's own name
         names = tuple(dataset[CHANNEL_NAMES if CHANNEL_NAMES in dataset.variables else "channel"][:])
         if names != NAMES:
-            raise ValueError(f"{path}: its channels are not the 69 of the state; remake the file")
+            raise ValueError(f"{path}: its channels are not the 69 of the state; make it again")
         times = EPOCH + dataset["time"][:].astype("timedelta64[h]")
         if "coefficients" in dataset.variables:
             return times, torch.from_numpy(dataset["coefficients"][:])

@@ -58,12 +58,12 @@ def read_places(path: str | PathLike[str]) -> pd.DataFrame:
     places = pd.read_csv(path)
     missing = sorted({"kind", "latitude", "longitude", "elevation", "pressure"} - set(places))
     if missing:
-        raise ValueError(f"{path}: has no column {', '.join(missing)}")
+        raise ValueError(f"{path} has no column {', '.join(missing)}; add it")
     unknown = sorted(set(places.kind) - set(KINDS))
     if unknown:
-        raise ValueError(f"{path}: kinds {', '.join(unknown)} are unknown; known: {', '.join(KINDS)}")
+        raise ValueError(f"{path}: the kinds {', '.join(unknown)} are unknown; known: {', '.join(KINDS)}")
     if not (places.latitude.abs() <= 90).all() or places.longitude.isna().any():
-        raise ValueError(f"{path}: has places without latitude (-90 to 90) or longitude")
+        raise ValueError(f"{path} has places without a latitude (-90 to 90) or a longitude; add them")
     return places
 
 

@@ -44,7 +44,7 @@ def draw_columns(grid: Grid, count: int, arrangement: str, seed: int) -> np.ndar
     if arrangement == "random":
         return np.sort(random.permutation(points)[:count])
     if arrangement != "quasi_uniform":
-        raise ValueError(f"arrangement {arrangement!r} is unknown; known: {', '.join(ARRANGEMENTS)}")
+        raise ValueError(f"the arrangement {arrangement!r} is unknown; known: {', '.join(ARRANGEMENTS)}")
     place = np.arange(count)
     height = 1.0 - 2.0 * (place + random.uniform()) / count
     row = np.searchsorted(-grid.latitude_edges, -height) - 1
@@ -108,12 +108,12 @@ class SimulatedNetwork:
     def __post_init__(self) -> None:
         for name in (*self.types, *self.relative_errors):
             if name not in TYPES:
-                raise ValueError(f"type of observation {name!r} is unknown; known: {', '.join(TYPES)}")
+                raise ValueError(f"the type of observation {name!r} is unknown; known: {', '.join(TYPES)}")
         for name, share in self.relative_errors.items():
             if name in STATE_VARIABLES:
-                raise ValueError(f"relative_errors: the errors of {name} are given by error_fraction; leave it out")
+                raise ValueError(f"relative_errors: the errors of {name} are given by error_fraction; leave {name} out")
             if not share > 0:
-                raise ValueError(f"relative_errors: {share} of {name} is not above zero")
+                raise ValueError(f"relative_errors: {share} for {name} is not above zero")
 
 
 def simulate(

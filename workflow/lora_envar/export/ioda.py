@@ -90,7 +90,10 @@ def export_departures(cycles: Cycles, out: str | Path) -> str:
     """
     tables = cycles.files("observations.nc")
     if not tables:
-        raise ValueError(f"{cycles.experiment}: none of its {len(cycles.folders)} cycles has an observations.nc yet")
+        raise ValueError(
+            f"{cycles.experiment}: none of its {len(cycles.folders)} cycles has an observations.nc yet; run the "
+            "workflow first"
+        )
     for path in tables.values():  # before anything is written
         _refuse_unnamed(path)
     written: dict[str, int] = {}
@@ -119,8 +122,8 @@ def ioda_variable(kind: ObservationType) -> IodaVariable:
     """
     if kind.ioda is None:
         raise ValueError(
-            f"{kind.name} has no name in IODA, nothing is written; give the type an attribute ioda (docs/extending.md, "
-            "Add a type of observation)"
+            f"{kind.name} has no name in IODA, so nothing is written; give the type an attribute ioda "
+            "(docs/extending.md, Add a type of observation)"
         )
     return kind.ioda
 

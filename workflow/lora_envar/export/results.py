@@ -94,19 +94,19 @@ def find_cycles(paths: Sequence[str | Path]) -> Cycles:
     folders: list[Path] = []
     for path in map(Path, paths):
         if not path.exists():
-            raise ValueError(f"{path}: no such folder; give that of an experiment, as results/hybrid")
+            raise ValueError(f"{path} does not exist; give the folder of an experiment, such as results/hybrid")
         if path.is_dir() and cycle_time(path):
             folders.append(path)
             continue
         inside = _cycles_in(path) if path.is_dir() else []
         if not inside:
-            raise ValueError(f"{path}: {_what_it_is(path)}; give the folder of an experiment, as results/hybrid")
+            raise ValueError(f"{path} {_what_it_is(path)}; give the folder of an experiment, such as results/hybrid")
         whole.append(path)
         folders += inside
     parents = {folder.resolve().parent for folder in folders}
     if len(parents) > 1:
         names = ", ".join(sorted(parent.name for parent in parents))
-        raise ValueError(f"{names}: are several experiments; export each by itself, to a place of its own")
+        raise ValueError(f"{names} are several experiments; export each by itself, to a place of its own")
     (parent,) = parents
     by_time = {parse(folder.name): folder for folder in sorted(folders, key=lambda folder: folder.name)}
     return Cycles(parent.name, by_time, _planned(parent) if whole else None)
@@ -118,8 +118,8 @@ def _what_it_is(path: Path) -> str:
         return "is a file, not a folder of results"
     experiments = [inside.name for inside in sorted(path.iterdir()) if inside.is_dir() and _cycles_in(inside)]
     if experiments:
-        return f"holds the experiments {', '.join(experiments)}"
-    return "holds no cycles (folders with names as 20090501T06)"
+        return f"has the experiments {', '.join(experiments)}"
+    return "has no cycles (folders with names such as 20090501T06)"
 
 
 def _planned(folder: Path) -> dict[str, list[datetime]] | None:

@@ -76,12 +76,10 @@ def export_targets(paths: Sequence[str | Path], out: str | Path) -> str:
         file = StateFile(path)
         with netCDF4.Dataset(path) as dataset:
             if _OF_CLIMATOLOGY in dataset.variables:
-                raise ValueError(f"{path}: is the climatology, not states; those are in results/archive/states")
+                raise ValueError(f"{path} is the climatology, not states; the states are in results/archive/states")
         for time in file.times:
             if time in by_time:
-                raise ValueError(
-                    f"{path}: holds {time_name(time)}, as {by_time[time].path} does; leave one of them out"
-                )
+                raise ValueError(f"{path} has {time_name(time)}, as {by_time[time].path} does; leave one of them out")
             by_time[time] = file
     grid = _common_grid(by_time.values())
     times = sorted(by_time)
@@ -119,7 +117,10 @@ def export_predictions(cycles: Cycles, out: str | Path) -> str:
     """
     found = cycles.files("analysis.nc")
     if not found:
-        raise ValueError(f"{cycles.experiment}: none of its {len(cycles.folders)} cycles has an analysis.nc yet")
+        raise ValueError(
+            f"{cycles.experiment}: none of its {len(cycles.folders)} cycles has an analysis.nc yet; run the workflow "
+            "first"
+        )
     analyses = {start: _opened(path, start) for start, path in found.items()}
     forecasts = {start: _opened(path, start) for start, path in cycles.files("forecast.nc").items()}
     grid = _common_grid([*analyses.values(), *forecasts.values()])
@@ -158,7 +159,7 @@ def _opened(path: Path, start: datetime) -> StateFile:
     for time, lead in zip(file.times, file.leads, strict=True):
         begins = time - timedelta(hours=lead)
         if begins != start:
-            raise ValueError(f"{path}: is of {time_name(begins)}, its folder of {time_name(start)}; remake it")
+            raise ValueError(f"{path} is of {time_name(begins)}, but its folder of {time_name(start)}; make it again")
     return file
 
 
@@ -168,7 +169,9 @@ def _common_grid(files: Iterable[StateFile]) -> Grid:
     for file in files:
         first = first or file
         if file.grid != first.grid:
-            raise ValueError(f"{file.path}: is on {file.grid}, {first.path} on {first.grid}; export one grid at a time")
+            raise ValueError(
+                f"{file.path} is on {file.grid}, but {first.path} on {first.grid}; export one grid at a time"
+            )
     if first is None:
-        raise ValueError("no files of states were found; give results/archive, or files of states")
+        raise ValueError("there are no state files; give results/archive, or state files")
     return first.grid

@@ -40,7 +40,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"grid kind {self.kind!r} is unknown; known: {', '.join(KINDS)}")
+            raise ValueError(f"the kind of grid {self.kind!r} is unknown; known: {', '.join(KINDS)}")
 
     @classmethod
     def from_coordinates(cls, latitude: np.ndarray, longitude: np.ndarray) -> "Grid":
@@ -57,7 +57,8 @@ class Grid:
                 return grid
         raise ValueError(
             f"latitudes {latitude[0]:.2f} to {latitude[-1]:.2f} ({len(latitude)}) and longitudes {longitude[0]:.2f} to "
-            f"{longitude[-1]:.2f} ({len(longitude)}) are neither a Gaussian nor an equiangular global grid with poles"
+            f"{longitude[-1]:.2f} ({len(longitude)}) are neither a Gaussian grid nor an equiangular global grid with "
+            "poles"
         )
 
     @classmethod

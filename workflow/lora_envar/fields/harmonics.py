@@ -54,7 +54,9 @@ class SphericalHarmonics:
     ) -> None:
         resolved = finest_truncation(grid)
         if not 0 <= truncation <= resolved:
-            raise ValueError(f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} resolves T{resolved}, not T{truncation}")
+            raise ValueError(
+                f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} points resolves T{resolved}, but not T{truncation}"
+            )
         self.grid = grid
         self.truncation = truncation
         self.dtype = dtype

@@ -79,7 +79,7 @@ class Regridder:
             turned = [overlap_weights(source_edges + turn, target_edges) for turn in (-360.0, 0.0, 360.0)]
             longitude = sum(turned[1:], turned[0])
         else:
-            raise ValueError(f"regridding method {method!r} is unknown; known: bilinear, conservative")
+            raise ValueError(f"the regridding method {method!r} is unknown; known: bilinear, conservative")
         self.identity = source == target
         self._latitude = torch.as_tensor(latitude, dtype=dtype, device=device)
         self._longitude = torch.as_tensor(longitude, dtype=dtype, device=device).T.contiguous()

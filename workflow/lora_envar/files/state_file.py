@@ -90,7 +90,7 @@ def write_states(
             put_fields(variables, slice(written, last), checked_states(path, part, (len(times[written:last]),), grid))
             written = last
         if written != len(times):
-            raise ValueError(f"{path}: {written} states were to be written for {len(times)} times")
+            raise ValueError(f"{path}: there are {written} states, but {len(times)} times")
         if per_channel:
             dataset.createDimension("channel", len(CHANNELS))
             write_channel_names(dataset)
@@ -182,11 +182,11 @@ def checked_states(path: str | Path, states: np.ndarray, leading: tuple[int, ...
     states = np.asarray(states, dtype=np.float32)
     expected = (*leading, len(CHANNELS), *grid.shape)
     if states.shape != expected:
-        raise ValueError(f"{path}: expected states of shape {expected}, got {states.shape}")
+        raise ValueError(f"{path}: expected states of the shape {expected}, got {states.shape}")
     finite = np.isfinite(states).all(axis=(0, 2, 3))
     if not finite.all():
         bad = CHANNELS[int(np.flatnonzero(~finite)[0])].name
-        raise ValueError(f"{path}: {bad} would be written with values that are not finite")
+        raise ValueError(f"{path}: {bad} has values that are not finite, so it is not written")
     return states
 
 
@@ -198,7 +198,7 @@ def read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.nd
         try:
             field = dataset[long][index]
         except (IndexError, RuntimeError, OSError) as error:
-            raise ValueError(f"{path}: variable {long} cannot be read ({error}); remake it") from error
+            raise ValueError(f"{path}: the variable {long} cannot be read ({error}); make the file again") from error
         if not np.isfinite(field).all():
             raise ValueError(f"{path}: variable {long} holds values that are not finite; remake it")
         field = field[..., None, :, :] if short in SURFACE else field
@@ -255,9 +255,11 @@ class StateFile:
             if not keep_open:
                 self._opened = None
         except FileNotFoundError:
-            raise ValueError(f"{path}: no such file; run the rule that makes it") from None
+            raise ValueError(f"{path} does not exist; run the rule that makes it") from None
         except (OSError, AttributeError, IndexError, RuntimeError) as error:
-            raise ValueError(f"{path}: not a whole state file of this workflow ({error}); remake it") from error
+            raise ValueError(
+                f"{path} is damaged, or is not a state file of this workflow ({error}); make it again"
+            ) from error
 
     def read(self, time: datetime | None = None) -> np.ndarray:
         """The state at a time, or the only one of the file: float32 of shape (69, lat, lon), units of the state.
@@ -268,10 +270,10 @@ class StateFile:
             If there is none at that time, or not one alone, or it is damaged.
         """
         if time is None and len(self.times) != 1:
-            raise ValueError(f"{self.path}: holds {len(self.times)} times, one was expected")
+            raise ValueError(f"{self.path} has {len(self.times)} times, but must have one")
         if time is not None and time not in self.times:
             raise ValueError(
-                f"{self.path}: has no state valid at {time:%Y-%m-%dT%H}; it has {self.times[0]:%Y-%m-%dT%H} to "
+                f"{self.path} has no state valid at {time:%Y-%m-%dT%H}; it has {self.times[0]:%Y-%m-%dT%H} to "
                 f"{self.times[-1]:%Y-%m-%dT%H}"
             )
         index = 0 if time is None else self.times.index(time)
@@ -293,7 +295,7 @@ def read_per_channel(path: str | Path, name: str) -> np.ndarray:
             dataset.set_auto_mask(False)
             return dataset[name][:]
     except (OSError, IndexError) as error:
-        raise ValueError(f"{path}: variable {name} cannot be read ({error}); remake the file") from error
+        raise ValueError(f"{path}: the variable {name} cannot be read ({error}); make the file again") from error
 
 
 def read_state(path: str | Path, grid: Grid | None = None) -> np.ndarray:
@@ -306,7 +308,7 @@ def read_state(path: str | Path, grid: Grid | None = None) -> np.ndarray:
     """
     file = StateFile(path, keep_open=True)
     if grid is not None and file.grid != grid:
-        raise ValueError(f"{path}: is on {file.grid}, expected {grid}")
+        raise ValueError(f"{path} is on {file.grid}, but must be on {grid}")
     return file.read()
 
 

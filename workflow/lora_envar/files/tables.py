@@ -33,7 +33,7 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.exists():
-        raise ValueError(f"{path}: no such file; run the rule that makes it")
+        raise ValueError(f"{path} does not exist; run the rule that makes it")
     if not path.read_bytes().endswith(b"\n"):
-        raise ValueError(f"{path}: ends within a line; remove it, and it is made again")
+        raise ValueError(f"{path} ends within a line; remove it and repeat the command")
     return pd.read_csv(path, **options)

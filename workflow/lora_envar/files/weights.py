@@ -33,7 +33,7 @@ def save_weights(
         tensor = tensor.detach().cpu().contiguous()
         if half and tensor.is_floating_point() and tensor.numel() > LARGE:
             if tensor.abs().max() > torch.finfo(torch.float16).max:
-                raise ValueError(f"{path}: tensor {name} holds values that float16 does not")
+                raise ValueError(f"{path}: the tensor {name} has values that float16 cannot represent")
             tensor = tensor.half()
         stored[name] = tensor
     with atomic_write(path) as temporary:
@@ -59,11 +59,13 @@ def load_weights(
             settings = json.loads((file.metadata() or {})["settings"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not a whole file of weights of this workflow ({error}); remake it") from error
+        raise ValueError(
+            f"{path} is damaged, or is not a file of weights of this workflow ({error}); make it again"
+        ) from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point():
             if not _is_finite(tensor):
-                raise ValueError(f"{path}: tensor {name} holds values that are not finite; remake the file")
+                raise ValueError(f"{path}: the tensor {name} has values that are not finite; make the file again")
             tensors[name] = tensor.float()
     return {name: tensor.to(device) for name, tensor in tensors.items()}, settings
 

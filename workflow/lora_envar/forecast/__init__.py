@@ -37,14 +37,14 @@ def check_model(name: str, **settings: Any) -> None:
         Naming the model and the settings.
     """
     if name not in MODELS:
-        raise ValueError(f"forecast model {name!r} is unknown; known: {', '.join(MODELS)}")
+        raise ValueError(f"the forecast model {name!r} is unknown; known: {', '.join(MODELS)}")
     known = names_of(MODELS[name].Settings)
     unknown = [key for key in settings if key not in known]
     missing = [key for key in needed_of(MODELS[name].Settings) if settings.get(key) is None]
     if unknown:
-        raise ValueError(f"forecast model {name}: has no setting {', '.join(unknown)}; it has {', '.join(known)}")
+        raise ValueError(f"the forecast model {name} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
     if missing:
-        raise ValueError(f"forecast model {name}: needs the setting {', '.join(missing)}")
+        raise ValueError(f"the forecast model {name} needs the setting {', '.join(missing)}; add it")
 
 
 def named_files(section: dict[str, Any]) -> dict[str, str]:

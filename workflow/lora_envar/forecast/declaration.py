@@ -45,13 +45,16 @@ class WeightsSettings:
         if self.sha256 is None:
             return
         if not Path(self.weights).is_file():
-            raise ValueError(f"{self.weights}: no such file (weights of the forecast model)")
+            raise ValueError(
+                f"{self.weights} does not exist; it has the weights of the forecast model: provide it, or name another "
+                "file"
+            )
         with open(self.weights, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         expected = self.sha256.lower()
         if found != expected:
             raise ValueError(
-                f"{self.weights}: has SHA-256 {found}, expected {expected}; fetch it again, or correct sha256"
+                f"{self.weights} has SHA-256 {found}, expected {expected}; fetch it again, or correct sha256"
             )
 
 

@@ -68,9 +68,11 @@ class Exported(ForecastModel):
             shape = _input_shape(program)
             wanted = (len(CHANNELS), *grid.shape)
             if len(shape) != 4 or any(isinstance(n, int) and n != m for n, m in zip(shape[1:], wanted, strict=True)):
-                raise ValueError(f"{path}: takes {shape}, expected (batch, {', '.join(map(str, wanted))})")
+                raise ValueError(
+                    f"{path} takes states of the shape {shape}, but must take (batch, {', '.join(map(str, wanted))})"
+                )
             if isinstance(shape[0], int) and shape[0] != 1:
-                raise ValueError(f"{path}: takes {shape[0]} states at a time; export it for 1, or for any number")
+                raise ValueError(f"{path} takes {shape[0]} states at a time; export it for one, or for any number")
             single = isinstance(shape[0], int)
             if torch.device(device).type != "cpu":
                 from torch.export.passes import move_to_device_pass
@@ -81,7 +83,7 @@ class Exported(ForecastModel):
             try:
                 module = torch.jit.load(str(path), map_location=device).eval()
             except (RuntimeError, ValueError, OSError) as error:
-                raise ValueError(f"{path}: cannot be read as TorchScript ({str(error).splitlines()[0]})") from error
+                raise ValueError(f"{path} cannot be read as TorchScript ({str(error).splitlines()[0]})") from error
         for parameter in module.parameters():
             parameter.requires_grad_(False)
         return cls(module, grid, step_hours, single)
@@ -97,7 +99,10 @@ class Exported(ForecastModel):
         parts = states.split(1) if self._single else [states]
         advanced = torch.cat([self._module(part) for part in parts])
         if advanced.shape != states.shape:
-            raise ValueError(f"the exported model made {tuple(advanced.shape)} of {tuple(states.shape)}")
+            raise ValueError(
+                f"the exported model turned the shape {tuple(states.shape)} into {tuple(advanced.shape)}, but must "
+                "keep it"
+            )
         if states.requires_grad and not advanced.requires_grad:
             raise ValueError("no gradients flow through the exported model; export it without torch.no_grad")
         return advanced
@@ -108,14 +113,14 @@ def _load_program(path: Path) -> torch.export.ExportedProgram:
         with zipfile.ZipFile(path) as archive:
             foreign = [name for name in archive.namelist() if any(part in name for part in _FOREIGN)]
     except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: cannot be read as a .pt2 archive ({error})") from error
+        raise ValueError(f"{path} cannot be read as a .pt2 archive ({error})") from error
     if foreign:
-        raise ValueError(f"{path}: holds custom objects or compiled code ({foreign[0]}); export plain tensors only")
+        raise ValueError(f"{path} has custom objects or compiled code in it ({foreign[0]}); export plain tensors only")
     try:
         with _tensors_only():
             return torch.export.load(str(path))
     except Exception as error:  # the archive's reader raises errors of many kinds
-        raise ValueError(f"{path}: cannot be read as a program of torch.export ({error})") from error
+        raise ValueError(f"{path} cannot be read as a program of torch.export ({error})") from error
 
 
 @contextmanager
@@ -138,5 +143,5 @@ def _input_shape(program: torch.export.ExportedProgram) -> tuple[int | torch.Sym
     names = program.graph_signature.user_inputs
     nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     if len(nodes) != 1:
-        raise ValueError(f"the exported program takes {len(nodes)} inputs, expected one")
+        raise ValueError(f"the exported program takes {len(nodes)} inputs, but must take one")
     return tuple(nodes[0].meta["val"].shape)

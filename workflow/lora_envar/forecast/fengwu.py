@@ -54,14 +54,16 @@ class FengWu(ForecastModel):
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or shape[1] != 2 * len(CHANNELS):
             found = ", ".join(f"{entry.name} {entry.shape}" for entry in inputs)
-            raise ValueError(f"the model takes {found}; FengWu takes one input of (1, {2 * len(CHANNELS)}, lat, lon)")
+            raise ValueError(
+                f"the model takes {found}, but FengWu takes one input of (1, {2 * len(CHANNELS)}, lat, lon)"
+            )
         sizes = tuple(shape[2:])
         if grid is None:
             if not all(isinstance(size, int) for size in sizes):
-                raise ValueError("the file leaves its grid open; give it as the model's setting grid")
+                raise ValueError("the file does not fix its grid; give it as the setting grid of the model")
             grid = Grid("equiangular", *sizes)
         if any(isinstance(size, int) and size != wanted for size, wanted in zip(sizes, grid.shape, strict=True)):
-            raise ValueError(f"the file is for {sizes[0]} x {sizes[1]} points, the setting grid says {grid}")
+            raise ValueError(f"the file is for {sizes[0]} x {sizes[1]} points, but the setting grid gives {grid}")
         self.grid = grid
         self._session = session
         self._name = inputs[0].name
@@ -95,13 +97,15 @@ class FengWu(ForecastModel):
             if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
                 wanted.insert(0, "CUDAExecutionProvider")
             else:
-                _LOG.warning("the installed onnxruntime has no CUDA (onnxruntime-gpu has); FengWu runs on the CPU")
+                _LOG.warning(
+                    "the installed onnxruntime has no CUDA, so FengWu runs on the CPU; install onnxruntime-gpu instead"
+                )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
             session = onnxruntime.InferenceSession(str(weights), options, providers=wanted)
         except Exception as error:  # its errors have no common class but Exception
-            raise ValueError(f"{weights}: cannot be read as ONNX ({str(error).splitlines()[0]})") from error
+            raise ValueError(f"{weights} cannot be read as ONNX ({str(error).splitlines()[0]})") from error
         try:
             return cls(session, _statistics(mean), _statistics(deviation, positive=True), grid)
         except ValueError as error:
@@ -116,7 +120,7 @@ class FengWu(ForecastModel):
             If the one before is missing.
         """
         if previous is None:
-            raise ValueError("FengWu needs the frame before, too")
+            raise ValueError("FengWu also needs the frame before")
         mean = self._mean.to(states.device)
         deviation = self._deviation.to(states.device)
         normalised = torch.cat([(frame - mean) / deviation for frame in (previous, states)], dim=1)
@@ -137,6 +141,6 @@ def _statistics(path: str | Path, positive: bool = False) -> np.ndarray:
     if values.shape != (len(CHANNELS),) or not np.isfinite(values).all() or (positive and not (values > 0).all()):
         kind = "positive" if positive else "finite"
         raise ValueError(
-            f"{path} has shape {values.shape}, expected {len(CHANNELS)} {kind} values, one for each channel"
+            f"{path} has the shape {values.shape}, expected {len(CHANNELS)} {kind} values, one for each channel"
         )
     return values

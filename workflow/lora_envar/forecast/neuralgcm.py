@@ -65,16 +65,18 @@ class NeuralGCM(ForecastModel):
         levels = np.asarray(model.data_levels, dtype=float)
         self._wanted = [int(np.argmin(np.abs(levels - level))) for level in LEVELS]
         if not np.allclose(levels[self._wanted], LEVELS):
-            raise ValueError(f"some of {LEVELS} hPa are missing among the model's levels {levels.tolist()}")
+            raise ValueError(f"the model must have all of {LEVELS} hPa among its levels, which are {levels.tolist()}")
         own = {VARIABLES[name][0] for name in UPPER_AIR}
         foreign = [name for name in model.input_variables if name not in own and name not in _CLOUDS]
         if foreign:
-            raise ValueError(f"the model needs {', '.join(foreign)}, which the state has not")
+            raise ValueError(f"the model needs {', '.join(foreign)}, which the state does not have")
         if step_hours * 3600 % int(model.timestep / np.timedelta64(1, "s")):
-            raise ValueError(f"step_hours: {step_hours} h is not a multiple of the model's step of {model.timestep}")
+            raise ValueError(f"step_hours: {step_hours} h is not a multiple of the model's step, {model.timestep}")
         missing = [name for name in model.forcing_variables if boundary is None or name not in boundary]
         if missing:
-            raise ValueError(f"the model needs {', '.join(missing)}, in the file of the model's setting boundary")
+            raise ValueError(
+                f"the model needs {', '.join(missing)}; give them in the file that its setting boundary names"
+            )
         self._boundary = boundary
         self._vertical = _LogPressure(levels, model.device)
 
@@ -113,7 +115,7 @@ class NeuralGCM(ForecastModel):
                 checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
             model = PressureLevelModel.from_checkpoint(checkpoint, device=device)
         except Exception as error:  # torch and the package raise errors of many kinds
-            raise ValueError(f"{weights}: cannot be read as a checkpoint of neuralgcm-torch ({error})") from error
+            raise ValueError(f"{weights} cannot be read as a checkpoint of neuralgcm-torch ({error})") from error
         model.model.requires_grad_(False)
         try:
             return cls(model, None if boundary is None else _read_boundary(boundary, model), step_hours)
@@ -168,7 +170,10 @@ class NeuralGCM(ForecastModel):
             return {}
         now = self._boundary.sel(time=start, method="nearest")
         if abs(now.time.values - start) > np.timedelta64(31, "D"):
-            raise ValueError(f"the file of the setting boundary has no time within 31 days of {start}")
+            raise ValueError(
+                f"the file that the setting boundary names has no time within 31 days of {start}; add the missing "
+                "period"
+            )
         return {name: now[name].transpose("longitude", "latitude").values for name in names}
 
 
@@ -214,11 +219,11 @@ def _read_boundary(path: str | Path, model: "PressureLevelModel") -> xr.Dataset:
     with open_datasets(path)[0] as dataset:
         missing = [name for name in model.forcing_variables if name not in dataset]
         if missing:
-            raise ValueError(f"{path}: {', '.join(missing)} missing")
+            raise ValueError(f"{path} has no {', '.join(missing)}; add what is missing")
         boundary = ensure_ascending_latitude(dataset[list(model.forcing_variables)].load())
     if "time" not in boundary.dims:
         boundary = boundary.expand_dims("time")
     for axis, wanted in (("latitude", model.latitudes), ("longitude", model.longitudes)):
         if boundary.sizes[axis] != len(wanted) or not np.allclose(boundary[axis], wanted, atol=0.02):
-            raise ValueError(f"{path}: its {axis}s are not the model's ({len(wanted)} from {wanted[0]:.2f})")
+            raise ValueError(f"{path}: its {axis}s are not those of the model ({len(wanted)} from {wanted[0]:.2f})")
     return fill_nan_with_nearest(boundary)

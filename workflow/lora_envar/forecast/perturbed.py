@@ -128,8 +128,8 @@ def trajectory(
     """
     if model.history == 2 and model.step_hours != step_hours:
         raise ValueError(
-            f"the forecast model starts from two frames {model.step_hours} h apart; a trajectory with a state every "
-            f"{step_hours} h lacks one of them"
+            f"the forecast model starts from two frames {model.step_hours} h apart, and a trajectory with a state "
+            f"every {step_hours} h does not have both"
         )
     time = start
     while True:
@@ -137,7 +137,7 @@ def trajectory(
             following = forecast(model, states, step_hours, previous, [time])
         except FloatingPointError as error:
             raise FloatingPointError(
-                f"the trajectory that starts at {start:%Y-%m-%dT%H}, at {time:%Y-%m-%dT%H}: {error}"
+                f"the trajectory that starts at {start:%Y-%m-%dT%H} failed at {time:%Y-%m-%dT%H}: {error}"
             ) from None
         previous = states
         time += timedelta(hours=step_hours)

@@ -44,7 +44,7 @@ def refuse_worse_than_persistence(
     worst = np.argsort(-ratio, kind="stable")[:3]
     named = ", ".join(f"{HEADLINE[i]} {own[i]:.3g} instead of {persistence[i]:.3g}" for i in worst)
     raise ValueError(
-        f"forecast_model: its {hours} h forecast is worse than persistence, the RMSE {mean:.3g} times as large in the "
-        f"mean ({named}); see whether its units, its channels and their order are those of the state "
+        f"forecast_model: its {hours} h forecast is worse than persistence: its RMSE is {mean:.3g} times as large on "
+        f"average ({named}); check that its units, its channels and their order are those of the state "
         "(config/README.md), or train it longer"
     )

@@ -59,7 +59,9 @@ def states_at(
     """
     states = _stacked(read, times, device)
     if states is None:
-        raise ValueError(f"there is no state valid at all of {', '.join(f'{time:%Y-%m-%dT%H}' for time in times)}")
+        raise ValueError(
+            f"there is no state that is valid at all of {', '.join(f'{time:%Y-%m-%dT%H}' for time in times)}"
+        )
     return states
 
 
@@ -103,7 +105,9 @@ def advance(
         options["previous"] = previous
     if model.timed:
         if valid is None or len(valid) != len(states):
-            raise ValueError(f"the forecast model depends on the date: {len(states)} states need as many valid times")
+            raise ValueError(
+                f"the forecast model depends on the date, so {len(states)} states need as many valid times"
+            )
         options["valid"] = valid
     return model.step(states, **options) if call is None else call(model.step, states, **options)
 
@@ -152,10 +156,10 @@ def forecasts(
 
     for lead in lead_hours:
         if lead % model.step_hours:
-            raise ValueError(f"a lead of {lead} h is not a multiple of the model's step of {model.step_hours} h")
+            raise ValueError(f"a lead time of {lead} h is not a multiple of the model's step of {model.step_hours} h")
     if model.history == 2 and previous is None:
         _LOG.warning(
-            "the forecast model needs two frames; the one before is not known, and the present one is repeated"
+            "the forecast model needs two frames, but the earlier one is unknown; the present one is used for both"
         )
         previous = states
     passed = 0

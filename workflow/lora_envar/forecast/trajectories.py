@@ -147,8 +147,8 @@ class ArchiveTrajectories(Trajectories):
         self._starts = [time for time in sorted(held) if all(time + lead in held for lead in ahead)]
         if not self._starts:
             raise ValueError(
-                f"the archive has no {ROLLOUT + 1} states {step_hours} h apart from {first:%Y-%m-%dT%H} to "
-                f"{last:%Y-%m-%dT%H}; a forecast model needs them to be trained"
+                f"the archive has no {ROLLOUT + 1} states that are {step_hours} h apart between {first:%Y-%m-%dT%H} "
+                f"and {last:%Y-%m-%dT%H}, which the training of a forecast model needs"
             )
 
     def __len__(self) -> int:
@@ -192,7 +192,7 @@ class ArchiveTrajectories(Trajectories):
         for name, values in zip(("states", "changes in a step"), found[1:], strict=True):
             constant = [CHANNELS[index].name for index in torch.nonzero(values.ravel() == 0).ravel().tolist()]
             if constant:
-                raise ValueError(f"{', '.join(constant)}: {name} do not vary in the archive; nothing can be learned")
+                raise ValueError(f"{', '.join(constant)}: {name} do not vary in the archive, so nothing can be learned")
         return Statistics(*found)
 
     def _pairs(self, starts: Iterable[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

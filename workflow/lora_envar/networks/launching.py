@@ -38,7 +38,7 @@ def in_processes(count: int, function: Callable[..., None], **arguments: Any) ->
         function(**arguments, workers=ALONE)
         return
     if torch.cuda.is_available() and torch.cuda.device_count() < count:
-        raise ValueError(f"`gpus` is {count}, and this machine has {torch.cuda.device_count()}")
+        raise ValueError(f"`gpus` is {count}, but this machine has {torch.cuda.device_count()}; make it smaller")
     with tempfile.TemporaryDirectory() as folder:
         call = Path(folder) / "call.json"
         call.write_text(json.dumps({"module": function.__module__, "name": function.__name__, "arguments": arguments}))

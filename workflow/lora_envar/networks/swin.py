@@ -116,14 +116,17 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.outputs):
-            raise ValueError(f"network: {len(self.inputs)} input groups but {len(self.outputs)} output groups")
+            raise ValueError(
+                f"network: there are {len(self.inputs)} input groups, but {len(self.outputs)} output groups"
+            )
         if len(self.widths) != len(self.heads):
-            raise ValueError(f"network: {len(self.widths)} widths but {len(self.heads)} numbers of heads")
+            raise ValueError(f"network: there are {len(self.widths)} widths, but {len(self.heads)} numbers of heads")
         coarsest = self.patch * 2 ** (len(self.widths) - 1)
         for name, points, window in zip(("latitudes", "longitudes"), self.shape, self.window, strict=True):
             if points % (coarsest * window):
                 raise ValueError(
-                    f"network: {points} {name} do not divide into windows of {window} at 1/{coarsest} of the resolution"
+                    f"network: {points} {name} do not divide into windows of {window} at 1/{coarsest} of the "
+                    "resolution; choose another window"
                 )
 
     def tokens(self, stage: int) -> tuple[int, int]:
@@ -350,7 +353,7 @@ class Network(nn.Module):
         """
         expected = (sum(self.settings.inputs), *self.settings.shape)
         if x.dim() != 4 or tuple(x.shape[1:]) != expected:
-            raise ValueError(f"network: expected fields of shape (batch, {expected}), got {tuple(x.shape)}")
+            raise ValueError(f"network: expected fields of the shape (batch, {expected}), got {tuple(x.shape)}")
         encoded = [
             encoder(group) for encoder, group in zip(self.encoders, x.split(self.settings.inputs, dim=1), strict=True)
         ]

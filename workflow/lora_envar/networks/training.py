@@ -290,7 +290,9 @@ def train(
     progress = progress if workers.first else silent
     if checkpoint is not None and (kept := checkpoint.load()):
         state.restore(*kept)
-        progress(f"goes on after update {len(course.losses)}/{settings.steps}, from {checkpoint.path}")
+        progress(
+            f"the training continues after update {len(course.losses)} of {settings.steps}, from {checkpoint.path}"
+        )
     first = len(course.losses)
     started = time.monotonic()
     stop = False
@@ -302,7 +304,9 @@ def train(
         workers.average_gradients(state.parameters)
         course.losses.append(workers.mean(value.detach()).item())
         if not math.isfinite(course.losses[-1]):
-            raise FloatingPointError(f"training diverged: the loss of update {step + 1} is {course.losses[-1]}")
+            raise FloatingPointError(
+                f"the training diverged: the loss of update {step + 1} is {course.losses[-1]}; reduce the learning rate"
+            )
         if settings.clip:
             nn.utils.clip_grad_norm_(state.parameters, settings.clip)
         state.update(settings.rate(step))
@@ -312,7 +316,7 @@ def train(
         if done % report_every == 0 or done == settings.steps or stop:
             progress(_line(course, settings.steps, report_every, time.monotonic() - started, done - first))
         if stop:
-            progress(f"stopped early: no better for {validation and validation.patience} looks")
+            progress(f"the training stopped early: no improvement in {validation and validation.patience} validations")
             break
         if checkpoint is not None and workers.first and checkpoint.due():
             state.save(checkpoint)
@@ -323,7 +327,7 @@ def _line(course: Course, steps: int, every: int, seconds: float, updates: int) 
     """How far a training is, how well it does, and how long it will take."""
     recent = course.losses[-every:]
     done = len(course.losses)
-    words = [f"update {done}/{steps}: loss {sum(recent) / len(recent):.5g}"]
+    words = [f"update {done} of {steps}: loss {sum(recent) / len(recent):.5g}"]
     if course.validation:
         words.append(f"validation loss {course.validation[-1][1]:.5g}")
     words.append(f"{seconds:.0f} s")

@@ -66,7 +66,7 @@ def _read_timings(path: Path) -> dict[str, float]:
     table = read_table(path, sep="\t")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
-        raise ValueError(f"{path}: lacks {', '.join(missing)}; it was written by another version: remove it")
+        raise ValueError(f"{path} has no {', '.join(missing)}, because another version wrote it; remove it")
     return dict(table.loc[0, list(COLUMNS)])
 
 

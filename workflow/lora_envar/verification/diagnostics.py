@@ -146,7 +146,7 @@ def of_adapters(path: str | Path) -> dict[str, float]:
             about = json.loads((file.metadata() or {})["settings"])
         return {"adapter_norm": about["norm"], "adapter_distance": about["distance"]}
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not a whole file of adapters ({error}); remake it") from error
+        raise ValueError(f"{path} is damaged, or is not a file of adapters ({error}); make it again") from error
 
 
 def _attributes(path: str | Path) -> dict[str, float]:
@@ -160,5 +160,5 @@ def _attributes(path: str | Path) -> dict[str, float]:
     with netCDF4.Dataset(path) as dataset:
         found = {name: dataset.getncattr(name) for name in dataset.ncattrs()}
     if "evaluations" not in found:
-        raise ValueError(f"{path}: says nothing of an analysis; remake it")
+        raise ValueError(f"{path} does not come from an analysis; make it again")
     return {name: float(value) for name, value in found.items() if not isinstance(value, str)}

@@ -125,7 +125,9 @@ def forecast_errors(
     available = [time for time in _starts(model, archive, last) if time >= first]
     starts = available[:: max(1, len(available) // count)][:count]
     if not starts:
-        raise ValueError(f"the archive has no start of a {leads[-1]} h forecast from the first cycle on (archive.end)")
+        raise ValueError(
+            f"from the first cycle on, the archive has no room for a forecast of {leads[-1]} h; make archive.end later"
+        )
     weights = archive.grid.area_weights[:, None]
     square = np.zeros((3, len(leads), len(CHANNELS)))
     for start in starts:
@@ -316,7 +318,10 @@ def consistency(observation_files: list[str], filtered: bool = False) -> float:
     with_data = [path for path in observation_files if attribute(path, "used") > 0]
     if len(with_data) < len(observation_files):
         count = len(observation_files) - len(with_data)
-        print(f"warning: {count} of {len(observation_files)} analyses used no data, and say nothing of consistency")
+        print(
+            f"warning: {count} of {len(observation_files)} analyses used no data, so they are left out of the gate of "
+            "consistency"
+        )
     if not with_data:
         return float("nan")
     if filtered:

@@ -204,7 +204,8 @@ def describe(states: torch.Tensor, grid: Grid) -> ErrorStatistics:
     """
     if states.shape[1:] != (len(CHANNELS), *grid.shape):
         raise ValueError(
-            f"expected errors of shape (samples, {len(CHANNELS)}, {grid.nlat}, {grid.nlon}), got {tuple(states.shape)}"
+            f"expected errors of the shape (samples, {len(CHANNELS)}, {grid.nlat}, {grid.nlon}), got "
+            f"{tuple(states.shape)}"
         )
     fields = states[:, [channel_index(name) for name in LOOKED_AT]].double()
     harmonics = SphericalHarmonics(grid, finest_truncation(grid), torch.float64)

@@ -180,7 +180,7 @@ def _read_scores(path: str | Path) -> pd.DataFrame:
     table = read_table(path, dtype={"level": "Int64"})
     rows = table.groupby(["experiment", "valid_time", "kind", "lead_hours"]).size()
     if (rows != len(CHANNELS) * len(REGIONS) * len(METRICS)).any():
-        raise ValueError(f"{path}: lacks rows; remove it, and it is made again")
+        raise ValueError(f"{path} has too few rows; remove it and repeat the command")
     return table
 
 

@@ -69,4 +69,4 @@ class Simulated(Network):
     def check(cls, settings: dict[str, Any], points: int) -> None:
         """Refuse more columns than the grid has points."""
         if settings["columns"] > points:
-            raise ValueError(f"columns: {settings['columns']} columns, but the grid has {points} points")
+            raise ValueError(f"columns: there are {settings['columns']} columns, but the grid has only {points} points")

@@ -44,7 +44,7 @@ class Example(ArchiveSource):
         missing = wanted[~np.isin(wanted, available)]
         if len(missing):
             raise SourceError(
-                f"{settings['path']}: has no state valid at {describe_times(missing)}; it covers {available[0]} to "
+                f"{settings['path']} has no state valid at {describe_times(missing)}; it has {available[0]} to "
                 f"{available[-1]} (archive.start, archive.end)"
             )
         harmonics = SphericalHarmonics(NATURE_GRID, NATURE_TRUNCATION)

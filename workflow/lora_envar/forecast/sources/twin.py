@@ -97,13 +97,13 @@ class Twin(ArchiveSource):
             raise ValueError(f"errors.every_hours: {errors['every_hours']} h is not a multiple of step_hours, {step} h")
         if first - frame < start or last + timedelta(hours=step) > end:
             raise ValueError(
-                f"errors: forecasts of {step} h that start from {errors['start']} to {errors['end']}{also} are not "
+                f"errors: forecasts of {step} h that start from {errors['start']} to {errors['end']}{also} must lie "
                 f"within the underlying archive, which has states from {start:%Y-%m-%dT%H} to {end:%Y-%m-%dT%H}"
             )
         if len(_error_starts(settings)) < 2:
             raise ValueError(
-                f"errors: {errors['start']} to {errors['end']} every {errors['every_hours']} h are not two forecasts; "
-                "less their mean, the errors of fewer are nothing"
+                f"errors: {errors['start']} to {errors['end']} every {errors['every_hours']} h makes fewer than two "
+                "forecasts, and the mean of the errors is subtracted; make the period longer"
             )
 
     @classmethod
@@ -159,8 +159,8 @@ def _check_steps(model: dict[str, Any], step_hours: int) -> timedelta:
         )
     if declaration.frame_hours not in (0, step_hours):
         raise ValueError(
-            f"forecast_model: {model['name']} starts from two frames {declaration.frame_hours} h apart, which must be "
-            f"the archive's step_hours, {step_hours} h"
+            f"forecast_model: {model['name']} starts from two frames {declaration.frame_hours} h apart, so the "
+            f"archive's step_hours must be the same, not {step_hours} h"
         )
     return timedelta(hours=declaration.frame_hours)
 
