@@ -1,6 +1,6 @@
-"""Analysis: methods by the name that they have in the configuration, and what they share.
+"""Analysis: the methods by their names in the configuration, and what they share.
 
-Snakemake reads this at every start, to know what each method needs: nothing here imports torch.
+Snakemake imports this at every start to know what each method needs, so nothing here imports torch.
 """
 
 from ..registry import Registry

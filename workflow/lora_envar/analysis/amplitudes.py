@@ -1,4 +1,4 @@
-"""Amplitudes that calibrate themselves: the innovations of past cycles say how large the background's error is.
+"""Amplitudes that calibrate themselves: past innovations show how large the background error is.
 
 The background error is a sum of parts, B = sum_k a_k B_k, whose variances a_k are found by maximum likelihood of the
 innovations d = y - H(x_b), Gaussian with the covariance S = H B H' + R. With u_k the standard normal numbers of part k
@@ -66,7 +66,7 @@ DIGITS = 10
 
 @dataclass(frozen=True)
 class Statistic:
-    """What one cycle says of a variance.
+    """What one cycle says about a variance.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Statistic:
 
     @property
     def estimate(self) -> float:
-        """How much larger the variance should be, c; within the largest step."""
+        """The factor c by which the variance should grow, limited to the largest step."""
         if not self.information:
             return 1.0
         ratio = 1 + (self.observed - self.expected) / self.sensitivity
@@ -96,18 +96,18 @@ class Statistic:
 
     @property
     def information(self) -> float:
-        """About the logarithm of the variance; none where the sensitivity is a trace that is noise."""
+        """The information about the logarithm of the variance; zero where the sensitivity is only noise."""
         return self.sensitivity**2 / self.sampling_variance if self.sensitivity > 0 else 0.0
 
     @property
     def contradicts(self) -> bool:
-        """Whether the variance is wrong by a factor of two and three standard deviations: the past is forgotten."""
+        """Whether the variance is off by a factor of two and three standard deviations: the past is then forgotten."""
         # the measured expectation has about the variance of the observed value
         significant = (self.observed - self.expected) ** 2 > 9 * 2 * self.sampling_variance
         return significant and not 0.5 < self.estimate < 2.0
 
     def over(self, factor: float) -> "Statistic":
-        """What the cycle says of a variance so many times smaller than the one in use."""
+        """What the cycle says about a variance that is smaller than the one in use by this factor."""
         return replace(
             self,
             expected=self.expected + (1 / factor - 1) * self.sensitivity,
@@ -118,7 +118,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Amplitude:
-    """The variance of a part of the background error, or of the errors of a type of report, over what it was fitted to.
+    """The variance of a part of the background error, or of the errors of a report type, relative to its fitted value.
 
     That of `COMMON` is of all parts of the background error, over what the likelihood gives.
 
@@ -156,7 +156,7 @@ class Amplitude:
         return share * expected, share * self.statistic.sensitivity
 
     def updated(self, statistic: Statistic | None, common: float = 1.0) -> "Amplitude":
-        """After one more cycle, with the variance that the likelihood gives.
+        """The amplitude after one more cycle, with the variance that the likelihood gives.
 
         Parameters
         ----------
@@ -178,13 +178,13 @@ class Amplitude:
 
 
 def limited(logarithm: float, factor: float) -> float:
-    """The number of a logarithm, within a factor of one."""
+    """The number whose logarithm is given, kept within a factor of one."""
     limit = math.log(factor)
     return math.exp(min(max(logarithm, -limit), limit))
 
 
 def read_amplitudes(path: str | Path | None) -> dict[str, Amplitude]:
-    """The state of a file of `write_amplitudes`, by part; empty before the first cycle.
+    """Read the amplitudes that `write_amplitudes` wrote, by part; empty before the first cycle.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def read_amplitudes(path: str | Path | None) -> dict[str, Amplitude]:
 
 
 def write_amplitudes(path: str | Path, amplitudes: Mapping[str, Amplitude]) -> None:
-    """Write a row per part, with the columns of `Amplitude` and of its statistic."""
+    """Write one row per part, with the columns of `Amplitude` and of its statistic."""
     rows = []
     for part, amplitude in amplitudes.items():
         seen = amplitude.statistic or Statistic(math.nan, math.nan, math.nan, math.nan, 0)

@@ -1,4 +1,4 @@
-"""One analysis: background and observations in, analysis and departures out."""
+"""One analysis: from a background and observations to an analysis and departures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,8 +30,8 @@ class AnalysedEnsemble:
     members : (members, 69, lat, lon)
         Their mean is the analysed state.
     consistency : float
-        Mean square departure from the background, in errors of observations, over what spread and errors let expect: 1
-        is right, and more is too little spread; not a number without data.
+        Mean square departure from the background, over the value that spread and observation errors predict: 1
+        is right, and more means that the spread is too small; not a number without data.
     """
 
     members: np.ndarray
@@ -46,9 +46,9 @@ class Analysis:
     ----------
     state : (69, lat, lon)
     increment : (69, lat, lon)
-        The state less the background, not rounded to what numbers of the size of the state hold.
+        The state minus the background, without the rounding of numbers as large as those of the state.
     observations : Observations
-        With departures, and why data were not used.
+        With departures, and with the reasons why data were not used.
     minimum : Minimum or None
         Of a variational analysis that had data.
     ensemble : AnalysedEnsemble or None
@@ -68,7 +68,7 @@ class Analysis:
     signal: float | None = None
 
     def attributes(self) -> dict[str, float]:
-        """What the table's file says of the analysis; without data a cost function is zero at the background."""
+        """Attributes about the analysis for the file of the table; without data, the cost is zero at the background."""
         used = int((self.observations.rejection == REASONS["used"]).sum())
         about: dict[str, float] = {"used": used, "evaluations": 0}
         if self.signal is not None:
@@ -88,7 +88,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Case:
-    """What an analysis is made of, whatever the method.
+    """The inputs of an analysis, whatever the method.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Case:
     grid, error_grid : Grid
         Of the state, and of background errors.
     observations : Observations
-        All of this analysis' time, or of its window.
+        All observations of this analysis time, or of its window.
     minimiser : MinimiserSettings
     window : Window or None
         Slots over which observations are spread (4D-Var); None takes all at the analysis time (3D-Var).
@@ -107,7 +107,7 @@ class Case:
         Families of reports and types of observations that are not used, see `observations.families`.
     device : str
     progress : function
-        Is given a line of text at a time.
+        Receives one line of text at a time.
     """
 
     background: np.ndarray
@@ -124,7 +124,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The observations of a case beside its background: what they depart by, and which can be used.
+    """The observations of a case compared with its background: their departures, and which of them can be used.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class Comparison:
     compared : (rows,) of bool
         Whether H is defined and no check before that of departures has rejected the row; withheld ones are among these.
     observe : function
-        H of the rows that are compared.
+        Applies H at the rows that are compared.
     rejection : (rows,)
         After all checks.
     departure : (rows,)
@@ -174,9 +174,9 @@ class Comparison:
         ensemble: AnalysedEnsemble | None = None,
         background_error: torch.Tensor | None = None,
     ) -> Analysis:
-        """The analysis with its table, of a state and an increment of shape (69, lat, lon); None is none anywhere.
+        """The analysis and its table, from a state and an increment of shape (69, lat, lon); None means no increment.
 
-        Departures are given of all data that are compared, and what is known of the background's error at these,
+        The table gets the departures of all data that are compared and, if it is known, the background error there,
         `background_error`, (compared rows,).
         """
         if increment is None:
@@ -230,9 +230,9 @@ def assimilate(
     calibration: Calibration | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> Analysis:
-    """The variational analysis; without a background error, or without observations, it is the background.
+    """Make the variational analysis; without a background error or observations, it is the background.
 
-    Departures are given of all data where H is defined and that no check has rejected; withheld ones are among them,
+    The table gets the departures of all data where H is defined and no check has failed. Withheld data are among them,
     and are not used.
 
     Parameters
@@ -242,9 +242,9 @@ def assimilate(
     background_weight : float
         lambda of the cost function; 1 where variances are calibrated.
     calibration : Calibration or None
-        By which the error model is amplified, and which learns from this analysis.
+        It amplifies the error model, and learns from this analysis.
     diagnosis : Diagnosis or None
-        By which the analysis says what it assumed, and how much the data told it.
+        It records what the analysis assumed, and how much the data contributed.
     """
     compared = compare(case)
     used = len(compared.usable)
@@ -281,7 +281,7 @@ def cost_function(
     background_weight: float,
     calibration: Calibration | None = None,
 ) -> CostFunction:
-    """The cost function of an analysis; parameters as of `assimilate`."""
+    """The cost function of an analysis; the parameters are those of `assimilate`."""
     case = compared.case
     errors = compared.errors
     if calibration:
@@ -307,7 +307,7 @@ def _operator(case: Case, table: Observations) -> ObservationOperator | WindowOp
 
 
 def _is_observed(table: Observations) -> np.ndarray:
-    """Which rows are compared with states: those that are used, and those that are left out to judge the analysis."""
+    """Which rows are compared with states: those that are used, and those that are withheld to judge the analysis."""
     return np.isin(table.rejection, PASSED)
 
 
@@ -340,7 +340,7 @@ def _background_deviation(
 def _departure(
     table: Observations, rows: np.ndarray, operator: ObservationOperator | WindowOperator, state: torch.Tensor
 ) -> np.ndarray:
-    """Observed less equivalent value, (rows,); not a number where H is not applied, or a height left the levels."""
+    """Observed minus equivalent, (rows,); not a number where H is not applied, or where a height left the levels."""
     departure = np.full(len(table), np.nan, dtype=np.float32)
     departure[rows] = table.value[rows] - operator(state).cpu().numpy()
     if not operator.linear:

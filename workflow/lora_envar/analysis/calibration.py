@@ -1,4 +1,4 @@
-"""What an analysis says of the amplitudes in it, and what becomes of them: the cycle's part of `amplitudes`."""
+"""What an analysis says about its amplitudes, and how they change: the part of `amplitudes` in a cycle."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,16 +20,16 @@ OF_REPORTS = "reports "
 
 @dataclass(frozen=True)
 class Calibration:
-    """The amplitudes of an analysis, and what is to become of them.
+    """The amplitudes of an analysis, and how they are updated.
 
     Attributes
     ----------
     amplitudes : mapping
-        By part, from the cycles before; parts that are not there have the variance they were fitted to.
+        By part, from the cycles before; parts that are missing have the variance that was fitted.
     of_observations : bool
         Whether the errors of observations are calibrated too, one factor per type of report.
     draws : torch.Generator
-        Of the noise by which expectations are measured.
+        Draws the noise with which expectations are measured.
     """
 
     amplitudes: Mapping[str, Amplitude]
@@ -37,11 +37,11 @@ class Calibration:
     draws: torch.Generator
 
     def amplified(self, model: BackgroundError, like: torch.Tensor) -> BackgroundError:
-        """An error model with the variances of the cycles before; `like` is of the type and device of its control."""
+        """The error model with the variances of the cycles before; `like` has its control vector's type and device."""
         return amplified(model, {part: self._of(part).variance for part in model.parts()}, like)
 
     def error_factor(self, report_types: np.ndarray) -> np.ndarray:
-        """Factor of the standard deviation of every datum's error, (rows,), float32."""
+        """The factor on the standard deviation of the error of every datum, (rows,), float32."""
         factor = np.ones(len(report_types), dtype=np.float32)
         for group, rows in self._groups(report_types).items():
             factor[rows] = self._of(group).variance ** 0.5
@@ -79,7 +79,7 @@ class Calibration:
         return learned
 
     def without_data(self) -> dict[str, Amplitude]:
-        """The amplitudes after a cycle that has no data of them."""
+        """The amplitudes after a cycle without data about them."""
         return self._learned({}, None)
 
     def _learned(self, found: Mapping[str, Statistic], consistency: Statistic | None) -> dict[str, Amplitude]:
@@ -128,7 +128,7 @@ def statistics(
     draws: torch.Generator,
     progress: Callable[[str], None] = print,
 ) -> dict[str, Statistic]:
-    """What an analysis says of the parts of its background error and of the errors of its observations.
+    """What an analysis says about the parts of its background error and about the errors of its observations.
 
     Parameters
     ----------

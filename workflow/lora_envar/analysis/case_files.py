@@ -1,4 +1,4 @@
-"""The case of an analysis from the files of its cycle."""
+"""Read the case of an analysis from the files of its cycle."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ def read_case(
     device: str = "cpu",
     denied: Sequence[str] = (),
 ) -> Case:
-    """What an analysis is made of.
+    """Read the inputs of an analysis.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def read_case(
     error_grid : Grid
         Of background errors.
     minimiser, window, checks : mapping
-        As the configuration has them; None is no window, and no checks.
+        As in the configuration; None means no window, and no checks.
     device : str
     denied : sequence of str
         See `Case`.
@@ -45,7 +45,7 @@ def read_case(
     Raises
     ------
     ValueError
-        If a file cannot be read, or does not hold what it must.
+        If a file cannot be read, or something in it is missing.
     """
     start = hours_since_1970(time)
     background = StateFile(files["background"])

@@ -1,4 +1,4 @@
-"""What a variational analysis says of itself: the background's error that it assumed, and what the data told it.
+"""What a variational analysis says about itself: the background error that it assumed, and what the data contributed.
 
 The degrees of freedom for signal are tr(H K), how many of the p data's degrees of freedom the analysis takes from them
 and not from the background (Rodgers, 2000, Inverse Methods for Atmospheric Sounding, ch. 2). They are the randomised
@@ -23,7 +23,7 @@ SAMPLES = 4
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What an analysis is to say of itself, at a cost of its own.
+    """What an analysis reports about itself, at an extra cost.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Diagnosis:
     signal: bool
 
     def background_deviation(self, cost: CostFunction, observe: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Standard deviation of the background's equivalents as the error model has it, (rows,), of `SAMPLES` samples.
+        """Standard deviation of the background's equivalents under the error model, (rows,), from `SAMPLES` samples.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Diagnosis:
     def degrees_of_freedom(
         self, cost: CostFunction, settings: MinimiserSettings, progress: Callable[[str], None] = print
     ) -> float:
-        """tr(H K), by one sample of noise."""
+        """tr(H K), estimated with one sample of noise."""
         found = measured(cost, {}, settings, self.draws, progress)
         return sum(trace for trace, _ in found.values())
 

@@ -1,4 +1,4 @@
-"""Increments of single observations in one netCDF file: of experiments, observations and times."""
+"""Increments of single observations in one netCDF file, by experiment, observation and time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _DIMENSIONS = ("experiment", "observation", "time")
 
 @dataclass(frozen=True)
 class Increments:
-    """Increments of experiments, observations and times, each assimilated alone.
+    """Increments by experiment, observation and time, each from one observation assimilated alone.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Increments:
         observations: Sequence[SingleObservation],
         responses: Mapping[str, Mapping[datetime, Sequence[Response]]],
     ) -> "Increments":
-        """Those of responses by experiment and time, in the order of the observations; times are alike."""
+        """Make them from responses by experiment and time, in the order of observations; all have the same times."""
         times = list(next(iter(responses.values())))
 
         def table(name: str) -> np.ndarray:
@@ -82,7 +82,7 @@ class Increments:
 
 
 def joined(parts: Sequence[Increments]) -> Increments:
-    """Those of several files as one, experiment after experiment.
+    """Join those of several files, experiment after experiment.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def joined(parts: Sequence[Increments]) -> Increments:
 
 
 def write_increments(path: str | Path, increments: Increments, attributes: dict[str, Any] | None = None) -> None:
-    """Write them whole or not at all; `attributes` are global ones beside those of `provenance`.
+    """Write them completely or not at all; `attributes` are added to the global ones of `provenance`.
 
     Raises
     ------
@@ -147,12 +147,12 @@ def write_increments(path: str | Path, increments: Increments, attributes: dict[
 
 
 def read_increments(path: str | Path) -> Increments:
-    """Read a file of `write_increments`.
+    """Read a file that `write_increments` wrote.
 
     Raises
     ------
     ValueError
-        If the file is missing, cut off, or of another kind.
+        If the file is missing, incomplete, or of another kind.
     """
     try:
         with netCDF4.Dataset(path) as dataset:

@@ -36,7 +36,7 @@ POINTS = 512
 def filter_ensemble(
     case: Case, members: torch.Tensor, settings: LETKFSettings, truncation: int | None = None
 ) -> Analysis:
-    """The analyses of all members, and their mean; without observations they are the backgrounds.
+    """Compute the analyses of all members and their mean; without observations, these are the backgrounds.
 
     Observations are checked against the background of the case, which is the mean of the members. H is applied to
     every member, and need not be linear.
@@ -54,7 +54,7 @@ def filter_ensemble(
     Raises
     ------
     ValueError
-        With fewer than two members, members of another shape than the background, or a window.
+        If there are fewer than two members, if their shape is not that of the background, or if there is a window.
     """
     if case.window is not None:
         raise ValueError("the letkf takes all observations at the analysis time; it cannot be used with a window")
@@ -101,7 +101,7 @@ def filter_ensemble(
 
 
 def weights(products: torch.Tensor, inflation: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights of the perturbations in the analysis and in its perturbations, see the module.
+    """The weights of the background's perturbations in the analysis and in its perturbations, see the module.
 
     Parameters
     ----------

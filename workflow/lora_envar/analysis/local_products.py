@@ -1,4 +1,4 @@
-"""What a local ensemble filter knows of its observations at every point of a grid.
+"""What a local ensemble filter knows about its observations at every point of a grid.
 
     Y' R^-1 [Y, d],    Y_ik = H_i(x_k) - mean over k,    d_i = y_i - mean over k of H_i(x_k)
 
@@ -50,7 +50,7 @@ class LocalProducts:
     Attributes
     ----------
     levels : int
-        How many there are of them in the vertical: one a level, or one in all where that is not localised.
+        Number of sums in the vertical: one per level, or a single one without vertical localisation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an analysis method is: its settings, what it needs, and how it makes an analysis.
+"""The interface of an analysis method: its settings, what it needs, and how it makes an analysis.
 
 A method is a class in a module of ``analysis/methods/``; nothing else lists it. See docs/extending.md.
 """
@@ -32,7 +32,7 @@ class NoSettings:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files that an analysis is made with, and where its background error lives.
+    """The files that an analysis needs, and the grid and device of its background error.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Inputs:
     truncation: int | None = None
 
     def members(self) -> torch.Tensor | None:
-        """The ensemble of the day, (members, 69, lat, lon) on the error grid; None while there is none."""
+        """The ensemble of the day, (members, 69, lat, lon), on the error grid; None while there is none."""
         from ..background.ensemble import read_cycled_members, read_members
 
         if "cycled_members" in self.files:
@@ -66,7 +66,7 @@ class Inputs:
         return read_members(paths, self.time, self.files.get("last_year", []), self.device)
 
     def cycled_ensemble(self) -> torch.Tensor:
-        """The backgrounds of the ensemble that the method cycles, (members, 69, lat, lon) on the grid of states."""
+        """The backgrounds of the ensemble that the method cycles, (members, 69, lat, lon), on the grid of states."""
         import torch
 
         from ..files.ensemble_file import read_ensemble
@@ -81,35 +81,35 @@ class Method(ABC):
     Attributes
     ----------
     name : str
-        In the configuration.
+        Its name in the configuration.
     Settings : type
         Dataclass of the settings that its analyses depend on, see `lora_envar.settings`.
     FinetuneSettings : type or None
-        Of those that its finetuning depends on, if it finetunes; names differ from those of `Settings`.
+        Dataclass of the settings that its finetuning depends on, if it finetunes; no name is also in `Settings`.
     fitted_files : tuple of str
-        What is fitted to forecast errors once and enters every analysis, results/background/{name}.safetensors.
+        Files that are fitted to forecast errors once and used in every analysis, results/background/{name}.safetensors.
     vae_files : tuple of str
-        Likewise of the VAE that the experiment names, results/background/{vae}/{name}.safetensors.
+        The same for the VAE that the experiment names, results/background/{vae}/{name}.safetensors.
     ensemble : bool
-        Whether an ensemble enters that the method does not cycle: the system's own time-lagged one, of a size that
-        experiments then say, or that of a filter, which they then name.
+        Whether it uses an ensemble that it does not cycle: the system's own time-lagged ensemble, whose size the
+        experiment then gives, or that of a filter, which the experiment then names.
     cycled_ensemble : bool
-        Whether it analyses an ensemble of its own, every member of which is forecast to the next cycle; experiments
-        then say its size, and its settings have `additive_error`, see `background.settings.LETKFSettings`.
+        Whether it analyses an ensemble of its own and forecasts every member to the next cycle; the experiment
+        then gives its size, and its settings have `additive_error`, see `background.settings.LETKFSettings`.
     finetuned_file : str or None
         What is finetuned on the ensemble in every cycle, results/{experiment}/{time}/{name}.safetensors: ``adapters``
         or ``vae`` (all weights).
     ranked : bool
-        Whether the adapters have a rank, which experiments then say.
+        Whether the adapters have a rank, which the experiment then gives.
     assimilates : bool
-        Whether observations are used at all.
+        Whether it uses observations at all.
     control : str or None
-        Name of the method that its analyses should keep up with: a gate.
+        Name of the method that it should not be worse than; a gate tests this.
 
     Parameters
     ----------
     settings : mapping
-        Values of `Settings` by name; others are left aside.
+        Values of `Settings` by name; other values are ignored.
     """
 
     name: ClassVar[str] = ""
@@ -130,10 +130,10 @@ class Method(ABC):
 
     @abstractmethod
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
-        """Make an analysis of a background and observations."""
+        """Make an analysis from a background and observations."""
 
     def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
-        """What makes analyses of several cases at one time, with one background error; no cycle learns from these."""
+        """A function that analyses several cases of one time with one background error; no cycle learns from it."""
 
         def analyse(case: Case) -> Analysis:
             return self.analyse(case, inputs)
@@ -142,43 +142,43 @@ class Method(ABC):
 
     @classmethod
     def adaptive(cls, settings: dict[str, Any]) -> bool:
-        """Whether an analysis learns from those before it, by settings."""
+        """Whether, with these settings, an analysis learns from those before it."""
         return False
 
     @classmethod
     def settings_classes(cls) -> list[type]:
-        """The dataclasses of all its settings, which are its entry in `methods`."""
+        """The dataclasses of all its settings, which make up its entry in `methods`."""
         return [cls.Settings] if cls.FinetuneSettings is None else [cls.Settings, cls.FinetuneSettings]
 
     @classmethod
     def setting_names(cls) -> list[str]:
-        """Names of all its settings, the keys of its entry in `methods`."""
+        """The names of all its settings, which are the keys of its entry in `methods`."""
         return [name for settings in cls.settings_classes() for name in names_of(settings)]
 
     @classmethod
     def needed_settings(cls) -> list[str]:
-        """Names of those without a default."""
+        """The names of the settings without a default."""
         return [name for settings in cls.settings_classes() for name in needed_of(settings)]
 
     @classmethod
     def analysis_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Of settings those that its analyses depend on, what was finetuned given."""
+        """Those of the settings that its analyses depend on once the finetuning is done."""
         return {name: value for name, value in settings.items() if name in names_of(cls.Settings)}
 
     @classmethod
     def finetune_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Of settings those that its finetuning depends on."""
+        """Those of the settings that its finetuning depends on."""
         known = names_of(cls.FinetuneSettings) if cls.FinetuneSettings else []
         return {name: value for name, value in settings.items() if name in known}
 
     @classmethod
     def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings | None:
-        """What is added to the VAE to be finetuned, by `FinetuneSettings`; None finetunes all weights."""
+        """The adapters that are added to the VAE and finetuned, by `FinetuneSettings`; None finetunes all weights."""
         return None
 
 
 class VariationalMethod(Method):
-    """A method that minimises the cost function of `analysis.variational` with a background error of its own."""
+    """A method that minimises the cost function of `analysis.variational` with its own background error."""
 
     Settings: ClassVar[type] = BackgroundWeight
 
@@ -187,20 +187,20 @@ class VariationalMethod(Method):
 
     @classmethod
     def adaptive(cls, settings: dict[str, Any]) -> bool:
-        """Whether variances are found from the innovations of past cycles."""
+        """Whether variances are estimated from the innovations of past cycles."""
         return settings.get("background_weight") == ADAPTIVE
 
     @classmethod
     def as_fitted(cls) -> VariationalMethod:
-        """The method by which its background error is judged: amplitudes of the cycles are found by a search."""
+        """The method by which its background error is judged: amplitudes come from a search, not from cycles."""
         return cls(cls.fitted_settings)
 
     @abstractmethod
     def background_error(self, inputs: Inputs) -> BackgroundError:
-        """The background error, from its files."""
+        """Read the background error from its files."""
 
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
-        """The minimum of the cost function."""
+        """Minimise the cost function."""
         from ..fields.seeds import generator
         from .assimilate import assimilate
         from .diagnosis import Diagnosis
@@ -211,7 +211,7 @@ class VariationalMethod(Method):
         return assimilate(case, background_error, *self._amplitude(inputs), diagnosis)
 
     def sample(self, case: Case, inputs: Inputs, draws: Sequence[torch.Generator]) -> Posterior:
-        """The analysis, and samples of what it leaves uncertain, one of each generator."""
+        """The analysis, and samples of its error, one from each generator."""
         from .posterior import sample_posterior
 
         return sample_posterior(case, self.background_error(inputs), *self._amplitude(inputs), draws)
@@ -223,7 +223,7 @@ class VariationalMethod(Method):
         return 1.0, self._calibration(inputs)
 
     def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
-        """The background error is made once, of the amplitudes of the cycle before; errors of data stay as declared."""
+        """The background error is made once, with the last cycle's amplitudes; observation errors stay as declared."""
         import torch
 
         from .assimilate import assimilate

@@ -1,4 +1,4 @@
-"""Minimisation of a cost by L-BFGS whose line searches cost nothing where the cost is quadratic.
+"""Minimisation by L-BFGS, with line searches that cost nothing where the cost is quadratic.
 
 Along a line, a quadratic cost and its gradient are known everywhere once they are known at two points: the gradient is
 linear there. So one evaluation an iteration gives the lowest point of the line, and with it the method is that of
@@ -33,21 +33,21 @@ SHORTENED = 10
 
 
 class DivergenceError(ArithmeticError):
-    """The cost or its gradient stopped being finite."""
+    """The cost or its gradient is no longer finite."""
 
 
 @dataclass(frozen=True)
 class MinimiserSettings:
-    """When to stop, and how much to remember.
+    """When a minimisation stops, and how much it remembers.
 
     Attributes
     ----------
     iterations : int
-        Most iterations.
+        The largest number of iterations.
     history : int
-        Steps of which the curvature is remembered.
+        Number of steps whose curvature is remembered.
     gradient_reduction : float
-        Stop where the norm of the gradient has fallen by this factor.
+        It stops when the norm of the gradient has fallen by this factor.
     """
 
     iterations: int = 25
@@ -56,7 +56,7 @@ class MinimiserSettings:
 
 
 class Curvature:
-    """What a minimisation has learned of the second derivatives of its cost: steps, and changes of the gradient.
+    """What a minimisation has learned about the second derivatives of its cost: steps and changes of the gradient.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Curvature:
         return bool(self._learned)
 
     def extended(self, history: int) -> "Curvature":
-        """The same, with room for so many more."""
+        """The same curvature, with room for more steps."""
         return Curvature(len(self._learned) + history, self._learned)
 
     def learn(self, step: torch.Tensor, change: torch.Tensor, product: float) -> None:
@@ -83,7 +83,7 @@ class Curvature:
         del self._learned[: -self._history]
 
     def descent(self, gradient: torch.Tensor) -> torch.Tensor:
-        """The step to where the gradient would be zero: less the inverse of the second derivatives times the gradient.
+        """The step to where the gradient would be zero: minus the inverse of the second derivatives times the gradient.
 
         By the two-loop recursion (Nocedal, 1980, https://doi.org/10.2307/2006193).
         """
@@ -111,9 +111,9 @@ class Minimum:
     evaluations : int
         Of the cost and its gradient.
     gradient_start, gradient_end : float
-        Norms. That of the end follows from those of the last line where the cost is quadratic.
+        Norms of the gradient. Where the cost is quadratic, that of the end follows from those of the last line.
     curvature : Curvature
-        What was learned, for minimisations of costs with the same second derivatives.
+        What was learned, for use with other costs that have the same second derivatives.
     """
 
     control: torch.Tensor
@@ -127,7 +127,7 @@ class Minimum:
 
 @dataclass(frozen=True)
 class _Point:
-    """A control vector with its cost and gradient, which were evaluated there or follow from those elsewhere."""
+    """A control vector with its cost and gradient, which were evaluated there or derived from other points."""
 
     control: torch.Tensor
     value: float
@@ -137,7 +137,7 @@ class _Point:
 
 
 class _Evaluations:
-    """A cost that counts how often it is evaluated, and remembers the lowest point."""
+    """A cost that counts its evaluations and remembers its lowest point."""
 
     def __init__(self, cost: Cost, progress: Callable[[str], None]) -> None:
         self._cost = cost
@@ -165,7 +165,7 @@ class _Evaluations:
         return point
 
     def lowest_of(self, point: _Point) -> _Point:
-        """A point with its true cost, or the lowest that was evaluated if that is lower."""
+        """The point with its true cost, or the lowest evaluated point if that is lower."""
         if not point.evaluated:
             with torch.no_grad():
                 point = replace(point, value=self._cost(point.control).item())
@@ -173,7 +173,7 @@ class _Evaluations:
 
 
 class _Line:
-    """The cost between two points, a step apart."""
+    """The cost between two points that are a step apart."""
 
     def __init__(self, start: _Point, step: torch.Tensor, end: _Point) -> None:
         self._start = start
@@ -255,7 +255,7 @@ def minimise(
     start : (size,)
     settings : MinimiserSettings
     progress : callable
-        Gets a line of text at every evaluation.
+        Receives one line of text at every evaluation.
     curvature : Curvature, optional
         What was learned from a cost with about the same second derivatives, which saves about a quarter of the
         evaluations. It stays as it is.
@@ -263,7 +263,7 @@ def minimise(
     Raises
     ------
     DivergenceError
-        If the cost or its gradient stops being finite.
+        If the cost or its gradient is no longer finite.
     """
     evaluate = _Evaluations(cost, progress)
     first = evaluate(start)

@@ -1,4 +1,4 @@
-"""Samples of what an analysis leaves uncertain: the analysis error as the cost function has it.
+"""Samples of the analysis error, as the cost function describes it.
 
 Of a linear error model and operator the analysis error is normal. In the standard normal numbers v = S w of the control
 vector (S as `BackgroundError.standard` says) its covariance is
@@ -43,7 +43,7 @@ from .variational import CostFunction
 
 @dataclass(frozen=True)
 class Posterior:
-    """An analysis and samples about it.
+    """An analysis, and samples around it.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Posterior:
         return np.sqrt(square / len(self.samples)).astype(np.float32)
 
     def attributes(self) -> dict[str, float]:
-        """What the files say of the samples."""
+        """Attributes about the samples for their file."""
         about: dict[str, float] = {"samples": len(self.samples), "evaluations": self.evaluations}
         if np.isfinite(self.gradient_reduction):
             about["gradient_reduction"] = self.gradient_reduction
@@ -86,7 +86,7 @@ def sample_posterior(
     calibration: Calibration | None,
     draws: Sequence[torch.Generator],
 ) -> Posterior:
-    """The analysis of a case, and samples about it.
+    """The analysis of a case, and samples around it.
 
     Parameters
     ----------

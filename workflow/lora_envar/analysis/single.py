@@ -1,4 +1,4 @@
-"""Single observation experiments: what the background error of a cycle makes of one observation.
+"""Single-observation experiments: the increment of one observation under the background error of a cycle.
 
 Of a linear background error with covariance B the increment of one observation is
 
@@ -32,7 +32,7 @@ from .method import Inputs, Method
 
 @dataclass(frozen=True)
 class Response:
-    """What became of one observation.
+    """The increment of one observation, and how it was found.
 
     Attributes
     ----------
@@ -45,9 +45,9 @@ class Response:
     at_observation : float
         The increment there, by the observation operator on the grid of states.
     gradient_reduction : float
-        Norm of the cost function's gradient at the end over that at the start; not a number of a filter.
+        Norm of the cost function's gradient at the end over that at the start; not a number for a filter.
     evaluations : int
-        Of the cost function; 0 of a filter.
+        Evaluations of the cost function; 0 for a filter.
     """
 
     increment: np.ndarray
@@ -61,7 +61,7 @@ class Response:
 def respond(
     method: Method, inputs: Inputs, case: Case, observations: Sequence[tuple[SingleObservation, float]]
 ) -> list[Response]:
-    """The increments of observations, each assimilated alone, with the background error of a cycle, made once.
+    """The increments of observations, each assimilated alone, with one background error of a cycle.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def respond(
 def with_errors(
     observations: Sequence[SingleObservation], network: Observations, table: ErrorTable
 ) -> list[tuple[SingleObservation, float]]:
-    """Observations, each with the error that a network assumes, or a table of errors where it has no such data.
+    """Give each observation the error that the network assumes for such data, or else that of a table of errors.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def respond_in_cycles(
         Of the states on their grid.
     device : str
     progress : function
-        Is given a line of text at a time.
+        Receives one line of text at a time.
     """
     found = {}
     for name, files in cycles.items():

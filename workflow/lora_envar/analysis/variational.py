@@ -100,13 +100,13 @@ class CostFunction:
         return self.background.new_zeros(self.background_error.control_size)
 
     def observing(self, values: torch.Tensor) -> "CostFunction":
-        """The same cost of other observed values, (rows,)."""
+        """The same cost with other observed values, (rows,)."""
         other = copy(self)
         other.values = values
         return other
 
     def perturbed(self, centre: torch.Tensor, values: torch.Tensor) -> "CostFunction":
-        """The same cost of other observed values, (rows,), and of another background.
+        """The same cost with other observed values, (rows,), and another background.
 
         Parameters
         ----------

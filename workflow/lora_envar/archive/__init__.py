@@ -1,4 +1,4 @@
-"""Reanalysis archives: where they come from and the one layout they are brought into."""
+"""Reanalysis archives: where they come from, and the one layout that they are brought to."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What sources of operational analyses share: one every six hours, in packed GRIB on a grid of 0.25 degrees."""
+"""The base of sources of operational analyses: one every six hours, in packed GRIB on a grid of 0.25 degrees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Analyses(ArchiveSource):
     Attributes
     ----------
     analyses : str
-        What they are called in messages.
+        Their name in messages.
     """
 
     analyses: ClassVar[str]
@@ -34,5 +34,5 @@ class Analyses(ArchiveSource):
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """All channels, packed."""
+        """The size of all channels, packed."""
         return len(CHANNELS) * ERA5_POINTS * GRIB_VALUE

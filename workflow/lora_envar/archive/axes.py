@@ -1,4 +1,4 @@
-"""Axes of a field as it comes onto those of the state: valid times, pressure levels, the whole globe."""
+"""From the axes of a field in its file to those of the state: valid times, pressure levels, and the whole globe."""
 
 from collections.abc import Hashable
 
@@ -55,7 +55,7 @@ AXES = {
 
 
 def _axis(name: str, coordinate: xr.DataArray) -> str | None:
-    """Which axis a dimension or coordinate is, by its name, or else by its attributes."""
+    """Which axis a dimension or coordinate is, judged by its name, or else by its attributes."""
     attributes = coordinate.attrs
     standard_name = attributes.get("standard_name")
     if standard_name == "forecast_reference_time":
@@ -75,7 +75,7 @@ def _axis(name: str, coordinate: xr.DataArray) -> str | None:
 
 
 def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset with its times, leads, members and experiments as coordinates, which in many files they are not."""
+    """The dataset with times, leads, members and experiments as coordinates, which they are not in many files."""
     named = {name for kind in ("time", "base", "step", "member", "experiment") for name in AXES[kind]}
     standard_names = ("time", "forecast_period", "forecast_reference_time", "realization")
     found = []
@@ -90,9 +90,9 @@ def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
 def standard_axes(
     field: xr.DataArray, source: str, options: Options, times: np.ndarray | None, notes: list[str]
 ) -> xr.DataArray | None:
-    """A field on (time, level, latitude, longitude), the level only if it has one; None if it is of another kind.
+    """Bring a field to (time, level, latitude, longitude), without level if it has none; None for other kinds.
 
-    Its attributes say of which ensemble member and experiment it is, where that is known: ``member`` and ``expver``.
+    Its attributes ``member`` and ``expver`` give the ensemble member and the experiment, if they are known.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ def standard_axes(
         For messages.
     options : Options
     times : array of datetime64 or None
-        Valid times that are wanted; None wants all.
+        Valid times that are needed; None means all.
     notes : list of str
-        Gets a line about what is left out or chosen.
+        Receives a line about what is left out or chosen.
 
     Raises
     ------
     ValueError
-        If its axes cannot be understood, it is not global, or it is of several ensemble members.
+        If its axes cannot be understood, if it is not global, or if it has several ensemble members.
     """
     name = field.name
     kinds: dict[Hashable, str | None] = {
@@ -154,7 +154,7 @@ def standard_axes(
 def _one_member(
     field: xr.DataArray, kinds: dict[Hashable, str | None], source: str, options: Options, notes: list[str]
 ) -> tuple[xr.DataArray, int | None] | None:
-    """The field of one ensemble member and that member's number, if it has one; None if it is of another member."""
+    """The field of one ensemble member, and the number of the member, if any; None if it belongs to another member."""
     name = field.name
     member: int | None = None
     for axis in [axis for axis, kind in kinds.items() if kind == "member"]:
@@ -196,7 +196,7 @@ def _hectopascals(level: xr.DataArray, source: str) -> np.ndarray:
 
 
 def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
-    """Latitudes from the north, longitudes from 0 eastward, each meridian once; refuses what is not global."""
+    """Order latitudes from the north and longitudes from 0 eastward, each meridian once; refuse what is not global."""
     longitude = field.longitude.values.astype(float) % 360.0
     longitude[np.isclose(longitude, 360.0, atol=1e-3)] = 0.0
     field = field.assign_coords(longitude=np.round(longitude, 5))
@@ -230,7 +230,7 @@ def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
 
 
 def on_levels(short: str, field: xr.DataArray, options: Options, notes: list[str]) -> xr.DataArray:
-    """The field on the levels of the state; missing ones are interpolated, if that may be, or not a number."""
+    """The field on the levels of the state; missing levels are interpolated, if that is allowed, or not a number."""
     levels = field.level.values
     wanted = field.reindex(level=list(LEVELS), method="nearest", tolerance=0.05)
     if not options.interpolate_levels:

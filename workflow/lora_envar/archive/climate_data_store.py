@@ -1,4 +1,4 @@
-"""Copernicus Climate Data Store: one request per day and level type; what has arrived is not asked for again."""
+"""Copernicus Climate Data Store: one request per day and level type; what has arrived is not requested again."""
 
 import os
 import time as clock
@@ -72,7 +72,7 @@ def _retrieve(
     fields: int,
     key: str | None = None,
 ) -> None:
-    """One request, tried again after growing pauses; the file appears when it is whole and has all its fields."""
+    """Make one request, again after growing pauses if it fails; the file appears when it is complete."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with atomic_write(target) as temporary:
@@ -88,7 +88,7 @@ def _retrieve(
 
 
 def _without_key(text: str, *keys: str | None) -> str:
-    """A text without the key of the Climate Data Store, nor either part of one of the form user:key."""
+    """Remove the key of the Climate Data Store from a text, and both parts of a key of the form user:key."""
     for key in (*keys, os.environ.get("CDSAPI_KEY")):
         for secret in (key, *key.split(":")) if key else ():
             text = text.replace(secret, "***") if len(secret) > 3 else text

@@ -16,20 +16,20 @@ _NOTES_SHOWN = 4
 
 
 class IncompleteError(ValueError):
-    """Something that the state needs is missing in the data."""
+    """The data lack something that the state needs."""
 
 
 def absences(standard: xr.Dataset, derive: tuple[str, ...] = (), times: np.ndarray | None = None) -> np.ndarray:
-    """Which channels are missing in a dataset at which times: booleans of shape (69, times).
+    """Which channels are missing in a dataset, and at which times: booleans of shape (69, times).
 
     Parameters
     ----------
     standard : Dataset
-        Of `layout.standard_dataset`. One time of one variable is read after the other: all may be too many to hold.
+        From `layout.standard_dataset`. It is read by variable and time, because all of it may not fit into memory.
     derive : tuple of str
-        Surface variables that may be computed, which do not count where they are missing altogether.
+        Surface variables that may be derived, and so do not count if they are missing altogether.
     times : array of datetime64, optional
-        Those that are wanted, in place of those that the dataset has.
+        The times that are needed, in place of those of the dataset.
     """
     held = standard.time.values if standard.data_vars else np.array([], "datetime64[ns]")
     times = held if times is None else times
@@ -50,14 +50,14 @@ def absences(standard: xr.Dataset, derive: tuple[str, ...] = (), times: np.ndarr
 
 
 def missing_channels(absent: np.ndarray) -> list[str]:
-    """Channels that are missing at any time, given `absences`."""
+    """The channels that are missing at any time, from `absences`."""
     if not absent.shape[1]:
         return _names(np.ones(len(CHANNELS), bool))
     return _names(np.asarray(absent.any(axis=1)))
 
 
 def _names(gone: np.ndarray) -> list[str]:
-    """Names of channels that are marked: those of whole variables first, then those of levels."""
+    """The names of marked channels: those of whole variables first, then those of single levels."""
     whole = {short for short in VARIABLES if all(gone[i] for i, c in enumerate(CHANNELS) if c.variable == short)}
     return [NAMES[i] for i in sorted(np.flatnonzero(gone), key=lambda i: CHANNELS[i].variable not in whole)]
 
@@ -65,7 +65,7 @@ def _names(gone: np.ndarray) -> list[str]:
 def refuse_incomplete(
     standard: xr.Dataset, source: str, options: Options, notes: Iterable[str] = (), times: np.ndarray | None = None
 ) -> None:
-    """Refuse a dataset in which something is missing, and name what, and when.
+    """Refuse a dataset in which something is missing, and name what is missing, and when.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def refuse_incomplete(
         For the message.
     options : Options
     notes : iterable of str
-        Of `layout.standard_dataset`; what was left out is said in the message.
+        From `layout.standard_dataset`; the message names what was left out.
     times : array of datetime64, optional
-        Those that are wanted, in place of those that the dataset has.
+        The times that are needed, in place of those of the dataset.
 
     Raises
     ------
@@ -105,12 +105,12 @@ def refuse_incomplete(
 
 
 def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) -> str:
-    """What is missing and when, for a reader.
+    """Describe in words what is missing, and when.
 
     Parameters
     ----------
     absent : (69, times)
-        Of `absences`.
+        From `absences`.
     times : (times,)
         datetime64.
     derive : tuple of str
@@ -146,7 +146,7 @@ def gaps(absent: np.ndarray, times: np.ndarray, derive: tuple[str, ...] = ()) ->
 
 
 def describe_channels(channels: Iterable[str]) -> str:
-    """Names of channels for a reader: a variable of which all levels are among them is named once."""
+    """Describe channels in words: a variable with all its levels is named once."""
     words = list(channels)
     for short in UPPER_AIR:
         names = [f"{short}{level}" for level in LEVELS]

@@ -1,4 +1,4 @@
-"""ERA5 and ERA5T, ECMWF's experiments 1 (final) and 5 (preliminary), and how one field is made of both.
+"""ERA5 and ERA5T, ECMWF's experiments 1 (final) and 5 (preliminary), and how they are merged into one field.
 
 Files of the Climate Data Store that reach into the last two to three months hold both, each missing where the other is
 (a dimension ``expver``), or name the one of each time (a coordinate); see "ERA5: How to handle expver",
@@ -21,7 +21,7 @@ PRELIMINARY = 5
 def one_experiment(
     field: xr.DataArray, kinds: dict[Hashable, str | None], source: str, notes: list[str]
 ) -> tuple[xr.DataArray, int | str | None]:
-    """A field without an axis of experiments, and which experiment all of it is of, if that is known and one alone.
+    """Remove the axis of experiments from a field; return it with its experiment, if only that one is in it.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def one_experiment(
     kinds : dict
         Name of a dimension or coordinate -> what it is; ``experiment`` is looked for.
     notes : list
-        Gets a line where preliminary data are used.
+        Receives a line if preliminary data are used.
 
     Raises
     ------
     ValueError
-        If it is of several experiments other than these two.
+        If it comes from several experiments other than these two.
     """
     axes = [axis for axis, kind in kinds.items() if kind == "experiment" and axis in field.coords]
     if not axes:
@@ -68,7 +68,7 @@ def one_experiment(
 def final_over_preliminary(
     final: xr.DataArray, preliminary: xr.DataArray, source: str, notes: list[str]
 ) -> xr.DataArray:
-    """Values of `final` where it has any, else of `preliminary`; at which times these are used is noted."""
+    """The values of `final`, or of `preliminary` where there are none; the times of the latter are noted."""
     merged = final.combine_first(preliminary).assign_attrs(final.attrs)
     others = [axis for axis in merged.dims if axis != "time"]
     held = final.reindex_like(merged).notnull().all(others)
@@ -88,7 +88,7 @@ def _note(source: str, times: np.ndarray) -> str:
 
 
 def _number(experiment: object) -> int | str | None:
-    """1 of ``0001``, as files write it, or the name of another experiment."""
+    """The number 1 for ``0001``, as files have it, or the name of another experiment."""
     text = str(experiment.decode() if isinstance(experiment, bytes) else experiment).strip()
     if experiment is None or text in ("", "nan"):
         return None

@@ -1,4 +1,4 @@
-"""What sources share: files that appear only when they are whole, and words for what cannot be had."""
+"""What sources share: files that appear only when they are complete, and messages about failed downloads."""
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ def write_source(
     wanted: np.ndarray,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write what was found; the file appears only if every wanted time has all that states need.
+    """Write what was found; the file appears only if every needed time has all that states need.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def write_source(
     wanted : (times,)
         datetime64.
     notes : sequence of str
-        Of `standard_dataset`, for messages.
+        From `standard_dataset`, for messages.
 
     Raises
     ------
@@ -88,14 +88,14 @@ def write_parts(
     destination: str | Path,
     source: str,
 ) -> None:
-    """Fetch files that hold the wanted times between them, and write these to one file.
+    """Fetch files that together have the needed times, and write these to one file.
 
-    What has arrived of an attempt that broke off is kept beside the destination, and is not fetched again.
+    What arrived before a break is kept beside the destination, and is not fetched again.
 
     Parameters
     ----------
     fetch : function
-        Gives paths of GRIB or netCDF files in the folder that it is given, and leaves alone what is there.
+        Returns paths of GRIB or netCDF files in a folder, and does not fetch again what is in it.
     settings : dict
         The configuration's section `archive`.
     wanted : (times,)
@@ -107,7 +107,7 @@ def write_parts(
     Raises
     ------
     SourceError
-        If something is missing, or as of `fetch`.
+        If something is missing, or if `fetch` fails.
     """
     folder = Path(destination).with_name(f".{Path(destination).name}.requests")
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def _refuse_incomplete(
 
 
 def unreachable(service: str, what: str, error: Exception | str) -> str:
-    """What to say of a service that cannot be reached."""
+    """The message about a service that cannot be reached."""
     reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     reason = reason.splitlines()[0][:300]
     return (
@@ -147,10 +147,10 @@ def unreachable(service: str, what: str, error: Exception | str) -> str:
 
 
 def naive_times(times: Sequence[datetime]) -> np.ndarray:
-    """Valid times in UTC, as numpy has them, without a time zone."""
+    """Valid times in UTC as numpy's, without a time zone."""
     return np.array([time.replace(tzinfo=None) for time in times], dtype="datetime64[ns]")
 
 
 def notes_after(notes: list[str]) -> str:
-    """Notes as the end of a message."""
+    """Join notes to the end of a message."""
     return "".join(f"; {note}" for note in notes)

@@ -1,6 +1,6 @@
-"""Which files of a folder are GRIB or netCDF: what a file is, its first bytes say, whatever its name.
+"""Which files of a folder are GRIB or netCDF, judged by their first bytes and not by their names.
 
-Rules name these files as their inputs, so this module is read by every start of Snakemake: it imports neither torch
+Rules name these files as their inputs, so Snakemake imports this module at every start: it imports neither torch
 nor xarray.
 """
 
@@ -14,7 +14,7 @@ READ = (GRIB, NETCDF3, NETCDF4)
 
 
 def field_kind_of(path: str | Path) -> tuple[str, str | None]:
-    """What a file is, in the words of `files.kinds`, and what to do with it where it is neither GRIB nor netCDF.
+    """The kind of a file, in the words of `files.kinds`, and what to do with it if it is neither GRIB nor netCDF.
 
     Returns
     -------
@@ -35,12 +35,12 @@ def field_kind_of(path: str | Path) -> tuple[str, str | None]:
 
 
 def sorted_out(settings: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """The files of the folder `archive.path` that are read, and a line about each that is not.
+    """The files of the folder `archive.path` that are read, and a line about each of the others.
 
     Parameters
     ----------
     settings : dict
-        The configuration's section `archive`; `path` is the folder. Only what lies directly in it counts, and nothing
+        The configuration's section `archive`; `path` is the folder. Only files directly in it count, and none
         whose name starts with a dot.
 
     Returns

@@ -1,6 +1,6 @@
-"""Any GRIB or netCDF dataset of a reanalysis into the 69 channels, by names, units and axes; what is missing is named.
+"""From any GRIB or netCDF dataset of a reanalysis to the 69 channels, by names, units and axes, with what is missing.
 
-Two steps: `standard_dataset` finds the fields of the state in datasets as they come, and puts them on standard axes and
+There are two steps: `standard_dataset` finds the fields of the state in datasets, and puts them on standard axes and
 levels, in the units of the state; `utc_times`, `own_grid` and `stack` make states of them, once `refuse_incomplete` has
 found nothing missing. Names and units are understood in `variables`, axes and levels in `axes`.
 """
@@ -30,23 +30,23 @@ Values = TypeVar("Values", np.ndarray, xr.DataArray)
 def standard_dataset(
     parts: Iterable[tuple[str, xr.Dataset]], options: Options = AS_THEY_COME, times: np.ndarray | None = None
 ) -> tuple[xr.Dataset, list[str]]:
-    """The fields of the state that datasets hold between them, by short name, and notes on what was done to get them.
+    """The fields of the state that datasets have together, by short name, and notes on what was done to get them.
 
-    Axes are time, level (always the 13 of the state), latitude from the north, longitude from 0 eastward; units are
-    those of the state. Missing levels are not a number. Relative humidity becomes specific where there is none.
+    The axes are time, level (always the 13 of the state), latitude from the north, longitude from 0 eastward; units are
+    those of the state. Missing levels are not a number. Relative humidity is converted if there is no specific one.
 
     Parameters
     ----------
     parts : iterable of (str, xarray.Dataset)
-        Each with the name of the file it comes from, for messages.
+        Each with the name of its file, for messages.
     options : Options
     times : array of datetime64, optional
-        Valid times that are wanted; others are not read.
+        Valid times that are needed; others are not read.
 
     Raises
     ------
     ValueError
-        If what there is cannot be understood, contradicts itself, or is of several ensemble members.
+        If the data cannot be understood, contradict each other, or have several ensemble members.
     """
     found: dict[str, list[tuple[str, xr.DataArray]]] = {}
     notes: list[str] = []
@@ -85,12 +85,12 @@ def standard_dataset(
 
 
 def utc_times(standard: xr.Dataset, source: str) -> list[datetime]:
-    """The times of a dataset of `standard_dataset`; those that are not whole hours are refused (ValueError)."""
+    """The times of a dataset from `standard_dataset`; times that are not whole hours are refused (ValueError)."""
     return whole_hours(standard.time.values, source)
 
 
 def own_grid(standard: xr.Dataset, source: str) -> Grid:
-    """The grid that a dataset of `standard_dataset` is on.
+    """The grid of a dataset from `standard_dataset`.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def own_grid(standard: xr.Dataset, source: str) -> Grid:
 
 
 def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: bool = False) -> np.ndarray:
-    """States, (time, 69, lat, lon), of a dataset of `standard_dataset`, with what is missing of `derive` derived.
+    """Make states, (time, 69, lat, lon), from a dataset of `standard_dataset`; what is missing of `derive` is derived.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def specific_humidity(relative: Values, temperature: Values, pressure: Values) -
 
 
 def _refuse_members(known: dict[int, str], member: int | None, short: str, source: str) -> None:
-    """Refuse a second ensemble member; fields that do not say of which they are go with any."""
+    """Refuse a second ensemble member; fields without the number of a member go with any."""
     if member is None:
         return
     known.setdefault(member, f"{short} of {source}")
@@ -213,7 +213,7 @@ def _refuse_members(known: dict[int, str], member: int | None, short: str, sourc
 
 
 def _join(short: str, fields: list[tuple[str, xr.DataArray]], notes: list[str]) -> xr.DataArray:
-    """One field of those of several files, over all their times and levels; ERA5 goes over ERA5T."""
+    """Join the fields of several files, over all their times and levels; ERA5 takes precedence over ERA5T."""
     preliminary = [(source, field) for source, field in fields if field.attrs["expver"] == PRELIMINARY]
     others = [(source, field) for source, field in fields if field.attrs["expver"] != PRELIMINARY]
     if not others or not any(field.attrs["expver"] == FINAL for _, field in others):

@@ -1,4 +1,4 @@
-"""GRIB and netCDF files as xarray datasets, whatever they are named; what a GRIB file holds twice is refused."""
+"""GRIB and netCDF files as xarray datasets, whatever their names; a field that a GRIB file has twice is refused."""
 
 import os
 import warnings
@@ -43,16 +43,16 @@ _UNKNOWN = "undef"  # cfgrib's word for a key that a message does not have
 
 
 class SourceError(RuntimeError):
-    """A source cannot be reached or does not have what was asked for."""
+    """A source cannot be reached, or does not have what was requested."""
 
 
 def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
-    """Datasets of the fields of a GRIB file that are read, one per parameter and more, or the one of a netCDF file.
+    """Open the fields of a GRIB file as datasets, at least one per parameter, or a netCDF file as one dataset.
 
     Raises
     ------
     SourceError
-        If the file is not there, of another kind (it is said of which), truncated, or if a GRIB file has a field twice
+        If the file is missing, truncated or of another kind, which the message names; if a GRIB file has a field twice
         with different values, or several forecasts of it valid at the same time.
     """
     path = Path(path)
@@ -74,7 +74,7 @@ def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
 
 
 class _Selection(Mapping[Offset, "cfgrib.messages.Message"]):
-    """Some fields of a GRIB file by their offsets, for cfgrib: read when asked for, and no other is looked at."""
+    """Some fields of a GRIB file by their offsets, for cfgrib: they are read on request, and others never."""
 
     def __init__(self, path: Path, offsets: list[Offset]) -> None:
         import cfgrib
@@ -93,7 +93,7 @@ class _Selection(Mapping[Offset, "cfgrib.messages.Message"]):
 
 
 def _open_grib(path: Path) -> list[xr.Dataset]:
-    """A dataset of each parameter, kind of level and experiment, or more where cfgrib cannot make one of them."""
+    """Open one dataset per parameter, kind of level and experiment, or more where cfgrib cannot make a single one."""
     from cfgrib.xarray_store import raw_open_datasets
 
     inventory = _inventory(path)
@@ -119,7 +119,7 @@ def _open_grib(path: Path) -> list[xr.Dataset]:
 
 
 def _inventory(path: Path) -> list[Entry]:
-    """Offset, keys, times and experiment of every field that is read of a GRIB file, without its values."""
+    """Offset, keys, times and experiment of every field that is read from a GRIB file, without its values."""
     import cfgrib
 
     found: list[Entry] = []
@@ -132,7 +132,7 @@ def _inventory(path: Path) -> list[Entry]:
 
 
 def _is_read(name: str, standard_name: str, kind_of_level: str) -> bool:
-    """Whether a field is one of the state's, by its names and kind of level, or the height of the surface.
+    """Whether a field belongs to the state, by its names and kind of level, or is the height of the surface.
 
     Not all levels of other kinds are told apart by their number, such as potential vorticity of +2 and -2.
     """

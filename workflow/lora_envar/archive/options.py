@@ -1,4 +1,4 @@
-"""What a user allows to be done to data of an archive, the section `archive` of the configuration."""
+"""What a user allows to be done to the data of an archive, from the section `archive` of the configuration."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What may be done to data that are not states as they come.
+    """What may be done to data that are not yet states.
 
     Attributes
     ----------
     derive : tuple of str
-        Surface variables that may be computed where they are missing, see `layout.surface_estimate`.
+        Surface variables that may be derived if they are missing, see `layout.surface_estimate`.
     member : int or None
-        Which member of an ensemble to take.
+        The ensemble member to read.
     interpolate_levels : bool
         Whether missing levels may be interpolated, linearly in the logarithm of pressure, between those around them.
     """
@@ -24,7 +24,7 @@ class Options:
 
     @classmethod
     def from_settings(cls, archive: dict[str, Any]) -> "Options":
-        """Of the configuration's section `archive`."""
+        """Read the options from the configuration's section `archive`."""
         derive = tuple(archive.get("derive", ()))
         return cls(derive, archive.get("member"), archive.get("interpolate_levels", False))
 

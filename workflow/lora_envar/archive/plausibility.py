@@ -1,7 +1,7 @@
-"""Whether values can be those of the atmosphere in the units of the state, and what they look like if they cannot.
+"""Whether values are possible in the atmosphere, in the units of the state, and what they look like if they are not.
 
-The ranges are wide: no state that nature or a model has been known to reach is refused. They are there for units that
-are missing or wrong, and for fill values that a file does not declare.
+The ranges are wide, so that no state that nature or a model is known to reach is refused. They detect units that
+are missing or wrong, and fill values that a file does not declare.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ _MISTAKES = {
 
 
 def plausible_range(channel: Channel) -> tuple[float, float]:
-    """Least and largest value of a channel that are believed, in the units of the state."""
+    """The smallest and largest plausible value of a channel, in the units of the state."""
     if channel.level is None:
         return _SURFACE[channel.variable]
     index = LEVELS.index(channel.level)
@@ -84,7 +84,7 @@ def plausible_range(channel: Channel) -> tuple[float, float]:
 
 
 def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named_last: tuple[str, ...] = ()) -> None:
-    """Raise an error if states hold values that cannot be the atmosphere's; what is not a number is not looked at.
+    """Refuse states with values that are impossible in the atmosphere; what is not a number is ignored.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named
     source : str
         For messages.
     named_last : tuple of str
-        Variables that the message is about only if all others are plausible.
+        Variables that the message names only if all others are plausible.
 
     Raises
     ------
     ValueError
-        With the variable and level, the time, the values, the range, and what they look like.
+        The message gives the variable, level, time, values and range, and what the values look like.
     """
     bounds = np.array([plausible_range(channel) for channel in CHANNELS])
     low = np.fmin.reduce(states, axis=(0, 2, 3))
@@ -128,7 +128,7 @@ def refuse_implausible(states: np.ndarray, times: np.ndarray, source: str, named
 
 
 def refuse_fraction(humidity: np.ndarray, name: str, source: str) -> None:
-    """Raise an error if a relative humidity in per cent looks like a fraction, or like nothing that it can be.
+    """Refuse a relative humidity in per cent that looks like a fraction, or is impossible.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def refuse_fraction(humidity: np.ndarray, name: str, source: str) -> None:
     Raises
     ------
     ValueError
-        With the values, and what they look like.
+        The message gives the values, and what they look like.
     """
     low = float(np.nanmin(humidity, initial=np.inf))
     high = float(np.nanmax(humidity, initial=-np.inf))
@@ -169,7 +169,7 @@ def _looks_like(variable: str, field: np.ndarray, least: float, most: float) -> 
 
 
 def _fill(low: float, high: float) -> str:
-    """Words for an extreme value that files put where they have none, or nothing."""
+    """Words for an extreme value that files use as a fill value, or nothing."""
     for value in (low, high):
         if any(np.isclose(value, fill, rtol=1e-3) for fill in _FILLS) or abs(value) > 1e12:
             return f": {value:.6g} looks like a fill value"

@@ -1,4 +1,4 @@
-"""From what a source delivered to states on the configured grid, and their climatology."""
+"""From the file of a source to states on the configured grid, and their climatology."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ BATCH_POINTS = 65536
 
 @dataclass(frozen=True)
 class States:
-    """What files of a user held.
+    """The states that were found in files of a user.
 
     Attributes
     ----------
     times : list of datetime
     grid : Grid or None
-        None where the files' own grid is not one of the workflow's and no other was asked for.
+        None if the workflow does not know the files' grid and no other was requested.
     fields : (time, 69, lat, lon)
         In the units of the state; what is missing is not a number.
     missing : tuple of str
         Names of the channels that are missing at any time.
     report : list of str
-        What was found, converted, left out, and what is missing, a line each.
+        What was found, converted, left out, and what is missing, one line each.
     """
 
     times: list[datetime]
@@ -50,16 +50,16 @@ class States:
 def read_states(
     paths: Sequence[str | Path], grid: Grid | None = None, options: Options = AS_THEY_COME, partial: bool = False
 ) -> States:
-    """States that GRIB and netCDF files hold between them, at the times at which they are whole, if there are any.
+    """Read the states that GRIB and netCDF files have together, at the times at which they are complete, if any.
 
     Parameters
     ----------
     paths : sequence of paths
     grid : Grid, optional
-        The grid to bring them to; by default they stay on their own.
+        The grid to interpolate to; by default, that of the files.
     options : Options
     partial : bool
-        Whether to give also what is not whole, so that it can be said what is missing.
+        Whether to return incomplete states as well, so that a message can say what is missing.
 
     Raises
     ------
@@ -117,14 +117,14 @@ def read_states(
 def prepare(
     path: str | Path, grid: Grid, truncation: int | None, derive: tuple[str, ...] = ()
 ) -> tuple[list[datetime], Iterator[np.ndarray]]:
-    """Times and states of a source's file, on `grid`.
+    """Read the times and states of a source's file, on `grid`.
 
-    The states come in parts, each (times, 69, lat, lon), one after the other: all of them may be too many to hold.
+    The states come in parts, each (times, 69, lat, lon), because all of them may not fit into memory.
 
     Parameters
     ----------
     truncation : int or None
-        Total wavenumber beyond which fields are cut off.
+        Largest total wavenumber that is kept.
     derive : tuple of str
         See `layout.Options`.
 

@@ -1,4 +1,4 @@
-"""Files behind an address, of which only what is wanted is read, by HTTP's byte ranges."""
+"""Remote files, of which only the needed parts are read, by byte ranges of HTTP."""
 
 import os
 import time as clock
@@ -24,22 +24,22 @@ ABSENT = (403, 404, 410)
 
 
 def fetch_part(address: str, chosen: Mapping[str, Sequence[Any]], target: Path, service: str) -> None:
-    """Write what is wanted of a remote netCDF file to a file, which appears when it is whole; it is tried again.
+    """Write the needed part of a remote netCDF file to a file, which appears when it is complete; failures are retried.
 
     Parameters
     ----------
     address : str
         ``https://...``, or the path of a file.
     chosen : mapping
-        Coordinate -> the values at which fields are wanted.
+        Coordinate -> the values at which fields are needed.
     target : Path
     service : str
-        What it is a file of, for messages.
+        Name of the service, for messages.
 
     Raises
     ------
     SourceError
-        If there is no such file, it lacks what is wanted, or it cannot be had.
+        If the file does not exist, lacks what is needed, or cannot be downloaded.
     """
     import fsspec
 
@@ -63,22 +63,22 @@ def fetch_part(address: str, chosen: Mapping[str, Sequence[Any]], target: Path, 
 
 
 def fetch_messages(address: str, wanted: Callable[[str], bool], target: Path, service: str) -> None:
-    """Write some messages of a remote GRIB file to a file, by the index beside it in the writing of wgrib2.
+    """Write some messages of a remote GRIB file to a file, with the help of its index, in wgrib2's format.
 
     Parameters
     ----------
     address : str
-        Of the GRIB file; its index is at the same with ``.idx``.
+        Address of the GRIB file; that of its index ends in ``.idx`` in addition.
     wanted : function
-        Of a message's variable and level, as ``TMP:500 mb``.
+        Says whether a message is needed, by its variable and level, such as ``TMP:500 mb``.
     target : Path
     service : str
-        What it is a file of, for messages.
+        Name of the service, for messages.
 
     Raises
     ------
     SourceError
-        If there is no such file, it lacks what is wanted, or it cannot be had.
+        If the file does not exist, lacks what is needed, or cannot be downloaded.
     """
 
     def fetch() -> None:
@@ -96,7 +96,7 @@ def fetch_messages(address: str, wanted: Callable[[str], bool], target: Path, se
 
 
 def _get(address: str, start: int | None = None, end: int | None = None) -> bytes:
-    """What is at an address, or its bytes from `start` to `end`."""
+    """Read what is at an address, or its bytes from `start` to `end`."""
     headers = {} if start is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
     with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=TIMEOUT) as answer:
         content = answer.read()
@@ -106,14 +106,14 @@ def _get(address: str, start: int | None = None, end: int | None = None) -> byte
 
 
 def tried(action: Callable[[], None], address: str, service: str) -> None:
-    """Do something that needs the network, again after growing pauses where it fails.
+    """Do something that needs the network; if it fails, try again after growing pauses.
 
     Raises
     ------
     SourceError
-        If it fails every time, or there is nothing at the address.
+        If every attempt fails, or if there is nothing at the address.
     KeyError, ImportError
-        Of the action.
+        If the action raises one.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -143,12 +143,12 @@ def _says_absent(error: Exception) -> bool:
 
 
 def check_grib(path: Path, fields: int) -> None:
-    """Refuse a file that is not whole GRIB messages, at least so many.
+    """Refuse a file that does not consist of complete GRIB messages, or has fewer fields than given.
 
     Raises
     ------
     SourceError
-        Saying what arrived.
+        The message says what arrived.
     """
     import eccodes
 

@@ -1,7 +1,7 @@
-"""What a source of a reanalysis is: it writes what it gets for a block of times to one file.
+"""The interface of a source of a reanalysis: it writes the data of a block of times to one file.
 
 A source is a class in a module of a package ``sources/`` of any room; nothing else lists it. See docs/extending.md.
-Snakemake reads these modules at every start: xarray is imported where something is fetched.
+Snakemake imports these modules at every start, so xarray is imported only where something is fetched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..settings import files_of
 
 @dataclass(frozen=True)
 class NoSettings:
-    """Settings of sources that have none."""
+    """Settings of sources without any."""
 
 
 class ArchiveSource(ABC):
@@ -28,11 +28,11 @@ class ArchiveSource(ABC):
     name : str
         `archive.source` in the configuration.
     about : str
-        What it is, for config/README.md, as Markdown.
+        A description for config/README.md, in Markdown.
     Settings : type
-        Dataclass of its keys beside those that all sources have, see `lora_envar.settings`.
+        Dataclass of its own keys, in addition to those of all sources, see `lora_envar.settings`.
     derived : bool
-        Whether its states are made from those of another source, which its setting `of` names; the keys of that one
+        Whether its states are made from those of another source, which its setting `of` names; the keys of that source
         then stand beside its own.
     """
 
@@ -43,7 +43,7 @@ class ArchiveSource(ABC):
 
     @classmethod  # noqa: B027  most sources have nothing to refuse
     def check(cls, settings: dict[str, Any]) -> None:
-        """Refuse settings that fit the schema and yet cannot be used.
+        """Refuse settings that fit the schema but cannot be used.
 
         Parameters
         ----------
@@ -53,27 +53,27 @@ class ArchiveSource(ABC):
         Raises
         ------
         ValueError
-            Its message begins with the key.
+            The message begins with the key.
         """
 
     @classmethod
     def named_files(cls, settings: dict[str, Any]) -> dict[str, str]:
-        """Files and folders that a user brings, by the keys of the section that name them."""
+        """The files and folders that a user brings, by the keys of the section that name them."""
         return {key: settings[key] for key in files_of(cls.Settings) if settings.get(key)}
 
     @classmethod
     @abstractmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """Write what there is of the wanted times.
+        """Write the data of the needed times.
 
         Parameters
         ----------
         settings : dict
-            The configuration's section `archive`, without what says only which states there are.
+            The configuration's section `archive`, without the keys that only say which states there are.
         times : sequence of datetime
-            Valid times wanted.
+            Valid times that are needed.
         destination : path
-            A netCDF file that appears when all of it has arrived and has been checked.
+            A netCDF file, which appears when everything has arrived and has been checked.
 
         Raises
         ------
@@ -83,11 +83,11 @@ class ArchiveSource(ABC):
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """What is downloaded for one time; 0 where nothing is.
+        """The number of bytes downloaded per time; 0 if there is no download.
 
         Parameters
         ----------
         points : int
-            Of the configured grid, for stores on a coarser grid than ERA5's own.
+            Number of points of the configured grid, for stores on a coarser grid than that of ERA5.
         """
         return 0

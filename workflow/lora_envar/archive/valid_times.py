@@ -1,4 +1,4 @@
-"""Valid times of a field, from every form in which files give them: valid times, or base times and leads."""
+"""Valid times of a field, from all forms in which files give them: valid times, or base times and lead times."""
 
 from collections.abc import Hashable
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _OF_THE_CALENDAR = ("hour", "hour_of_day", "day", "dayofyear", "day_of_year", "m
 
 
 def lead_unit(units: object) -> int | None:
-    """Nanoseconds of a unit of time such as ``hours``, or None if it is none ("hours since" a date is not)."""
+    """Nanoseconds in a unit of time such as ``hours``, or None for anything else, including "hours since" a date."""
     text = str(units or "").strip().lower()
     return _NANOSECONDS.get(text, _NANOSECONDS.get(text.removesuffix("s")))
 
@@ -42,18 +42,18 @@ def is_lead(coordinate: xr.DataArray) -> bool:
 
 
 def may_be_lead(coordinate: xr.DataArray) -> bool:
-    """Whether a coordinate of an unknown name may be a lead by its units, and is no hour of the day or the like."""
+    """Whether a coordinate of an unknown name may be a lead time by its units, and is not, say, the hour of the day."""
     return str(coordinate.name) not in _OF_THE_CALENDAR and lead_unit(coordinate.attrs.get("units")) is not None
 
 
 def to_minutes(times: np.ndarray) -> np.ndarray:
-    """Times (datetime64) rounded to the nearest minute: hours and days counted in floating point are not exact."""
+    """Round times (datetime64) to the nearest minute, because hours and days in floating point are not exact."""
     nanoseconds = times.astype("datetime64[ns]")
     return (nanoseconds + np.timedelta64(30, "s")).astype("datetime64[m]").astype("datetime64[ns]")
 
 
 def describe_times(times: np.ndarray) -> str:
-    """Times (datetime64) for a reader: at most four of them, and how many more up to which."""
+    """Describe times (datetime64) in words: at most four of them, with the number of the others and the last one."""
     shown = [f"{time.astype('datetime64[m]')}".removesuffix(":00") for time in times]
     if len(shown) <= 4:
         return ", ".join(shown)
@@ -78,7 +78,7 @@ def whole_hours(times: np.ndarray, source: str) -> list[datetime]:
 
 
 def on_valid_times(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> xr.DataArray:
-    """The field with one dimension, time, of valid times that ascend, rounded to minutes.
+    """The field with one dimension time, of ascending valid times, rounded to minutes.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def on_valid_times(field: xr.DataArray, kinds: dict[Hashable, str | None], sourc
 
 
 def _with_durations(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> dict[Hashable, str | None]:
-    """Kinds in which a duration on an axis of its own is a lead, as it can only be; elsewhere it has to be 0."""
+    """The kinds, with a duration on an axis of its own as a lead time; elsewhere a duration has to be 0."""
     kinds = dict(kinds)
     if "step" in kinds.values() or "valid_time" in kinds:
         return kinds
@@ -192,7 +192,7 @@ def _dates(times: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
 
 
 def _durations(leads: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
-    """Leads as timedelta64[ns]: as they come, or of numbers and units."""
+    """Lead times as timedelta64[ns], as they are or from numbers and units."""
     if np.issubdtype(leads.dtype, np.timedelta64):
         durations = leads.astype("timedelta64[ns]")
     else:

@@ -1,4 +1,4 @@
-"""Fields of the state in a dataset, by their names in files, and in the units of the state."""
+"""Fields of the state in a dataset, found by their names in files, and converted to the units of the state."""
 
 from collections.abc import Hashable, Iterator
 
@@ -40,19 +40,19 @@ _UNITS = {"m/s": "m s-1", "m2/s2": "m2 s-2", "kg/kg": "kg kg-1", "1": "kg kg-1",
 def fields_of_state(
     dataset: xr.Dataset, source: str, options: Options, times: np.ndarray | None, notes: list[str]
 ) -> Iterator[tuple[str, xr.DataArray]]:
-    """Pairs of short name and field on standard axes, in standard units, of a dataset.
+    """Yield the short name of each field of a dataset with the field, on standard axes and in standard units.
 
     Parameters
     ----------
     dataset : Dataset
-        As it comes.
+        As it is in the file.
     source, options, times, notes
-        As of `axes.standard_axes`.
+        See `axes.standard_axes`.
 
     Raises
     ------
     ValueError
-        If units are not understood, or as of `axes.standard_axes`.
+        If units are not understood, or if `axes.standard_axes` raises one.
     """
     dataset = with_coordinates(dataset)
     for short, aliases in ALIASES.items():
@@ -74,7 +74,7 @@ def fields_of_state(
 
 
 def _standard_units(field: xr.DataArray, short: str, name: Hashable, source: str, notes: list[str]) -> xr.DataArray:
-    """The field in the units of the state; what is converted is noted."""
+    """Convert the field to the units of the state; conversions are noted."""
     expected = "%" if short == "r" else VARIABLES[short][2]
     units = str(field.attrs.get("units", "m" if name in _HEIGHTS else expected)).replace("**", "").replace("^", "")
     units = units.strip()

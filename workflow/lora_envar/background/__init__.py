@@ -1,1 +1,1 @@
-"""Background error: NMC samples, the Gaussian and the learned error model, ensembles, low-rank adapters."""
+"""Background errors: NMC samples, Gaussian and learned error models, ensembles, and low-rank adapters."""

@@ -1,4 +1,4 @@
-"""What an analysis method needs to know of a background error model: control vector in, increment out."""
+"""What an analysis method needs to know about a background error model: how control vectors become increments."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,9 +7,9 @@ import torch
 
 
 class BackgroundError(Protocol):
-    """A control-variable transform: control vectors become increments.
+    """A control-variable transform, which turns control vectors into increments.
 
-    Unless a model says otherwise by `standard`, control vectors are standard normal, and increments then have the
+    Unless a model overrides `standard`, control vectors are standard normal, and increments then have the
     model's covariance.
 
     Attributes
@@ -25,7 +25,7 @@ class BackgroundError(Protocol):
         ...
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
-        """The standard normal numbers that a control vector stands for, each a multiple of its own, (control_size,)."""
+        """The standard normal numbers, (control_size,), that a control vector stands for, up to a factor for each."""
         return control
 
     def penalty(self, control: torch.Tensor) -> torch.Tensor:
@@ -33,18 +33,18 @@ class BackgroundError(Protocol):
         return self.standard(control).square().sum()
 
     def parts(self) -> dict[str, slice]:
-        """Parts of the control vector, by name, whose increments add up, and whose amplitudes may be wrong apart."""
+        """Parts of the control vector by name; their increments add up, and each has an amplitude of its own."""
         return {"static": slice(None)}
 
 
 class Amplified(BackgroundError):
-    """An error model whose parts are given other amplitudes: the increment of the factors times the control vector.
+    """An error model whose parts have other amplitudes: the increment of the factors times the control vector.
 
     Parameters
     ----------
     model : BackgroundError
     factors : (control_size,)
-        Alike within each of the model's parts.
+        The same within each part of the model.
     """
 
     def __init__(self, model: BackgroundError, factors: torch.Tensor) -> None:
@@ -53,28 +53,28 @@ class Amplified(BackgroundError):
         self._factors = factors
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
-        """Increment of shape (69, lat, lon), of a control vector of the model."""
+        """The increment, (69, lat, lon), of a control vector of the model."""
         return self.model.increment(self._factors * control)
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
-        """As of the model: it knows nothing of the factors."""
+        """See the model: the factors do not matter here."""
         return self.model.standard(self._factors * control) / self._factors
 
     def parts(self) -> dict[str, slice]:
-        """Those of the model."""
+        """The parts of the model."""
         return self.model.parts()
 
 
 def amplified(model: BackgroundError, variances: Mapping[str, float], like: torch.Tensor) -> Amplified:
-    """A model whose parts have so many times the variance.
+    """A model with the variance of its parts multiplied.
 
     Parameters
     ----------
     model : BackgroundError
     variances : mapping
-        By the names of the model's parts.
+        The factors, by the names of the model's parts.
     like : Tensor
-        Of the type and device of control vectors.
+        Has the type and device of control vectors.
     """
     factors = like.new_ones(model.control_size)
     for name, where in model.parts().items():

@@ -1,4 +1,4 @@
-"""The ensemble that a filter cycles: its first members, and what is added to its forecasts for the model's errors.
+"""The ensemble that a filter cycles: its first members, and what is added to its forecasts for model errors.
 
 The forecast model's errors in the time between analyses are sampled on the training period,
 
@@ -29,7 +29,7 @@ def first_members(
     seed: int,
     to_state_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
 ) -> torch.Tensor:
-    """The first ensemble, (count, 69, lat, lon): the background, and draws from forecast errors less their mean.
+    """The first ensemble, (count, 69, lat, lon): the background plus draws from forecast errors minus their mean.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def additive_errors(
     *purpose: object,
     to_state_grid: Callable[[torch.Tensor], torch.Tensor] = lambda states: states,
 ) -> torch.Tensor:
-    """What is added to the forecasts of members, (count, 69, lat, lon), float32, of zero mean; see the module.
+    """What is added to the forecasts of the members, (count, 69, lat, lon), float32, with zero mean; see the module.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def additive_errors(
         alpha.
     seed : int
     purpose
-        What the numbers are for, such as the valid time.
+        What the random numbers are for, such as the valid time.
     to_state_grid : function
         From the grid of the errors.
 

@@ -18,7 +18,7 @@ from .settings import NORMALISATIONS
 def read_members(
     paths: Sequence[str | Path], time: datetime, last_year: Sequence[str | Path], device: torch.device | str = "cpu"
 ) -> torch.Tensor | None:
-    """The forecasts valid at a time, one of each file: (members, 69, lat, lon), or None if there are no files.
+    """Read the forecasts valid at a time, one from each file: (members, 69, lat, lon), or None if there are no files.
 
     Those of `last_year` are valid at the same date a year before. They follow the others, each with its departure from
     the mean of last year's added to the mean of this year's.
@@ -26,7 +26,7 @@ def read_members(
     Raises
     ------
     ValueError
-        If a file cannot be read, or is not valid then.
+        If a file cannot be read, or is not valid at that time.
     """
     if not paths:
         return None
@@ -38,14 +38,14 @@ def read_members(
 
 
 def _states(paths: Sequence[str | Path], time: datetime) -> torch.Tensor:
-    """The state valid at a time of each of some files, (files, 69, lat, lon)."""
+    """The states valid at a time, one from each file, (files, 69, lat, lon)."""
     return torch.stack([torch.from_numpy(StateFile(path, keep_open=True).read(time)) for path in paths])
 
 
 def read_cycled_members(
     path: str | Path, time: datetime, error_grid: Grid, device: torch.device | str = "cpu"
 ) -> torch.Tensor:
-    """The backgrounds of the ensemble that a filter cycles, (members, 69, lat, lon) on the error grid.
+    """Read the backgrounds of the ensemble that a filter cycles, (members, 69, lat, lon), on the error grid.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_cycled_members(
 
 
 def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisation: str) -> torch.Tensor:
-    """Perturbations of an ensemble in the variables of a VAE, normalised, shape as `members`.
+    """Normalised perturbations of an ensemble in the variables of a VAE, with the shape of `members`.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisatio
     Raises
     ------
     ValueError
-        With fewer than two members, members that are all alike in a channel, or if there is no such normalisation.
+        If there are fewer than two members, if all are the same in a channel, or if the normalisation is unknown.
     """
     if len(members) < 2:
         raise ValueError(f"perturbations need at least 2 members, got {len(members)}")

@@ -1,4 +1,4 @@
-"""The variables in which a VAE sees forecast errors e, and the way back from what it decodes.
+"""The variables in which a VAE sees forecast errors e, and the way back from the decoded variables.
 
     e = G T^-1 S f
 
@@ -43,7 +43,7 @@ Batches: TypeAlias = Callable[[], Iterator[torch.Tensor]]
 
 
 class ErrorVariables(nn.Module):
-    """f of errors, and errors of f, see the module; before `fit` S and G are 1 and nothing is in balance.
+    """Turns errors into f and back, see the module; before `fit`, S and G are 1 and nothing is balanced.
 
     Parameters
     ----------
@@ -120,17 +120,17 @@ class ErrorVariables(nn.Module):
         return self.scale * self.relative
 
     def blocks(self) -> dict[str, slice]:
-        """The channels of f by control variable; of the state's variables there is one block of all."""
+        """The channels of f by control variable; the variables of the state are a single block."""
         if self._control is None:
             return {"state": slice(0, len(self.scale))}
         return dict(zip(SIZES, consecutive(SIZES.values()), strict=True))
 
     def normalise(self, errors: torch.Tensor) -> torch.Tensor:
-        """f, (batch, channels, lat, lon), of errors of the same shape, in the units of the state."""
+        """Turn errors in the units of the state, (batch, channels, lat, lon), into f of the same shape."""
         return self._analysed(errors) / self.deviation
 
     def restore(self, fields: torch.Tensor) -> torch.Tensor:
-        """Errors in the units of the state, of f, both (..., channels, lat, lon)."""
+        """Turn f into errors in the units of the state, both (..., channels, lat, lon)."""
         scaled = self.deviation * fields
         if self._control is not None:
             scaled = self.gain * self._synthesised(scaled, self._control)
@@ -139,7 +139,7 @@ class ErrorVariables(nn.Module):
         return scaled if self._projection is None else self._projection.project(scaled)
 
     def fit(self, batches: Batches) -> None:
-        """Set the balance, S and G by errors; `batches` is called up to six times."""
+        """Estimate the balance, S and G from errors; `batches` is called up to six times."""
         self._fit_balance_and_deviation(batches)
         if not self.fits_gain:
             return
@@ -199,7 +199,7 @@ class ErrorVariables(nn.Module):
 
 
 def smoothed(variance: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """Maps of variance, (..., lat, lon), by the heat kernel exp(-l (l + 1) / (L (L + 1))), L = `SMOOTHED_AT`.
+    """Smooth maps of variance, (..., lat, lon), with the heat kernel exp(-l (l + 1) / (L (L + 1))), L = `SMOOTHED_AT`.
 
     The kernel is positive and keeps the mean over the sphere, up to the truncation of the grid.
     """

@@ -1,4 +1,4 @@
-"""Finetuning the VAE on the ensemble of a cycle: adapters of it, or all its weights."""
+"""Finetuning of the VAE on the ensemble of a cycle: of adapters, or of all weights."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ COMPARED_LATENTS = 4
 
 
 def fit_prior(vae: VAE, members: torch.Tensor, progress: Callable[[str], None] = print) -> tuple[float, float]:
-    """Set the adapter of a VAE's latents to the minimum of the VAE's loss over members, which is known.
+    """Set the adapter of a VAE's latents to the minimum of the VAE's loss over members, in closed form.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def finetune(
     progress: Callable[[str], None] = print,
     checkpoint: Checkpoint | None = None,
 ) -> Course:
-    """Train the parameters that are not frozen on ensemble perturbations, by the VAE's own loss.
+    """Train the parameters that are not frozen on ensemble perturbations, with the VAE's own loss.
 
     Parameters
     ----------
@@ -97,19 +97,19 @@ def finetune(
 
 @dataclass(frozen=True)
 class Finetuned:
-    """A cycle's VAE.
+    """The VAE of a cycle.
 
     Attributes
     ----------
     vae : VAE
     adapters : AdapterSettings or None
-        What was added to it; None where all weights were finetuned.
+        The adapters that were added; None if all weights were finetuned.
     members : int
         Size of the ensemble.
     finetuned : bool
-        False where the ensemble was too small: then the VAE is that of the cycle before, or the pretrained one.
+        False if the ensemble was too small; the VAE is then that of the cycle before, or the pretrained one.
     distance : float
-        How far it is from the pretrained one: the root mean square difference of what both decode from the same random
+        Distance from the pretrained VAE: the root mean square difference of what both decode from the same random
         numbers, over that of the pretrained one's increments.
     """
 
@@ -120,7 +120,7 @@ class Finetuned:
     distance: float
 
     def save(self, path: str | Path) -> None:
-        """Write the adapters, or the whole VAE where there are none."""
+        """Write the adapters, or the whole VAE if there are none."""
         about: dict[str, Any] = {"members": self.members, "finetuned": self.finetuned, "distance": self.distance}
         if self.adapters is None:
             self.vae.save(path, **about)
@@ -131,7 +131,7 @@ class Finetuned:
 
 
 def increments(vae: VAE) -> torch.Tensor:
-    """Normalised increments of the same random numbers for all VAEs of a form, (latents, channels, lat, lon)."""
+    """Normalised increments, (latents, channels, lat, lon), from random numbers that all VAEs of a form share."""
     size = math.prod(vae.latent_shape)
     own = torch.randn(COMPARED_LATENTS, size, generator=generator(0, "distance"))
     added = torch.randn(COMPARED_LATENTS, vae.prior.rank, generator=generator(0, "distance", "added"))
@@ -152,21 +152,21 @@ def finetune_cycle(
     progress: Callable[[str], None] = print,
     checkpoint: Checkpoint | None = None,
 ) -> Finetuned:
-    """One cycle's VAE: that of the cycle before, or the pretrained one, finetuned on a large enough ensemble.
+    """The VAE of one cycle: that of the cycle before, or the pretrained one, finetuned if the ensemble is large enough.
 
     Parameters
     ----------
     vae : VAE
-        Pretrained; it may be changed.
+        The pretrained VAE; it may be changed.
     members : (members, 69, lat, lon) or None
         Forecasts valid at this time, in the units of the state; None if there are none yet.
     settings : FinetuneSettings
     added : AdapterSettings or None
-        What is added to the VAE and finetuned; None finetunes all weights.
+        The adapters that are added to the VAE and finetuned; None finetunes all weights.
     draws : tuple of int and str
         Seed and time, from which the random numbers are drawn.
     before : path or None
-        What `Finetuned.save` wrote the cycle before, to start from.
+        The file that `Finetuned.save` wrote in the cycle before, to start from.
     checkpoint : Checkpoint, optional
         See `networks.training.train`.
     """
@@ -206,7 +206,7 @@ def _distance(vae: VAE, pretrained: torch.Tensor | None) -> float:
 
 
 def load_finetuned(vae: VAE, path: str | Path) -> VAE:
-    """A VAE with the adapters of a file, frozen; the given one is changed. Latents without patterns stay as trained.
+    """Add the adapters of a file to a VAE, in place, and freeze it. Latents without patterns stay as trained.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The background error of `3dvar_spectral`: homogeneous, isotropic, all channels with all, from NMC samples."""
+"""The background error of `3dvar_spectral`: homogeneous and isotropic, between all channels, from NMC samples."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from .training_set import TrainingSet
 
 
 def fit_gaussian(samples: TrainingSet, truncation: int | None) -> torch.Tensor:
-    """Covariance of normalised errors per total wavenumber, shape (T + 1, 69, 69), about the samples' mean."""
+    """Covariance of normalised errors per total wavenumber about the samples' mean, (T + 1, 69, 69)."""
     harmonics = SphericalHarmonics(samples.grid, truncation or finest_truncation(samples.grid), torch.float64)
     deviation = torch.from_numpy(samples.deviation).double().view(-1, 1, 1)
     return estimate_covariance((errors / deviation for errors in samples.centred()), harmonics)
 
 
 def save_gaussian(path: str | Path, covariance: torch.Tensor, deviation: np.ndarray) -> None:
-    """Write what `load_gaussian` reads.
+    """Write the file that `load_gaussian` reads.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def save_gaussian(path: str | Path, covariance: torch.Tensor, deviation: np.ndar
 
 
 def load_gaussian(path: str | Path, grid: Grid, device: torch.device | str = "cpu") -> GaussianBackgroundError:
-    """The error model of a file of `save_gaussian`, on a grid that resolves its truncation."""
+    """Load the error model that `save_gaussian` wrote, on a grid that resolves its truncation."""
     tensors, _ = load_weights(path)
     harmonics = SphericalHarmonics(grid, tensors["root"].shape[0] - 1, device=device)
     return GaussianBackgroundError(

@@ -28,7 +28,7 @@ from .spectral import SpectralCovariance, per_wave
 
 
 def _channels(surface: Iterable[str], upper_air: Iterable[str]) -> list[int]:
-    """Positions in the state of surface variables, then of upper-air variables on all levels."""
+    """Positions of surface variables in the state, then of upper-air variables on all levels."""
     names = [*surface, *(f"{variable}{level}" for variable in upper_air for level in LEVELS)]
     return [channel_index(name) for name in names]
 
@@ -51,7 +51,7 @@ def consecutive(sizes: Iterable[int]) -> list[slice]:
 
 
 class ControlVariables:
-    """States to coefficients of psi, chi, mass and humidity, and back."""
+    """Turns states into coefficients of psi, chi, mass and humidity, and back."""
 
     def __init__(self, harmonics: SphericalHarmonics) -> None:
         self.harmonics = harmonics
@@ -148,9 +148,9 @@ class GenBE(BackgroundError):
     Parameters
     ----------
     balance : dict of tensors
-        What `regressions` gives.
+        The result of `regressions`.
     modes : dict of dicts of tensors
-        What `vertical_modes` gives.
+        The result of `vertical_modes`.
     variables : ControlVariables
     truncation : int or None
         Of the increments; None keeps all.
@@ -188,11 +188,11 @@ class GenBE(BackgroundError):
         return increment if self._projection is None else self._projection.project(increment)
 
     def parts(self) -> dict[str, slice]:
-        """The control variables: errors that are in balance grow otherwise than those that are not."""
+        """The control variables, because balanced errors do not grow like unbalanced ones."""
         return dict(zip(self._deviation, consecutive(self._sizes), strict=True))
 
     def to(self, like: torch.Tensor) -> "GenBE":
-        """The same on another tensor's device and in its type."""
+        """The same error model with the type and on the device of another tensor."""
         full = self.variables.harmonics
         variables = ControlVariables(SphericalHarmonics(full.grid, full.truncation, like.dtype, like.device))
         balance = {name: matrices.to(like) for name, matrices in self.balance.items()}
@@ -200,7 +200,7 @@ class GenBE(BackgroundError):
         return GenBE(balance, modes, variables, self.truncation)
 
     def save(self, path: str | Path) -> None:
-        """Write what `load` reads."""
+        """Write the file that `load` reads."""
         tensors = {f"balance.{name}": matrices.float() for name, matrices in self.balance.items()}
         for name, part in self.modes.items():
             tensors |= {f"{name}.{kind}": tensor.float() for kind, tensor in part.items()}
@@ -208,7 +208,7 @@ class GenBE(BackgroundError):
 
     @classmethod
     def load(cls, path: str | Path, grid: Grid, device: torch.device | str = "cpu") -> "GenBE":
-        """The error model of a file, on any grid that resolves its wavenumbers.
+        """Load the error model of a file, on any grid that resolves its wavenumbers.
 
         Raises
         ------
@@ -230,7 +230,7 @@ def fit_genbe(
     truncation: int | None,
     balance: dict[str, torch.Tensor] | None = None,
 ) -> GenBE:
-    """A GEN_BE from errors, in batches of (batch, 69, lat, lon), in the units of the state, of zero expectation.
+    """Fit GEN_BE to errors of zero expectation, in batches of (batch, 69, lat, lon), in the units of the state.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def fit_genbe(
         Of the errors and the increments. The control variables keep two wavenumbers more where the grid resolves
         them: winds whose components are cut off at T need a stream function beyond T.
     balance : dict of tensors or None
-        Regressions to use in place of the samples' own, where these are few.
+        Regressions that replace those of the samples, where there are few.
     """
     finest = finest_truncation(grid)
     waves = finest if truncation is None else min(truncation + 2, finest)

@@ -42,7 +42,7 @@ def horizontal_localisation(length: float, degree: torch.Tensor) -> torch.Tensor
 
 
 def vertical_localisation(length: float) -> torch.Tensor:
-    """Square root, (levels, modes), of the matrix exp(-(ln p_i / p_j)^2 / 2 length^2)."""
+    """The square root, (levels, modes), of the matrix exp(-(ln p_i / p_j)^2 / 2 length^2)."""
     log_pressure = torch.tensor(LEVELS, dtype=torch.float64).log()
     matrix = torch.exp(-0.5 * ((log_pressure[:, None] - log_pressure) / length) ** 2)
     values, vectors = torch.linalg.eigh(matrix)
@@ -51,12 +51,12 @@ def vertical_localisation(length: float) -> torch.Tensor:
 
 
 class LocalisedEnsemble(BackgroundError):
-    """Be of the localised ensemble.
+    """The background error Be of the localised ensemble.
 
     Parameters
     ----------
     members : (K, 69, lat, lon)
-        On the error grid, in the units of the state; their perturbations are about their mean.
+        On the error grid, in the units of the state; their mean is subtracted.
     grid : Grid
     truncation : int or None
         Of the increments; None keeps all.
@@ -124,7 +124,7 @@ class Hybrid(BackgroundError):
         self.control_size = static.control_size + ensemble.control_size
 
     def increment(self, control: torch.Tensor) -> torch.Tensor:
-        """Increment of shape (69, lat, lon), of the control vectors of both, one after the other."""
+        """The increment, (69, lat, lon), from the control vectors of both, one after the other."""
         static, ensemble = control.split([self.static.control_size, self.ensemble.control_size])
         return math.sqrt(self.alpha) * self.static.increment(static) + math.sqrt(
             1.0 - self.alpha
@@ -136,14 +136,14 @@ class Hybrid(BackgroundError):
         return torch.cat([self.static.standard(static), self.ensemble.standard(ensemble)])
 
     def parts(self) -> dict[str, slice]:
-        """Those of the static error model, and the ensemble."""
+        """The parts of the static error model, and the ensemble."""
         size = self.static.control_size
         static = {name: slice(*where.indices(size)) for name, where in self.static.parts().items()}
         return static | {"ensemble": slice(size, None)}
 
 
 def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings, grid: Grid) -> BackgroundError:
-    """The hybrid of a GEN_BE and the members; the static part alone while these are too few.
+    """The hybrid of GEN_BE and the members; the static part alone while there are too few members.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def hybrid(static: GenBE, members: torch.Tensor | None, settings: HybridSettings
     Raises
     ------
     ValueError
-        If the settings name a covariance of the members that does not exist.
+        If the covariance of the members that the settings name does not exist.
     """
     if settings.ensemble_covariance == "localised":
         return localised_hybrid(static, members, settings, grid, static.truncation)

@@ -32,7 +32,7 @@ TARGETS = {
 
 
 class AdaptedLinear(nn.Module):
-    """A frozen linear layer with an adapter beside it."""
+    """A frozen linear layer with an adapter."""
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float, draws: torch.Generator | None) -> None:
         super().__init__()
@@ -50,12 +50,12 @@ class AdaptedLinear(nn.Module):
 
 
 def add_adapters(vae: VAE, settings: AdapterSettings, draws: torch.Generator | None = None) -> dict[str, nn.Parameter]:
-    """Put adapters on the latents or into every attention block and freeze all else; gives the adapters by name.
+    """Add adapters to the latents or to every attention block and freeze everything else; return the adapters by name.
 
     Parameters
     ----------
     draws : torch.Generator
-        Of the adapters' A, where these are not to be loaded.
+        Draws the adapters' A, unless these are loaded.
     """
     vae.requires_grad_(False)
     for block in [module for module in vae.modules() if isinstance(module, Block)]:
@@ -81,7 +81,7 @@ def load_adapters(vae: VAE, tensors: dict[str, torch.Tensor]) -> None:
     Raises
     ------
     ValueError
-        If names or shapes do not fit: other rank, other targets, or another VAE.
+        If names or shapes do not fit, because the rank, the targets or the VAE are different.
     """
     own = adapters(vae)
     if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in tensors.items()}:

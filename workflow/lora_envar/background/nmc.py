@@ -1,4 +1,4 @@
-"""The NMC method: errors of the background sampled as differences of forecasts valid at the same time.
+"""The NMC method: background errors sampled as differences of forecasts that are valid at the same time.
 
 For a reanalysis state x_0 and the one tau later: M(tau -> 2 tau) M(0 -> tau) x_0 - M(tau -> 2 tau) x_tau, with tau =
 24 h: a 48 h forecast minus a 24 h forecast.
@@ -25,15 +25,15 @@ def nmc_differences(
         Gives the forecasts, each (batch, 69, lat, lon), from the reanalysis at some hours of the archive at some leads
         in hours.
     hours : list of int
-        Start times of the longer forecasts. A forecast that two differences need is made once.
+        Start times of the longer forecasts. A forecast that two differences need is made only once.
     tau : int
         In hours.
     to_error_grid : function
-        Regrids forecasts; only what it returns is kept.
+        Regrids forecasts; only its result is kept.
     batch : int
-        Most forecasts at once.
+        The largest number of forecasts at once.
     progress : callable
-        Gets a line of text per batch.
+        Receives one line of text per batch.
     """
     wanted = set(hours)
     later = sorted({hour + tau for hour in hours} - wanted)  # these start forecasts of tau alone

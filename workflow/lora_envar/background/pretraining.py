@@ -1,4 +1,4 @@
-"""Training the VAE on NMC samples, and the residual that completes it as a background error model."""
+"""Training of the VAE on NMC samples, and the residual that completes it as a background error model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ Samples: TypeAlias = Callable[[list[int]], torch.Tensor]
 
 
 def vae_network(settings: dict[str, Any], shape: tuple[int, int]) -> NetworkSettings:
-    """Sizes of the VAE's halves, from the section `network` of an entry of the configuration's `vaes`."""
+    """Sizes of the encoder and decoder, from the section `network` of an entry of the configuration's `vaes`."""
     sizes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
     }
@@ -38,18 +38,18 @@ def vae_network(settings: dict[str, Any], shape: tuple[int, int]) -> NetworkSett
 
 
 def vae_blocks(settings: dict[str, Any]) -> tuple[int, ...]:
-    """Latent channels of every control variable, from the same section; empty where latents belong to none."""
+    """Latent channels of every control variable, from the same section; empty if latents belong to no variable."""
     together = settings["groups"] == "together"
     return tuple(settings["latent_channels"]) if together and len(settings["latent_channels"]) > 1 else ()
 
 
 def load_vae(settings: dict[str, Any], grid: Grid, path: str | Path, device: torch.device | str = "cpu") -> VAE:
-    """The VAE of a file, to be trained further.
+    """Load the VAE of a file, to be trained further.
 
     Raises
     ------
     ValueError
-        If it is of another form or other sizes than the configuration's.
+        If its form or its sizes are not those of the configuration.
     """
     vae = VAE.load(path, device)
     wanted = {key: settings[key] for key in ("latents", "variables", "standard_deviation", "sigma")}
@@ -72,9 +72,9 @@ def new_vae(
     device: torch.device | str = "cpu",
     batch: int = 16,
 ) -> VAE:
-    """A VAE of the configuration's form and sizes: its variables and, if it has one, its linear stage are fitted.
+    """Make a VAE of the configuration's form and sizes; its variables and, if it has one, its linear stage are fitted.
 
-    Its other weights are drawn.
+    Its other weights are drawn at random.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def new_vae(
         As `pretrain` takes them.
     device : str or torch.device
     batch : int
-        Samples read at once.
+        Number of samples that are read at once.
     """
 
     def errors() -> Iterator[torch.Tensor]:
@@ -110,7 +110,7 @@ def _in_batches(samples: Samples, indices: list[int], batch: int, device: torch.
 
 
 def _drawn(settings: dict[str, Any], grid: Grid, truncation: int | None, device: torch.device | str = "cpu") -> VAE:
-    """A VAE before anything is fitted."""
+    """A VAE before anything is fitted, with random weights."""
     variables = ErrorVariables(grid, truncation, settings["variables"], settings["standard_deviation"], device)
     form = FORMS[settings["latents"]]
     network = settings["network"]
@@ -118,13 +118,13 @@ def _drawn(settings: dict[str, Any], grid: Grid, truncation: int | None, device:
 
 
 def size_of_vae(settings: dict[str, Any], grid: Grid, truncation: int | None) -> int:
-    """How many weights a VAE of the configuration's section `vae` has; none is drawn, so that none takes memory."""
+    """The number of weights of a VAE of the configuration's section `vaes`; they are not drawn, and take no memory."""
     with without_weights():
         return count_parameters(_drawn(settings, grid, truncation))
 
 
 def samples_of(training_set: TrainingSet) -> Samples:
-    """A function that gives errors of a set by their indices."""
+    """A function that returns errors of a training set by their indices."""
     return lambda indices: torch.from_numpy(training_set.read(indices))
 
 
@@ -144,16 +144,16 @@ def pretrain(
     checkpoint: Checkpoint | None = None,
     workers: Workers = ALONE,
 ) -> Course:
-    """Train a VAE by its own loss.
+    """Train a VAE with its own loss.
 
     Parameters
     ----------
     samples : function
-        Gives errors in the units of the state, (batch, 69, lat, lon), by their indices.
+        Returns errors in the units of the state, (batch, 69, lat, lon), by their indices.
     indices : list of int
-        The samples to train on, gone through in a new random order each time.
+        The samples to train on, in a new random order in every epoch.
     held_out : sequence of int
-        Samples of which at most `LOOKED_AT`, evenly spread, make the validation loss after every epoch; none: no look.
+        Samples for the validation loss after every epoch, at most `LOOKED_AT`, evenly spread; empty: no validation.
     patience : int or None
         See `networks.training.Validation`.
     checkpoint : Checkpoint, optional
@@ -214,7 +214,7 @@ def fit_residual(
     seed: int,
     batch: int = 8,
 ) -> torch.Tensor:
-    """Covariance of what decoded standard normal latents do not hold, R, (T + 1, channels, channels), per wavenumber.
+    """Covariance R per wavenumber, (T + 1, channels, channels), that decoded standard normal latents do not have.
 
     R is the positive part of the covariance of the samples less that of D(z) - D(0), so that both terms of the error
     model together have the covariance of the samples wherever the decoder's own does not exceed it. Of a `SpectralVAE`
@@ -253,12 +253,12 @@ def fit_residual(
 
 
 def save_residual(path: str | Path, covariance: torch.Tensor, **provenance: Any) -> None:
-    """Write what `load_background_error` reads: the root of R, (T + 1, channels, channels), and how it was made."""
+    """Write the file that `load_background_error` reads: the root of R, (T + 1, channels, channels), and its origin."""
     save_weights(path, {"root": covariance_root(covariance).float()}, {"provenance": provenance})
 
 
 def load_background_error(vae: VAE, path: str | Path, residual_amplitude: float) -> VAEBackgroundError:
-    """A VAE's error model with the residual of a file; an amplitude of 0 leaves it out, as published."""
+    """Load a VAE's error model with the residual of a file; an amplitude of 0 leaves the residual out, as published."""
     root = load_weights(path)[0]["root"].to(vae.deviation.device)
     harmonics = SphericalHarmonics(vae.grid, root.shape[0] - 1, device=vae.deviation.device)
     return VAEBackgroundError(vae, SpectralField(root, harmonics), residual_amplitude)

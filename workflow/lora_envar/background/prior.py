@@ -24,12 +24,12 @@ NEGLIGIBLE = 0.01
 
 
 class StandardNormal(nn.Module):
-    """Latents as trained.
+    """Latents with the distribution of the training.
 
     Attributes
     ----------
     rank : int
-        Numbers of a control vector beyond the latents.
+        How many numbers a control vector has beyond the latents.
     """
 
     rank = 0
@@ -48,12 +48,12 @@ class StandardNormal(nn.Module):
 
 
 class ScaledNormal(nn.Module):
-    """Latents of covariance s^2.
+    """Latents with the covariance s^2.
 
     Parameters
     ----------
     like : Tensor
-        Of the latents' type and device.
+        Has the type and device of the latents.
     """
 
     rank = 0
@@ -63,7 +63,7 @@ class ScaledNormal(nn.Module):
         self.scale = nn.Parameter(like.new_ones(()))
 
     def latents(self, control: torch.Tensor) -> torch.Tensor:
-        """A control vector of this distribution is the latents, (n,)."""
+        """The latents, (n,), which are the control vector itself."""
         return control
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
@@ -77,13 +77,13 @@ class ScaledNormal(nn.Module):
         return 0.5 * (ratio - 1 - log_variance + square.log()).flatten(1).sum(1)
 
     def fit(self, mean: torch.Tensor, log_variance: torch.Tensor) -> None:
-        """Take the s of the smallest mean divergence over samples: s^2 is the mean of their squares."""
+        """Set s so that the mean divergence over samples is smallest: s^2 is the mean of their squares."""
         with torch.no_grad():
             self.scale.copy_((mean.double() ** 2 + log_variance.double().exp()).mean().sqrt())
 
 
 class LowRankNormal(nn.Module):
-    """Latents of covariance 1 + L L^T.
+    """Latents with the covariance 1 + L L^T.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class LowRankNormal(nn.Module):
         Number of latents, n.
     rank : int
     like : Tensor
-        Of the latents' type and device.
+        Has the type and device of the latents.
     """
 
     def __init__(self, size: int, rank: int, like: torch.Tensor) -> None:
@@ -100,7 +100,7 @@ class LowRankNormal(nn.Module):
         self.up = nn.Parameter(like.new_zeros(size, rank))
 
     def _norms(self) -> torch.Tensor:
-        """What the added numbers of a control vector are divided by: the standard deviation along each column of L."""
+        """The divisors of the added numbers of a control vector: the standard deviation along each column of L."""
         return (1 + self.up.square().sum(0)).sqrt()
 
     def latents(self, control: torch.Tensor) -> torch.Tensor:
@@ -127,7 +127,7 @@ class LowRankNormal(nn.Module):
         return 0.5 * (square + trace + determinant - mean.shape[1])
 
     def fit(self, mean: torch.Tensor, log_variance: torch.Tensor) -> None:
-        """Take the L of the smallest mean divergence over samples.
+        """Set L so that the mean divergence over samples is smallest.
 
         It has the columns sqrt(lambda_i - 1) u_i with the r largest eigenvalues and eigenvectors of the samples' second
         moment, (1 / K) sum_k (m_k m_k^T + diag v_k), as in probabilistic principal components (Tipping and Bishop

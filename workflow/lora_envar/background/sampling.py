@@ -1,4 +1,4 @@
-"""How well an error model resembles the errors it was made from: the gates it must pass before it is cycled."""
+"""How well an error model resembles the errors behind it: the gates that it must pass before it is cycled."""
 
 from collections.abc import Callable
 
@@ -32,17 +32,17 @@ def draw(model: BackgroundError, count: int, seed: int, device: torch.device | s
 
 
 def deviation_ratio(samples: torch.Tensor, errors: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """Standard deviation of samples over that of errors, per channel, shape (69,)."""
+    """Standard deviation of samples divided by that of errors, per channel, (69,)."""
     return (grid.mean(samples**2).mean(0) / grid.mean(errors**2).mean(0)).sqrt()
 
 
 def spectrum_ratio(samples: torch.Tensor, errors: torch.Tensor, harmonics: SphericalHarmonics) -> torch.Tensor:
-    """Power of samples over that of errors, per channel and total wavenumber, shape (69, T + 1)."""
+    """Power of samples divided by that of errors, per channel and total wavenumber, (69, T + 1)."""
     return harmonics.power(samples).mean(0) / harmonics.power(errors).mean(0)
 
 
 def correlation(fields: torch.Tensor, first: str, second: str, grid: Grid) -> float:
-    """Correlation of two channels at the same grid point, over area and samples."""
+    """Correlation of two channels at the same grid point, over the area and the samples."""
     a = fields[:, channel_index(first)]
     b = fields[:, channel_index(second)]
     return (grid.mean(a * b).mean() / (grid.mean(a**2).mean() * grid.mean(b**2).mean()).sqrt()).item()

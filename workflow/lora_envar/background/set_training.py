@@ -1,4 +1,4 @@
-"""A VAE from a training set of forecast errors: the work of the rule `pretrain_vae`."""
+"""Training of a VAE on a set of forecast errors: the work of the rule `pretrain_vae`."""
 
 from typing import Any
 
@@ -37,11 +37,11 @@ def train_on_set(
     truncation : int or None
         Of errors.
     held_out : float
-        Share of the samples that are not trained on.
+        Share of the samples that are kept for validation.
     about : dict
-        All that decides on the result, see `networks.checkpoint`.
+        Everything that determines the result, see `networks.checkpoint`.
     checkpoint_minutes : float
-        Between two checkpoints, which lie beside the weights.
+        Time between two checkpoints, which are written beside the weights.
     workers : Workers
         See `networks.training.train`.
     """

@@ -1,6 +1,6 @@
-"""Settings of background errors and of their finetuning: what the configuration's section `methods` may say.
+"""Settings of background errors and of their finetuning: the keys of the configuration's section `methods`.
 
-Snakemake reads this at every start: it imports no torch.
+Snakemake imports this at every start, so it does not import torch.
 """
 
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ class LETKFSettings:
 
 @dataclass(frozen=True)
 class VAESettings(BackgroundWeight):
-    """Settings of the analyses of all methods with a VAE."""
+    """Settings of analyses of all methods with a VAE."""
 
     residual_amplitude: float = setting(
         "factor applied to the residual, the covariance that decoded samples lack; 0 is the published method",
@@ -140,7 +140,7 @@ class TrainedFinetuneSettings(FinetuneSettings):
 
 @dataclass(frozen=True)
 class AdapterSettings:
-    """What is added to a VAE to be finetuned.
+    """The adapters that are added to a VAE and finetuned.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class AdapterSettings:
         A key of `background.lora.TARGETS`: linear maps of the attention blocks; ``latents``, a dense adapter of the
         decoder's first linear map; or ``scale``, one number for all latents.
     rank : int
-        Of an adapter; of no use with ``scale``.
+        Rank of the adapters; not used with ``scale``.
     alpha : float
         Adapters of the blocks are scaled by alpha / rank.
     """

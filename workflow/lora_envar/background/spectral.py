@@ -48,7 +48,7 @@ class SpectralCovariance:
         self._count = 0
 
     def add(self, coefficients: torch.Tensor) -> None:
-        """Take in a batch of shape (batch, channels, coefficients)."""
+        """Add a batch of shape (batch, channels, coefficients)."""
         parts = (coefficients[..., self._degree == wave] for wave in range(int(self._degree.max()) + 1))
         parts = (part.double().transpose(0, 1).flatten(1) / part.shape[-1] ** 0.5 for part in parts)
         self._total = self._total + torch.stack([part @ part.T for part in parts]).cpu()
@@ -60,7 +60,7 @@ class SpectralCovariance:
         Raises
         ------
         ValueError
-            If nothing was taken in.
+            If no batch was added.
         """
         if not self._count:
             raise ValueError("there are no samples to estimate a covariance from")
@@ -68,7 +68,7 @@ class SpectralCovariance:
 
 
 def per_wave(matrices: torch.Tensor, coefficients: torch.Tensor, harmonics: SphericalHarmonics) -> torch.Tensor:
-    """Apply to every coefficient the matrix of its total wavenumber.
+    """Multiply every coefficient by the matrix of its total wavenumber.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class SpectralField:
         self.control_size = self.channels * harmonics.size
 
     def __call__(self, control: torch.Tensor) -> torch.Tensor:
-        """Field of shape (channels, lat, lon) of a control vector of length `control_size`."""
+        """The field, (channels, lat, lon), of a control vector of length `control_size`."""
         coefficients = control.view(self.channels, -1).index_select(1, self._back)  # it is ordered by wavenumber
         return self.harmonics.synthesise(per_wave(self._root, coefficients, self.harmonics))
 

@@ -1,4 +1,4 @@
-"""Samples of forecast errors in one netCDF file, read by sample, so that sets larger than memory can be trained on."""
+"""Samples of forecast errors in one netCDF file, read one by one, so that a set may be larger than the memory."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ def write_samples(
     blocks : iterable of (hours, array)
         Start times in hours since 1970 and samples of shape (time, 69, lat, lon), in the units of the state.
     attributes : dict, optional
-        Global attributes beside those of `provenance`.
+        Global attributes, in addition to those of `provenance`.
     meaning : str
         What a sample is.
 
@@ -88,7 +88,7 @@ def write_samples(
 
 
 class TrainingSet:
-    """Samples of a file of `write_samples`.
+    """The samples of a file that `write_samples` wrote.
 
     Attributes
     ----------
@@ -126,19 +126,19 @@ class TrainingSet:
         return error[indices] if isinstance(indices, slice) else np.stack([error[index] for index in indices])
 
     def centred(self, batch: int = 16) -> Iterator[torch.Tensor]:
-        """All samples less their mean, in batches of (batch, 69, lat, lon), float64, in the units of the state."""
+        """All samples minus their mean, in batches of (batch, 69, lat, lon), float64, in the units of the state."""
         batches = [range(first, min(first + batch, len(self))) for first in range(0, len(self), batch)]
         mean = sum(torch.from_numpy(self.read(part)).double().sum(0) for part in batches) / len(self)
         for part in batches:
             yield torch.from_numpy(self.read(part)).double() - mean
 
     def draw(self, count: int, seed: int, *purpose: object) -> torch.Tensor:
-        """Different samples at random, (count, 69, lat, lon), in the units of the state."""
+        """Draw different samples at random, (count, 69, lat, lon), in the units of the state."""
         picked = torch.randperm(len(self), generator=generator(seed, "samples", *purpose))[:count]
         return torch.from_numpy(self.read(sorted(picked.tolist())))
 
     def split(self, held_out: float) -> tuple[list[int], list[int]]:
-        """Indices to train on and to hold out: the last share of the period, so that the two are apart in time."""
+        """Indices to train on and to hold out; the last share of the period is held out, to be apart in time."""
         first = len(self) - max(1, round(held_out * len(self)))
         if not first:
             raise ValueError(

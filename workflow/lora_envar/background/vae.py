@@ -44,7 +44,7 @@ class VAE(nn.Module):
     Parameters
     ----------
     variables : ErrorVariables
-        In which errors are seen.
+        The variables in which the VAE sees errors.
     network : NetworkSettings
         Of the encoder, as if it had one output per latent channel: `inputs` are the state's groups, `outputs` each
         group's latent channels. The decoder has them the other way round.
@@ -52,7 +52,7 @@ class VAE(nn.Module):
         Standard deviation of the observation noise of the generative model.
     device : str or torch.device
     blocks : tuple of int
-        Latent channels of every block of `variables.blocks`; empty where latents belong to no block.
+        Latent channels of every block of `variables.blocks`; empty if latents belong to no block.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class VAE(nn.Module):
 
     @property
     def deviation(self) -> torch.Tensor:
-        """S, which also tells the type and device of all else."""
+        """S, which also has the type and device of everything else."""
         return self.variables.deviation
 
     @staticmethod
@@ -107,11 +107,11 @@ class VAE(nn.Module):
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
-        """Of the latents of one sample: (latent channels, lat, lon)."""
+        """Shape of the latents of one sample: (latent channels, lat, lon)."""
         return sum(self.settings.outputs), *self.grid.shape
 
     def latent_parts(self) -> dict[str, slice]:
-        """Places among all latents of a sample, flattened, of what may err by another factor than the rest."""
+        """Positions among the flattened latents of the parts that may each be wrong by a factor of their own."""
         return {"latents": slice(0, math.prod(self.latent_shape))}
 
     def _run(self, network: Network, x: torch.Tensor) -> torch.Tensor:
@@ -165,7 +165,7 @@ class VAE(nn.Module):
 
     @staticmethod
     def load(path: str | Path, device: torch.device | str = "cpu") -> "VAE":
-        """The VAE of a file of `save`, of either form, to be run and not trained.
+        """Load a VAE of either form that `save` wrote, to be run and not trained.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class SpectralVAE(VAE):
     Raises
     ------
     ValueError
-        If there are not as many `blocks` as of the variables, or they are not all latent channels.
+        If there are not as many `blocks` as the variables have, or if they do not add up to the latent channels.
     """
 
     latents = "spectral"
@@ -263,11 +263,11 @@ class SpectralVAE(VAE):
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
-        """Of the latents of one sample: (latent channels, coefficients)."""
+        """Shape of the latents of one sample: (latent channels, coefficients)."""
         return sum(self.settings.outputs), self.harmonics.size
 
     def latent_parts(self) -> dict[str, slice]:
-        """One for all, or one per block."""
+        """One part for all latents, or one per block."""
         size = self.harmonics.size
         return {name: slice(place.start * size, place.stop * size) for name, (_, place) in self._own.items()}
 
@@ -292,7 +292,7 @@ class SpectralVAE(VAE):
         return self.basis * self.inside
 
     def lacking(self, covariance: torch.Tensor) -> torch.Tensor:
-        """What the linear stage does not hold of a covariance per wavenumber: at most the noise, and not negative."""
+        """The part of a covariance per wavenumber that the linear stage lacks: at most the noise, and not negative."""
         weight = self.weight.detach().to(covariance)
         missing = covariance - weight @ weight.mT
         lacking = torch.zeros_like(missing)
@@ -358,11 +358,11 @@ class VAEBackgroundError(BackgroundError):
         return self.vae.variables.restore(normalised)
 
     def standard(self, control: torch.Tensor) -> torch.Tensor:
-        """The standard normal numbers that latents, adapter and residual are made of."""
+        """The standard normal numbers of latents, adapter and residual."""
         return torch.cat([self.vae.prior.standard(control[: self._prior_size]), control[self._prior_size :]])
 
     def parts(self) -> dict[str, slice]:
-        """Latents, all together or by block, the ensemble's adapter of them, and the residual."""
+        """The latents, all together or by block, their adapter to the ensemble, and the residual."""
         parts = self.vae.latent_parts()
         if self.vae.prior.rank:
             parts["ensemble"] = slice(self._latent_size, self._prior_size)

@@ -1,6 +1,6 @@
-"""Forecast models by the name that they have in the configuration, and forecasts with any of them.
+"""Forecast models by their names in the configuration, and forecasts with any of them.
 
-Snakemake reads this at every start: torch is imported where something is computed.
+Snakemake imports this at every start, so torch is imported only where something is computed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MODELS = Registry("models", ModelDeclaration)
 
 
 def check_model(name: str, **settings: Any) -> None:
-    """Refuse settings that a forecast model does not have, or does not get and needs.
+    """Refuse settings that a forecast model does not have, and settings that it needs but does not get.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def check_model(name: str, **settings: Any) -> None:
     Raises
     ------
     ValueError
-        Naming the model and the settings.
+        The message names the model and the settings.
     """
     if name not in MODELS:
         raise ValueError(f"the forecast model {name!r} is unknown; known: {', '.join(MODELS)}")
@@ -48,9 +48,9 @@ def check_model(name: str, **settings: Any) -> None:
 
 
 def named_files(section: dict[str, Any]) -> dict[str, str]:
-    """The files that a model's section of the configuration names, by their keys, that of the weights first.
+    """The files that a model's section of the configuration names, by their keys, the weights first.
 
-    Those that a user brings: a model that is trained has none.
+    They are files that a user brings; a model that is trained has none.
     """
     if section.get("name") not in MODELS or "train" in section:
         return {}
@@ -72,12 +72,12 @@ def load_model(name: str, weights: str, device: torch.device | str = "cpu", **se
     weights : path
     device : str or torch.device
     settings
-        What the model needs besides, see its declaration; ``sha256`` is checked before anything is read.
+        What else the model needs, see its declaration; ``sha256`` is checked before anything is read.
 
     Raises
     ------
     ValueError
-        If the settings do not fit the model, or the file is not the one wanted.
+        If the settings do not fit the model, or the file is not the expected one.
     """
     given = {key: value for key, value in settings.items() if value is not None}
     check_model(name, weights=weights, **given)

@@ -1,4 +1,4 @@
-"""A forecast model from the states of an archive: the work of the rule `train_forecast_model`."""
+"""Training of a forecast model on the states of an archive: the work of the rule `train_forecast_model`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def train_on_archive(
     truncation : int or None
         Of the model's output.
     checkpoint_minutes : float
-        Between two checkpoints, which lie beside the weights.
+        Time between two checkpoints, which are written beside the weights.
     readers : int
         See `trajectories.ArchiveTrajectories`.
     workers : Workers

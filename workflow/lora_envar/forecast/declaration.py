@@ -1,4 +1,4 @@
-"""What is declared of a forecast model before its file is read: settings, files, frames, and how to load it.
+"""What a forecast model declares before its file is read: settings, files, frames, and how to load it.
 
 A model is a class in a module of ``forecast/models/``; nothing else lists it. See docs/extending.md.
 """
@@ -35,12 +35,12 @@ class WeightsSettings:
     )
 
     def check_hash(self) -> None:
-        """Refuse a file that hashes to something else.
+        """Refuse a file with another hash.
 
         Raises
         ------
         ValueError
-            If it does, or is missing.
+            If the hash is another one, or the file is missing.
         """
         if self.sha256 is None:
             return
@@ -64,15 +64,15 @@ class ModelDeclaration(ABC):
     Attributes
     ----------
     name : str
-        In the configuration.
+        Its name in the configuration.
     about : str
-        What it is, for config/README.md, as Markdown.
+        A description for config/README.md, in Markdown.
     Settings : type
         Dataclass of its settings, see `lora_envar.settings`; derived from `WeightsSettings`.
     frame_hours : int
-        Hours between the two frames from which a step starts; 0 for models that start from one.
+        Hours between the two frames that a step starts from; 0 for models that start from one frame.
     rules : dict
-        JSON schema of its section beside what its settings say.
+        JSON schema of its section, in addition to that of its settings.
     """
 
     name: ClassVar[str] = ""
@@ -83,10 +83,10 @@ class ModelDeclaration(ABC):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
-        """Hours of a step of the model of a section of the configuration, as far as it is known without loading it."""
+        """The step, in hours, of the model in a section of the configuration, if it is known without loading it."""
         return section.get("step_hours")
 
     @classmethod
     @abstractmethod
     def load(cls, settings: Any, device: torch.device | str) -> ForecastModel:
-        """The model of settings that have been checked."""
+        """Load the model from settings that have been checked."""

@@ -3,7 +3,7 @@
 x(t + h) = P[x + s_d N((x - m) / s)], with m and s the mean and standard deviation per channel, s_d the standard
 deviation of the change in a step of h (6 h to cycle with, 1 h within the windows of 4D-Var), N the network, and P the
 projection onto the truncation of the world it was trained in.
-It is trained to give the clean next state also from noisy input, so that it damps the noise of analyses.
+It is trained to return the clean next state even from noisy input, so that it damps the noise of analyses.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ class Emulator(nn.Module, ForecastModel):
         self.harmonics = None if truncation is None else SphericalHarmonics(grid, truncation, device=device)
 
     def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
-        """Advance states, (batch, 69, lat, lon); neither the states before nor the times are looked at."""
+        """Advance states, (batch, 69, lat, lon); earlier states and times are not used."""
         with mixed_precision(states.device, self.autocast):
             change = self.network((states - self.mean) / self.deviation)
         advanced = states + self.change_deviation * change.to(states.dtype)
@@ -92,7 +92,7 @@ class Emulator(nn.Module, ForecastModel):
 
     @classmethod
     def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "Emulator":
-        """From a file of `save`, to be run and not trained.
+        """Load a model that `save` wrote, to be run and not trained.
 
         Raises
         ------
@@ -121,9 +121,9 @@ class EmulatorTraining:
     step_hours : int
         Between the states.
     rollout_fraction : float
-        The last part of the updates, in which the loss is that of two steps.
+        The last share of the updates, in which the loss is that of two steps.
     look_every : int
-        Updates between two looks at the validation loss, where there is one.
+        Updates between two validations, if there is a validation loss.
     patience : int or None
         See `networks.training.Validation`.
     """
@@ -149,7 +149,7 @@ def train_emulator(
     checkpoint: Checkpoint | None = None,
     workers: Workers = ALONE,
 ) -> tuple[Emulator, Course]:
-    """Train an emulator, and give it with the course of its training.
+    """Train an emulator; return it with the course of its training.
 
     Parameters
     ----------
@@ -161,10 +161,10 @@ def train_emulator(
     network : NetworkSettings
     settings : EmulatorTraining
     progress : callable
-        Gets a line of text now and then.
+        Receives one line of text now and then.
     device : str or torch.device
     held_out : Trajectories, optional
-        Of which the validation loss is: at most `LOOKED_AT` steps, evenly spread, without noise.
+        For the validation loss: at most `LOOKED_AT` steps, evenly spread, without noise.
     checkpoint : Checkpoint, optional
     workers : Workers, optional
         See `networks.training.train`.
@@ -172,7 +172,7 @@ def train_emulator(
     Raises
     ------
     FloatingPointError
-        If the loss stops being finite.
+        If the loss is no longer finite.
     """
     training = settings.updates
     own = workers.share(training.batch)

@@ -1,4 +1,4 @@
-"""Any network exported to a file: TorchScript, or a program of torch.export (.pt2).
+"""Any network that was exported to a file, as TorchScript or as a program of torch.export (.pt2).
 
 The module maps (batch, 69, lat, lon) in the units of the state to the same, one step later. Such files hold programs,
 and with torch 2.13 reading them is not always harmless:
@@ -54,12 +54,12 @@ class Exported(ForecastModel):
 
     @classmethod
     def load(cls, path: str | Path, grid: Grid, step_hours: int, device: torch.device | str = "cpu") -> "Exported":
-        """From a file of torch.export, named ``*.pt2``, or else of TorchScript.
+        """Load a file of torch.export, if it is named ``*.pt2``, or else of TorchScript.
 
         Raises
         ------
         ValueError
-            If the file cannot be read, holds what would be unpickled, or takes inputs of another shape.
+            If the file cannot be read, if something in it would be unpickled, or if its inputs have another shape.
         """
         path = Path(path)
         single = False
@@ -89,12 +89,12 @@ class Exported(ForecastModel):
         return cls(module, grid, step_hours, single)
 
     def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
-        """Advance states, (batch, 69, lat, lon); neither the states before nor the times are looked at.
+        """Advance states, (batch, 69, lat, lon); earlier states and times are not used.
 
         Raises
         ------
         ValueError
-            If the program gives another shape, or lets no gradients through where these are wanted.
+            If the program returns another shape, or if gradients are needed and do not flow through it.
         """
         parts = states.split(1) if self._single else [states]
         advanced = torch.cat([self._module(part) for part in parts])
@@ -125,7 +125,7 @@ def _load_program(path: Path) -> torch.export.ExportedProgram:
 
 @contextmanager
 def _tensors_only() -> Iterator[None]:
-    """Hold every torch.load to ``weights_only=True``, also where the caller says otherwise."""
+    """Force ``weights_only=True`` on every torch.load, even where the caller says otherwise."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -139,7 +139,7 @@ def _tensors_only() -> Iterator[None]:
 
 
 def _input_shape(program: torch.export.ExportedProgram) -> tuple[int | torch.SymInt, ...]:
-    """Sizes of the program's one input; those that are free are no integers."""
+    """Sizes of the program's only input; free sizes are not integers."""
     names = program.graph_signature.user_inputs
     nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     if len(nodes) != 1:

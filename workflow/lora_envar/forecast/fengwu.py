@@ -1,4 +1,4 @@
-"""FengWu (arXiv 2304.02948) as published: an ONNX file that takes two frames 6 h apart and gives the next.
+"""FengWu (arXiv 2304.02948) as published: an ONNX file that takes two frames 6 h apart and returns the next one.
 
 Its input is (1, 138, lat, lon): the frame before and the present one, each of the 69 channels of the state in their
 order, less their mean and divided by their standard deviation; the first 69 channels of its output are the next frame,
@@ -31,7 +31,7 @@ class FengWu(ForecastModel):
     mean, deviation : (69,)
         In the units of the state.
     grid : Grid, optional
-        Needed where the file leaves the sizes of its grid open; by default the equiangular grid of its sizes.
+        Needed if the file does not fix the sizes of its grid; by default, the equiangular grid of these sizes.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class FengWu(ForecastModel):
         grid: Grid | None = None,
         device: torch.device | str = "cpu",
     ) -> "FengWu":
-        """From the ONNX file and two .npy files, on the GPU where `device` and the installed runtime have it.
+        """Load the ONNX file and two .npy files, on the GPU if `device` and the installed runtime allow it.
 
         Raises
         ------
@@ -112,12 +112,12 @@ class FengWu(ForecastModel):
             raise ValueError(f"{weights}: {error}") from None
 
     def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
-        """The next frame, of the present one and the one before, each (batch, 69, lat, lon).
+        """The next frame, from the present one and the one before, each (batch, 69, lat, lon).
 
         Raises
         ------
         ValueError
-            If the one before is missing.
+            If the frame before is missing.
         """
         if previous is None:
             raise ValueError("FengWu also needs the frame before")
@@ -133,7 +133,7 @@ class FengWu(ForecastModel):
 
 
 def _statistics(path: str | Path, positive: bool = False) -> np.ndarray:
-    """Values per channel, (69,), of a .npy file."""
+    """Read values per channel, (69,), from a .npy file."""
     try:
         values = np.load(path, allow_pickle=False).squeeze()
     except (OSError, ValueError) as error:

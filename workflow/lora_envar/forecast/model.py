@@ -1,4 +1,4 @@
-"""What all forecast models are: they advance states by a fixed step."""
+"""The interface of all forecast models: they advance states by a fixed step."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ForecastModel:
     differentiable : bool
         Whether gradients flow through `step`.
     history : int
-        How many consecutive states a step starts from: 1, or 2, when `step` is given the one before as `previous`.
+        How many consecutive states a step starts from: 1, or 2; `step` then receives the earlier one as `previous`.
     timed : bool
-        Whether a step depends on the date; then `step` is given the times of the states as `valid`.
+        Whether a step depends on the date; if so, `step` receives the times of the states as `valid`.
     """
 
     grid: Grid

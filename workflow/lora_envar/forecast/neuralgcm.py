@@ -43,7 +43,7 @@ class NeuralGCM(ForecastModel):
     Parameters
     ----------
     model : neuralgcm_torch.PressureLevelModel
-        Stochastic ones run with a fixed seed.
+        A stochastic model runs with a fixed seed.
     boundary : xarray.Dataset or None
         The forcing variables on the grid of the model, by time; the nearest time within 31 days is taken. Needed if the
         model has such variables.
@@ -52,7 +52,7 @@ class NeuralGCM(ForecastModel):
     Raises
     ------
     ValueError
-        If the model's grid, levels or variables are not such that a state can be made into them.
+        If a state cannot be brought to the model's grid, levels or variables.
     """
 
     differentiable = True
@@ -88,9 +88,9 @@ class NeuralGCM(ForecastModel):
         step_hours: int = 6,
         device: torch.device | str = "cpu",
     ) -> "NeuralGCM":
-        """From a converted checkpoint and a netCDF file of the sea.
+        """Load a converted checkpoint and a netCDF file of the sea.
 
-        Checkpoints are read as tensors, arrays and plain values only: nothing else is unpickled.
+        Checkpoints are read as tensors, arrays and plain values only; nothing else is unpickled.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class NeuralGCM(ForecastModel):
             raise ValueError(f"{weights}: {error}") from None
 
     def step(self, states: torch.Tensor, previous: torch.Tensor | None = None, valid: Times = None) -> torch.Tensor:
-        """Advance states, (batch, 69, lat, lon), that are valid at the given times, one for each.
+        """Advance states, (batch, 69, lat, lon), each valid at its own time.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class NeuralGCM(ForecastModel):
 
 
 class _LogPressure:
-    """From the levels of the state, in hPa, to those of the model."""
+    """Interpolates from the levels of the state, in hPa, to those of the model."""
 
     def __init__(self, levels: np.ndarray, device: torch.device | str) -> None:
         source = np.log(LEVELS)

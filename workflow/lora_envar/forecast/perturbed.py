@@ -1,4 +1,4 @@
-"""A forecast model with a share of its own error, sampled where the truth is known.
+"""A forecast model with a share of its own error added, sampled where the truth is known.
 
 With M the forecast from one state of an archive to the next, h later, and e_i the errors M(x_t) - x_(t+h) of n such
 forecasts, less their mean, a trajectory is
@@ -43,20 +43,20 @@ def forecast_errors(
     ----------
     model : ForecastModel
     read : function
-        Gives the true state valid at a time, (69, lat, lon), or None where there is none.
+        Returns the true state valid at a time, (69, lat, lon), or None if there is none.
     starts : sequence of datetime
     lead_hours : int
         A whole number of the model's steps.
     device : str or torch.device
     batch : int
-        Most forecasts at once.
+        The largest number of forecasts at once.
     regrid : function
-        Applied to the errors; only what it returns is kept.
+        Applied to the errors; only its result is kept.
 
     Raises
     ------
     ValueError
-        If a state is not there, or the model does not make forecasts of this lead.
+        If a state is missing, or the model does not make forecasts of this lead time.
     """
     lead = timedelta(hours=lead_hours)
     parts = []
@@ -76,18 +76,18 @@ def sampled_errors(
     device: torch.device | str = "cpu",
     batch: int = 8,
 ) -> torch.Tensor:
-    """The same of forecasts of `step_hours`, less their mean."""
+    """Errors of forecasts of `step_hours`, minus their mean."""
     errors = forecast_errors(model, read, starts, step_hours, device, batch)
     return errors - errors.mean(dim=0)
 
 
 def perturbation(errors: torch.Tensor, share: float, seed: int, time: datetime) -> torch.Tensor:
-    """What is added to the state of a time, (69, lat, lon): the same for the same seed and time, whatever was before.
+    """What is added to the state of a time, (69, lat, lon); it depends on the seed and the time only.
 
     Parameters
     ----------
     errors : (samples, 69, lat, lon)
-        As of `sampled_errors`.
+        Those of `sampled_errors`.
     share : float
         The s of the module.
     """
@@ -104,7 +104,7 @@ def trajectory(
     step_hours: int,
     added: Callable[[datetime], torch.Tensor] | None,
 ) -> Iterator[tuple[datetime, torch.Tensor]]:
-    """Times and states, (1, 69, lat, lon), that follow a start, `step_hours` apart and without end.
+    """Yield the times and states, (1, 69, lat, lon), that follow a start, `step_hours` apart, without end.
 
     Parameters
     ----------
@@ -117,14 +117,14 @@ def trajectory(
     step_hours : int
         A whole number of the model's steps; of models of two frames, one.
     added : function or None
-        Gives what is added to the state of a time, (69, lat, lon); None adds nothing.
+        Returns what is added to the state of a time, (69, lat, lon); None adds nothing.
 
     Raises
     ------
     ValueError
         If the model does not make such steps.
     FloatingPointError
-        If the trajectory stops being finite.
+        If the trajectory is no longer finite.
     """
     if model.history == 2 and model.step_hours != step_hours:
         raise ValueError(

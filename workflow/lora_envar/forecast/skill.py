@@ -12,9 +12,9 @@ TOLERATED = 0.05
 def refuse_worse_than_persistence(
     predicted: np.ndarray, initial: np.ndarray, truth: np.ndarray, grid: Grid, hours: int
 ) -> None:
-    """Refuse a model of no use, or one that is given another state than it was trained on.
+    """Refuse a model without skill, or one that receives other states than those it was trained on.
 
-    The RMSE of a forecast is compared with that of persistence, as their geometric mean over the headline variables.
+    The RMSE of a forecast is compared with that of persistence, by the geometric mean over the headline variables.
     Units or an order of channels that are not the model's own make it far worse.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Steps of a forecast model, whether it starts from one frame or two, and whether it depends on the date."""
+"""Steps of a forecast model, which may start from one frame or two, and may depend on the date."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def frames(
     Parameters
     ----------
     read : function
-        Gives the state valid at a time, (69, lat, lon); of a frame before it may give None, where there is none.
+        Returns the state valid at a time, (69, lat, lon); it may return None for an earlier frame that is missing.
 
     Returns
     -------
     states : (times, 69, lat, lon)
         On the device.
     previous : (times, 69, lat, lon) or None
-        None where it is not needed, or not there.
+        None if it is not needed, or missing.
 
     Raises
     ------
     ValueError
-        If a state is not there.
+        If a state is missing.
     """
     states = states_at(read, times, device)
     if model.history == 1:
@@ -55,7 +55,7 @@ def states_at(
     Raises
     ------
     ValueError
-        If one is not there.
+        If one is missing.
     """
     states = _stacked(read, times, device)
     if states is None:
@@ -89,11 +89,11 @@ def advance(
     ----------
     states : (batch, 69, lat, lon)
     previous : (batch, 69, lat, lon) or None
-        The states one step before; looked at for models of two frames alone.
+        The states one step before; used only by models of two frames.
     valid : sequence of datetime or None
-        When each of the states is valid; looked at for models that depend on the date alone.
+        When each of the states is valid; used only by models that depend on the date.
     call : function, optional
-        Calls the step in its own way, as `call(step, states, **options)`: a checkpoint does.
+        Calls the step as `call(step, states, **options)`, as a checkpoint does.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def forecasts(
     ValueError
         If a lead is not a whole number of steps, or times are missing.
     FloatingPointError
-        If a forecast holds values that are not finite.
+        If a forecast has values that are not finite.
     """
     import torch
 
@@ -192,18 +192,18 @@ def forecast_members(
     states : (members, 69, lat, lon)
         All valid at one time.
     previous : (members, 69, lat, lon), optional
-        The states one step before, as of `forecast`.
+        The states one step before, see `forecast`.
     valid : datetime
         Of the states.
     device : str or torch.device
         Where the model is.
     batch : int
-        Most members at once.
+        The largest number of members at once.
 
     Raises
     ------
     ValueError, FloatingPointError
-        As of `forecast`.
+        As in `forecast`.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Consecutive states that a forecast model is trained on: in memory as coefficients, or in the files of an archive."""
+"""Consecutive states to train a forecast model on: in memory as coefficients, or in the files of an archive."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ SAMPLED = 400
 
 @dataclass(frozen=True)
 class Statistics:
-    """Per channel over time and area, each (69, 1, 1), in the units of the state.
+    """Statistics per channel over time and area, each (69, 1, 1), in the units of the state.
 
     Attributes
     ----------
@@ -38,23 +38,23 @@ class Statistics:
 
 
 class Trajectories(ABC):
-    """States a step apart."""
+    """States that are a step apart."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many states are followed by `ROLLOUT` others."""
+        """The number of states that are followed by `ROLLOUT` others."""
 
     @abstractmethod
     def read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
-        """States from some of these on, (steps + 1, starts, 69, lat, lon), in their units."""
+        """The states that follow some of these, (steps + 1, starts, 69, lat, lon), in their units."""
 
     def read_ahead(self, batches: Sequence[tuple[Sequence[int], int]]) -> Iterator[torch.Tensor]:
-        """What `read` gives for batch after batch; some are read while others are worked on, where that pays."""
+        """The results of `read`, batch after batch; some are read while others are in use, where that pays."""
         return (self.read(starts, steps) for starts, steps in batches)
 
     @abstractmethod
     def statistics(self) -> Statistics:
-        """Of a sample that is evenly spread."""
+        """Statistics of a sample that is evenly spread."""
 
 
 class Segments(Trajectories):
@@ -111,7 +111,7 @@ class Segments(Trajectories):
 
 
 class ArchiveTrajectories(Trajectories):
-    """States of an archive, read when they are wanted: memory is that of a batch.
+    """States of an archive, read when they are needed, so that only a batch is in memory.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class ArchiveTrajectories(Trajectories):
     step_hours : int
     device : str or torch.device
     readers : int
-        Processes that read ahead; 0 reads a batch when it is wanted. Each holds two batches.
+        Processes that read ahead; 0 reads a batch when it is needed. Each process keeps two batches.
 
     Raises
     ------
@@ -171,7 +171,7 @@ class ArchiveTrajectories(Trajectories):
         return (states.to(self._device) for states in loader)
 
     def _read(self, starts: Sequence[int], steps: int) -> torch.Tensor:
-        """What `read` gives, in the memory of the host."""
+        """The result of `read`, in the memory of the host."""
         fields = [
             torch.stack([self._state(self._starts[start] + step * self._step) for start in starts])
             for step in range(steps + 1)

@@ -1,4 +1,4 @@
-"""Ascents of balloons: which data belong to one, and whether its heights and temperatures agree with each other.
+"""Balloon ascents: which data belong to one, and whether its heights and temperatures agree with each other.
 
 A station may launch several balloons within a window. They are told apart by time, position and pressure: from level to
 level an ascent goes up, and does not leap.
@@ -29,7 +29,7 @@ RISE = 2.5  # of -ln p in an hour: 5 m/s where pressure falls by a factor of e w
 
 
 def is_ascent(table: Observations) -> np.ndarray:
-    """Which rows are of ascents, shape (rows,)."""
+    """Which rows belong to ascents, (rows,)."""
     return np.isin(table.report_type, TYPES)
 
 
@@ -39,12 +39,12 @@ def ascent_numbers(table: Observations, rows: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     rows : (rows,) array of bool
-        Which data to number, all of report types of ascents.
+        Which data to number; all must have report types of ascents.
 
     Returns
     -------
     (rows,) array of int
-        -1 for data that are not asked for.
+        -1 for all other data.
     """
     numbers = np.full(len(table), -1)
     names = ("station", "report_type", "time", "time_offset", "latitude", "longitude")
@@ -104,12 +104,12 @@ def _misfit(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def inconsistent_in_the_vertical(table: Observations, candidates: np.ndarray) -> np.ndarray:
-    """Heights and temperatures of ascents (report types 120 to 122) that contradict each other, or dry convection.
+    """Heights and temperatures of ascents (report types 120 to 122) that contradict each other, or are superadiabatic.
 
     Parameters
     ----------
     candidates : (rows,) array of bool
-        Data that other checks have left.
+        Data that other checks have not rejected.
 
     Returns
     -------

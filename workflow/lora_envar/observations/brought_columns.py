@@ -1,4 +1,4 @@
-"""Columns of tables that a user brings, one row per datum, each checked with one clear error for what is wrong.
+"""Columns of tables that a user brings, one row per datum; each is checked, with one clear message if it is wrong.
 
 Columns, in any order; those of `REQUIRED` must be there:
 
@@ -51,14 +51,14 @@ FilePath = str | PathLike[str]
 
 
 def checked(path: FilePath, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a table, checked, and what is missing filled up.
+    """Check the columns of a table, and fill in optional ones that are missing.
 
     Parameters
     ----------
     path : path
         Of the file, for messages.
     frame : DataFrame
-        As the file has it: all of `REQUIRED`, any of `OPTIONAL`.
+        The columns of the file: all of `REQUIRED`, and any of `OPTIONAL`.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def checked(path: FilePath, frame: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If a column holds what it cannot hold; the message names it, and the first row where it does.
+        If a value in a column is impossible; the message names the column and the first such row.
     """
     columns = pd.DataFrame({"variable": _codes(path, frame.variable)}, frame.index)
     for name in _RANGES:
@@ -89,7 +89,7 @@ def checked(path: FilePath, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refused(path: FilePath, name: str, wrong: pd.Series, values: pd.Series, said: str) -> ValueError:
-    """What is wrong with a column: its first value that is, and the number of its row."""
+    """The error for a column: its first wrong value, and the number of its row."""
     row = int(np.flatnonzero(wrong)[0])
     value = values.iloc[row]
     shown = f"{value:g}" if isinstance(value, float) else repr(value)
@@ -99,7 +99,7 @@ def _refused(path: FilePath, name: str, wrong: pd.Series, values: pd.Series, sai
 
 
 def _codes(path: FilePath, given: pd.Series) -> np.ndarray:
-    """Codes of types that are given by name."""
+    """The codes of types that are given by name."""
     names = given.astype(object).where(given.notna(), "").astype(str).str.strip()
     unknown = ~names.isin(list(TYPES))
     if unknown.any():
@@ -115,7 +115,7 @@ def _codes(path: FilePath, given: pd.Series) -> np.ndarray:
 
 
 def _numbers(path: FilePath, name: str, given: pd.Series, optional: bool) -> np.ndarray:
-    """A column of numbers; not a number where one is missing that may be."""
+    """A column of numbers; not a number where an optional value is missing."""
     numbers = pd.to_numeric(given, errors="coerce").astype(float)
     low, high, wanted = _RANGES[name]
     wrong = numbers.isna() & given.notna()
@@ -144,7 +144,7 @@ def _hours(path: FilePath, given: pd.Series) -> np.ndarray:
 
 
 def _check_places(path: FilePath, frame: pd.DataFrame) -> None:
-    """Above the surface a datum has a pressure or a height, at the surface none of both."""
+    """Above the surface a datum has a pressure or a height; at the surface it has neither."""
     surface = pd.Series(at_surface(frame.variable.to_numpy()), frame.index)
     types = pd.Series(names_of(frame.variable.to_numpy()), frame.index)
     for name in ("pressure", "height"):
@@ -173,7 +173,7 @@ def _check_places(path: FilePath, frame: pd.DataFrame) -> None:
 
 
 def _stations(path: FilePath, given: pd.Series, frame: pd.DataFrame) -> np.ndarray:
-    """Names of stations; of data without one, a name for their place."""
+    """Names of stations; data without one get a name for their place."""
     whole = pd.api.types.is_float_dtype(given.dtype) and (given.dropna() % 1.0 == 0.0).all()
     if whole:  # numbers, some of which are missing
         given = given.astype("Int64")

@@ -1,4 +1,4 @@
-"""Tables of observations that a user brings: CSV, Parquet, files of IODA or radio occultations, a row per datum.
+"""Tables of observations that a user brings, one row per datum: CSV, Parquet, IODA files or radio occultations.
 
 The columns are those of `brought_columns`. Others are left aside, and named in the log; one that is spelled almost as
 one of these is refused.
@@ -38,14 +38,14 @@ def read_tables(
     half_window: float = CYCLE_HOURS / 2,
     progress: Callable[[str], None] = print,
 ) -> Observations:
-    """Data of tables, valid at a cycle and `time_offset` after it.
+    """Read the data of tables, valid at a cycle and `time_offset` after it.
 
     Parameters
     ----------
     paths : sequence of paths
-        CSV, Parquet, IODA or radio occultations in BUFR, known by their content.
+        CSV, Parquet, IODA or radio occultations in BUFR, recognised by their content.
     errors : ErrorTable
-        Of data that bring no error with them.
+        Errors for data that have none of their own.
     cycle : datetime, optional
         Take what was measured from `half_window` hours before it to less than that after it. None takes everything,
         each datum at the nearest cycle of 6 h.
@@ -78,7 +78,7 @@ def _say_that_there_are_none(
     half_window: float,
     progress: Callable[[str], None],
 ) -> None:
-    """Refuse tables of another time; a gap between their data, or one without rows, is no fault."""
+    """Refuse tables of another time; a gap between their data, or a table without rows, is allowed."""
     hours = np.concatenate([frame.hours for frame in frames.values()])
     names = ", ".join(str(path) for path in frames)
     if not len(hours) or cycle is None:
@@ -96,7 +96,7 @@ def _time(hours: float) -> str:
 
 
 def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
-    """The columns of a file that are known, as they stand there."""
+    """The known columns of a file, unchanged."""
     try:
         kind, advice = kind_of(path)
     except OSError as error:
@@ -128,7 +128,7 @@ def _contents(path: FilePath, progress: Callable[[str], None]) -> pd.DataFrame:
 
 
 def _csv(path: FilePath) -> pd.DataFrame:
-    """A table of values that are separated by commas; texts are not taken for numbers."""
+    """Read a table of comma-separated values; texts are not converted to numbers."""
     texts = dict.fromkeys(TEXTS, str)
     try:
         with warnings.catch_warnings():
@@ -151,7 +151,7 @@ def _parquet(path: FilePath) -> pd.DataFrame:
 
 
 def _observations(path: FilePath, frame: pd.DataFrame, nominal: pd.Series, errors: ErrorTable) -> Observations:
-    """Rows of a checked table as data that are valid at nominal times, in hours since 1970."""
+    """Turn the rows of a checked table into data that are valid at nominal times, in hours since 1970."""
     by_height = frame.height.notna()
     pressure = frame.pressure.where(~by_height, standard_pressure(frame.height.to_numpy()))
     columns: dict[str, Any] = {
@@ -179,7 +179,7 @@ def _observations(path: FilePath, frame: pd.DataFrame, nominal: pd.Series, error
 
 
 def _modelled(frame: pd.DataFrame, pressure: pd.Series, errors: ErrorTable) -> np.ndarray:
-    """Errors of the data that bring none, (rows,); not a number elsewhere."""
+    """Errors for the data that have none of their own, (rows,); not a number elsewhere."""
     found = np.full(len(frame), np.nan)
     without = frame.error.isna().to_numpy()
     rows = frame[without]

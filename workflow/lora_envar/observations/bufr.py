@@ -1,4 +1,4 @@
-"""Messages of a PrepBUFR file, and the layouts of their templates by the tables that the file brings with it.
+"""Messages of a PrepBUFR file, and the layouts of their templates, from the tables that the file brings with it.
 
 pybufrkit reads the tables and expands the templates. A template becomes a list of fields and repetitions, by which
 `lanes` reads the values.
@@ -40,7 +40,7 @@ LARGEST_GAP = 64  # bytes between messages: lengths of Fortran records and paddi
 
 
 class PrepBufrError(ValueError):
-    """A file is not what it should be; the message says what was found where."""
+    """A file is not what it should be; the message says what was found, and where."""
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ class PrepBufrError(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """Where a message stands in its file, and what its header says."""
+    """The position of a message in its file, and its header."""
 
     start: int
     end: int
@@ -85,12 +85,12 @@ def all_messages(path: str | PathLike[str], data: mmap.mmap) -> Iterator[Message
 
 
 def message_bounds(path: str | PathLike[str], data: mmap.mmap) -> Iterator[tuple[int, int]]:
-    """First byte of each message of BUFR, of any edition, and the byte behind it.
+    """The first byte of each BUFR message, of any edition, and the byte after it.
 
     Raises
     ------
     PrepBufrError
-        If the file is something else, is cut off, or holds anything but messages and what may stand between them.
+        If the file is of another kind, is truncated, or has anything but messages and what may lie between them.
     """
     position = 0
     size = len(data)
@@ -121,7 +121,7 @@ def message_bounds(path: str | PathLike[str], data: mmap.mmap) -> Iterator[tuple
 
 
 def _check_kind(path: str | PathLike[str], data: mmap.mmap, start: int) -> None:
-    """Refuse a file whose first bytes say that it is something else, or that holds no message at all."""
+    """Refuse a file whose first bytes show that it is of another kind, or that has no message at all."""
     kind, advice = kind_of(path)
     if advice:
         raise PrepBufrError(f"{path} is {kind}, not BUFR; {advice}")
@@ -169,7 +169,7 @@ def _header(path: str | PathLike[str], data: mmap.mmap, start: int, end: int) ->
 
 @dataclass(frozen=True)
 class Field:
-    """Bits in a row; the name is None where nothing of them is wanted."""
+    """Consecutive bits; the name is None if none of them is needed."""
 
     name: str | None
     width: int
@@ -179,7 +179,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Repeat:
-    """What stands as often as the number in front of it says; `width` is None where it varies."""
+    """What is repeated as often as the number before it says; `width` is None where it varies."""
 
     factor_width: int
     members: tuple["Field | Repeat", ...]
@@ -202,7 +202,7 @@ class Tables:
         self._group: Any = None
 
     def add(self, data: mmap.mmap, start: int, end: int) -> None:
-        """Take the tables of the message that stands there."""
+        """Add the tables of the message at these bytes."""
         try:
             decoded = Decoder().process(data[start:end], start_signature=None)
             _, elements, sequences = BufrTableDefinitionProcessor().process(decoded)
@@ -218,7 +218,7 @@ class Tables:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Within it, pybufrkit knows what the file defines, beside the tables that it brings with it."""
+        """A context in which pybufrkit knows the tables of the file, in addition to its own."""
         cache = TableGroupCacheManager
         try:
             cache.invalidate()
@@ -231,7 +231,7 @@ class Tables:
             cache.invalidate()
 
     def category(self, message: Message) -> str:
-        """Name of the message's type."""
+        """The name of the message's type."""
         names = [self._sequences[f"{number:06d}"][0] for number in message.descriptors if self._defines(number)]
         if not names and not self.count:
             raise PrepBufrError(
@@ -249,7 +249,7 @@ class Tables:
         return number >= 300000 and f"{number:06d}" in self._sequences
 
     def layout(self, message: Message) -> Layout:
-        """Fields and repetitions of a subset, up to the last that is wanted."""
+        """Fields and repetitions of a subset, up to the last one that is needed."""
         if message.descriptors not in self._layouts:
             self._layouts[message.descriptors] = self._make_layout(message)
         return self._layouts[message.descriptors]
@@ -318,7 +318,7 @@ def _field(descriptor: ElementDescriptor, operators: dict[int, int]) -> Field:
 
 
 def _merge(nodes: Iterable[Field | Repeat]) -> Layout:
-    """Fields in a row of which nothing is wanted as one."""
+    """Merge consecutive fields that are not needed into one."""
     merged: list[Field | Repeat] = []
     for node in nodes:
         last = merged[-1] if merged else None
@@ -341,7 +341,7 @@ def _names(nodes: Iterable[Field | Repeat]) -> frozenset[str]:
 
 
 def named_fields(layout: Layout) -> dict[str, Field]:
-    """Name -> field, of all that are wanted."""
+    """Name -> field, for all that are needed."""
     found: dict[str, Field] = {}
     for node in layout:
         if isinstance(node, Repeat):

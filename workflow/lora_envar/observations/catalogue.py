@@ -1,4 +1,4 @@
-"""The types of observations that there are, by name and by the code that stands for them in tables."""
+"""The types of observations, by name and by the code that they have in tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,12 @@ _LARGEST_CODE = 127  # of a signed byte
 
 
 def _known_types() -> dict[str, ObservationType]:
-    """All types, in the order of their codes, each checked for what files and operators need of it.
+    """All types in the order of their codes, each checked for what files and operators need.
 
     Raises
     ------
     TypeError
-        If a type has the code of another, or inputs that the state does not have where the type is.
+        If a type has the code of another, or inputs that the state does not have at its place.
     """
     by_code: dict[int, ObservationType] = {}
     for name, declared in OBSERVATION_TYPES.items():
@@ -48,7 +48,7 @@ CODES: dict[str, int] = {name: kind.code for name, kind in TYPES.items()}
 
 
 def by_code(of_type: Callable[[ObservationType], Any], missing: Any) -> np.ndarray:
-    """What a function gives of each type, to be indexed by codes; `missing` where a code is of no type."""
+    """The results of a function for each type, to be indexed by codes; `missing` for codes without a type."""
     values = [missing] * (max(CODES.values()) + 1)
     for kind in TYPES.values():
         values[kind.code] = of_type(kind)
@@ -60,7 +60,7 @@ _SURFACE = by_code(lambda kind: kind.surface, False)
 
 
 def name_of(code: int) -> str:
-    """Name of the type of a code."""
+    """The name of the type with a code."""
     return str(_NAMES[code])
 
 
@@ -70,7 +70,7 @@ def names_of(codes: np.ndarray) -> np.ndarray:
 
 
 def at_surface(codes: np.ndarray) -> np.ndarray:
-    """Which codes are of types of the surface, (rows,) of bool."""
+    """Which codes belong to surface types, (rows,) of bool."""
     return _SURFACE[codes]
 
 

@@ -1,4 +1,4 @@
-"""Reports that came twice: copies whose positions and times differ by how they were rounded, and repeated reports."""
+"""Reports that arrived twice: copies that differ only by rounding of position and time, and repeated reports."""
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,13 @@ ASCENT_HOURS = 0.5 + 1e-4
 def duplicates(table: Observations, candidates: np.ndarray) -> np.ndarray:
     """Rows of the same station, type, variable and level, at the same place, as one that is nearer to the valid time.
 
-    Copies of one report go this way, and so do repeated reports of a station within the window. Of ascents only copies
-    do: two of them in a window are two measurements.
+    Copies of a report are found in this way, and so are repeated reports of a station in the window. Of ascents, only
+    copies are found: two ascents in a window are two measurements.
 
     Parameters
     ----------
     candidates : (rows,) array of bool
-        Data that other checks have left.
+        Data that other checks have not rejected.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Standard deviations of observation errors that data do not bring with them: of a table, or of their types."""
+"""Standard deviations of observation errors for data without one: from a table, or from their types."""
 
 from os import PathLike
 
@@ -14,7 +14,7 @@ _COLUMNS = ("variable", "pressure", "error")
 class ErrorTable:
     """Standard deviations of observation errors, by variable and pressure, linear in log pressure.
 
-    Types that a table does not have take the error of their own model; the variables of the state have none.
+    Types that are not in the table use their own error model; the variables of the state have no such model.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ErrorTable:
             self._by_code[CODES[str(name)]] = depth, rows.error.to_numpy()
 
     def __call__(self, variable: np.ndarray, pressure: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Errors of data, (rows,) of float64.
+        """The errors of data, (rows,) of float64.
 
         Parameters
         ----------

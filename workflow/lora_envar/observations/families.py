@@ -1,4 +1,4 @@
-"""Families of reports by NCEP's report types, under the names that JEDI has for them and those that people use.
+"""Families of reports by NCEP's report types, under their names in JEDI and their common names.
 
 Of NCEP's types, 1xx are masses and 2xx winds. JEDI's names, and the types of reports in each, are those of the
 converter of GSI's diagnostics (src/gsi-ncdiag in https://github.com/JCSDA-internal/ioda-converters).
@@ -43,12 +43,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def known_groups() -> list[str]:
-    """Names by which data may be left out: families of reports, and types of observations."""
+    """The names of data that may be denied: families of reports, and types of observations."""
     return [*FAMILIES, *CODES]
 
 
 def rows_of(table: Observations, groups: Iterable[str]) -> np.ndarray:
-    """Which rows of a table are of families of reports, or of types of observations, (rows,) of bool.
+    """Which rows of a table belong to families of reports or to types of observations, (rows,) of bool.
 
     Parameters
     ----------

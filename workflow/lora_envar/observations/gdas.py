@@ -1,4 +1,4 @@
-"""Downloads of GDAS PrepBUFR files: resumed where they broke off, and never taken for whole when they are not."""
+"""Downloads of GDAS PrepBUFR files, which are resumed after a break, and checked for completeness."""
 
 import shutil
 import time as clock
@@ -17,16 +17,16 @@ CHUNK = 1 << 20
 
 
 class DownloadError(RuntimeError):
-    """A file cannot be had."""
+    """A file could not be downloaded."""
 
 
 def download(url: str, destination: str | PathLike[str], progress: Callable[[str], None] = print) -> None:
-    """Fetch a BUFR file; what has arrived is kept beside `destination` and continued from.
+    """Download a BUFR file; what has arrived is kept beside `destination`, and the download continues from there.
 
     Raises
     ------
     DownloadError
-        If it cannot be reached, does not exist, or what arrived is not a whole BUFR file.
+        If it cannot be reached, does not exist, or is not a complete BUFR file.
     """
     target = Path(destination)
     partial = target.with_name(f".{target.name}.partial")
@@ -55,7 +55,7 @@ def download(url: str, destination: str | PathLike[str], progress: Callable[[str
 
 
 def _continue(url: str, partial: Path) -> None:
-    """Append what is not here yet of a file."""
+    """Append the part of a file that has not arrived yet."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -74,7 +74,7 @@ def _continue(url: str, partial: Path) -> None:
 
 
 def _check(partial: Path) -> None:
-    """Refuse, and forget, what does not begin and end as BUFR does."""
+    """Refuse and remove a file that does not begin and end like BUFR."""
     size = partial.stat().st_size
     with open(partial, "rb") as file:
         begins = file.read(64)  # a Fortran record's length may come first, and last

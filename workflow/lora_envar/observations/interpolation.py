@@ -1,6 +1,6 @@
-"""Values of the state between its points: bilinear in the horizontal, linear in log pressure in the vertical.
+"""Interpolation of the state: bilinear in the horizontal, and linear in log pressure in the vertical.
 
-Where the place of a datum is a height, the vertical is that of the state itself, see `heights`.
+Where the place of a datum is a height, the vertical coordinate is that of the state itself, see `heights`.
 """
 
 from copy import copy
@@ -17,23 +17,23 @@ _NO_WEIGHT = 1e-6
 
 
 def first_channel(variable: str) -> int:
-    """The channel of a variable of the state that is highest up, or its only one."""
+    """The highest channel of a variable of the state, or its only one."""
     return channel_index(variable if variable in SURFACE else f"{variable}{LEVELS[0]}")
 
 
 class Interpolation:
     """Weighted sums of at most eight points of the state, one per datum.
 
-    At a grid point and a level of the state it is that point alone, and then costs one gather.
+    At a grid point and on a level of the state, it is that point alone, at the cost of one gather.
 
     Parameters
     ----------
     table : Observations
-        Says where: latitude, longitude, pressure.
+        Has the places: latitude, longitude and pressure.
     first : (rows,) array of int
-        Channel of what is interpolated: of the surface, or the highest of an upper-air variable.
+        Channel to interpolate: that of a surface variable, or the highest of an upper-air variable.
     upper_air : (rows,) array of bool
-        Whether it has levels.
+        Whether the variable has levels.
     grid : Grid
         Of the states.
     """
@@ -76,7 +76,7 @@ class Interpolation:
         return other
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
-        """Values, shape (rows,), of a state of shape (69, lat, lon)."""
+        """The values, (rows,), of a state, (69, lat, lon)."""
         flat = state.reshape(-1)
         values = self._weight[0] * flat[self._index[0]]
         for index, weight in zip(self._index[1:], self._weight[1:], strict=True):

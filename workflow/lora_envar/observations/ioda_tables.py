@@ -1,8 +1,8 @@
-"""Files of IODA, JEDI's Interface for Observation Data Access, as tables of a row per datum.
+"""Files of IODA, JEDI's Interface for Observation Data Access, as tables with one row per datum.
 
-Read are the groups MetaData (latitude, longitude, dateTime; pressure, height or geopotentialHeight; stationElevation,
+The groups read are MetaData (latitude, longitude, dateTime; pressure, height or geopotentialHeight; stationElevation,
 stationIdentification), ObsValue, and, where there are any, ObsError, PreQC and ObsType. Variables have the names and
-units that types of observations say of themselves (`ObservationType.ioda`), as `export.ioda` writes them.
+units that the types of observations declare (`ObservationType.ioda`), as `export.ioda` writes them.
 """
 
 from collections.abc import Callable
@@ -38,18 +38,18 @@ def is_ioda(path: str | PathLike[str]) -> bool:
 
 
 def read_ioda(path: str | PathLike[str], progress: Callable[[str], None] = print) -> pd.DataFrame:
-    """The data of a file in the columns of `brought_columns`; what the state has no type for is named.
+    """Read the data of a file into the columns of `brought_columns`; variables without a type are named and ignored.
 
     Parameters
     ----------
     path : path
     progress : callable
-        Gets a line about variables that are left aside.
+        Receives a line about variables that are ignored.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or lacks places, times or values; the message names it.
+        If the file is damaged, or has no places, times or values; the message names it.
     """
     by_name = {kind.ioda.name: name for name, kind in TYPES.items() if kind.ioda is not None}
     try:
@@ -68,7 +68,7 @@ def read_ioda(path: str | PathLike[str], progress: Callable[[str], None] = print
 
 
 def _places(path: str | PathLike[str], group: netCDF4.Group) -> pd.DataFrame:
-    """Where and when locations are, a row each, in the columns of `brought_columns`."""
+    """Places and times of the locations, one row each, in the columns of `brought_columns`."""
     missing = [name for name in ("latitude", "longitude", "dateTime") if name not in group.variables]
     if missing:
         raise ValueError(f"{path}: the group MetaData has no {', '.join(missing)}; give files of IODA's version 3")
@@ -94,7 +94,7 @@ def _places(path: str | PathLike[str], group: netCDF4.Group) -> pd.DataFrame:
 
 
 def _data(dataset: netCDF4.Dataset, name: str, places: pd.DataFrame, short: str) -> pd.DataFrame:
-    """The data of one variable, those that are there."""
+    """The data of one variable, without missing ones."""
     kind = TYPES[short]
     assert kind.ioda is not None
     frame = places.assign(variable=short, value=_numbers(dataset["ObsValue"], name) / kind.ioda.factor)

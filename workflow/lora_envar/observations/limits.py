@@ -1,4 +1,4 @@
-"""What is possible of observations: limits beyond which a number is no observation in the units of its type."""
+"""Limits of observations, beyond which a number cannot be an observation in the units of its type."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ LARGEST_TIME_OFFSET = 24.0  # hours
 def outside_of_limits(
     variable: np.ndarray, value: np.ndarray, pressure: np.ndarray, margin: float | np.ndarray = 0.0
 ) -> np.ndarray:
-    """Which values are not possible, shape (rows,); what is not a number is not.
+    """Which values are impossible, (rows,); what is not a number is impossible too.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def outside_of_limits(
     value : (rows,) array
         In the units of the types.
     pressure : (rows,) array
-        In hPa; looked at where the limits depend on it.
+        In hPa; used where the limits depend on it.
     margin : float or (rows,) array
         By how much of their width the limits are widened on both sides.
     """
@@ -39,14 +39,14 @@ def outside_of_limits(
 def implausible(columns: Mapping[str, np.ndarray], passed: np.ndarray) -> str | None:
     """What is wrong with the columns of a table, in words; None if nothing is.
 
-    Fill values and numbers in other units must not pass for data, whoever wrote the table.
+    Fill values and numbers in other units must not be taken for data, whoever wrote the table.
 
     Parameters
     ----------
     columns : mapping
         Name to column, (rows,) each, of `table.Observations`.
     passed : (rows,) array of bool
-        Data that are used, or kept to judge the analysis; their values are looked at.
+        Data that are used, or kept to judge the analysis; only their values are checked.
     """
     codes = columns["variable"]
     bad = ~np.isin(codes, list(CODES.values()))

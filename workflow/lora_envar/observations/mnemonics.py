@@ -1,4 +1,4 @@
-"""Vocabulary of PrepBUFR: message types, mnemonics and codes that its reader looks for, and their units in SI.
+"""Vocabulary of PrepBUFR: message types, mnemonics and codes that its reader needs, and their SI units.
 
 See https://www.emc.ncep.noaa.gov/mmb/data_processing/prepbufr.doc/
 """

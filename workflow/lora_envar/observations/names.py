@@ -1,4 +1,4 @@
-"""Names of stations: eight bytes that every program reads as text."""
+"""Names of stations: eight bytes that every program can read as text."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ REPLACEMENT = ord("?")
 
 
 def as_names(texts: Sequence[str]) -> np.ndarray:
-    """Names that a user wrote, as those of reports are: (names,) array of S8.
+    """Turn names that a user wrote into those of reports, (names,) array of S8.
 
     Raises
     ------
     ValueError
-        If a name has more than eight characters: what is left of it could be another station's.
+        If a name has more than eight characters, because the rest could be the name of another station.
     """
     long = [text for text in texts if len(text) > 8]
     if long:
@@ -25,7 +25,7 @@ def as_names(texts: Sequence[str]) -> np.ndarray:
 def printable_names(names: np.ndarray) -> np.ndarray:
     """Names with a question mark for every byte that is not printable ASCII, and without trailing blanks.
 
-    One byte that is damaged, or of another alphabet, must not cost the data of its station.
+    A station must not lose its data because of one byte that is damaged or of another alphabet.
 
     Parameters
     ----------

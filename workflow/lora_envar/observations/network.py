@@ -1,4 +1,4 @@
-"""What a network of observations is, by its `source` in the configuration.
+"""The interface of a network of observations, by its `source` in the configuration.
 
 A kind of network is a class in a module of a package ``networks/`` of any room; nothing else lists it. Snakemake reads
 these modules at every start.
@@ -53,7 +53,7 @@ class QualityOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedSettings:
-    """Settings of all networks whose observations are data of others."""
+    """Settings of all networks whose observations come from elsewhere."""
 
     half_window_hours: float = setting(
         "data within this distance of an analysis time (or slot) belong to it", above=0, maximum=CYCLE_HOURS / 2
@@ -81,13 +81,13 @@ class Network:
     name : str
         `source` of its networks in the configuration.
     about : str
-        What it is, for config/README.md, as Markdown.
+        A description for config/README.md, in Markdown.
     Settings : type
         Dataclass of its settings, see `lora_envar.settings`.
     rules : dict
-        JSON schema that its settings must fit besides.
+        JSON schema that its settings must fit in addition.
     checked : bool
-        Whether its observations are data of others: decoded, checked one by one, against each other and against the
+        Whether its observations come from elsewhere, and so are checked one by one, against each other and against the
         background, thinned, and in part withheld.
     """
 
@@ -99,20 +99,20 @@ class Network:
 
     @classmethod
     def check(cls, settings: dict[str, Any], points: int) -> None:
-        """Refuse settings that fit the schema and yet cannot be used.
+        """Refuse settings that fit the schema but cannot be used.
 
         Parameters
         ----------
         points : int
-            Of the configured grid.
+            Number of points of the configured grid.
 
         Raises
         ------
         ValueError
-            Its message begins with the key.
+            The message begins with the key.
         """
 
     @classmethod
     def own_files(cls, settings: dict[str, Any], cycle: datetime) -> list[str]:
-        """Files that a user brings for a cycle of 6 h, with data from 3 h before to 3 h after it."""
+        """The files that a user brings for a cycle of 6 h, with data from 3 h before to 3 h after it."""
         return []

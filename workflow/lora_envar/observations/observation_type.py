@@ -1,7 +1,7 @@
-"""What a type of observation is: what is measured, how it follows from the state, its error, and what is possible.
+"""The interface of a type of observation: what is measured, how it follows from the state, its error and its limits.
 
-A type is a class in a module of ``observations/types/``; nothing else lists it. A type that is no variable of the state
-says from which variables it follows and by which function; the speed of the wind at 10 m, for example:
+A type is a class in a module of ``observations/types/``; nothing else lists it. A type that is not a variable of the
+state declares its input variables and a function of them. For example, the wind speed at 10 m:
 
     class WindSpeed(ObservationType):
         name = "wind_speed_10m"
@@ -19,7 +19,7 @@ says from which variables it follows and by which function; the speed of the win
         def error(self, pressure, value):
             return np.full(len(value), 2.0)
 
-Snakemake reads these modules at every start: they import torch for type checkers alone.
+Snakemake imports these modules at every start, so they import torch only for type checkers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NO_LAYERS = np.zeros(0)
 
 @dataclass(frozen=True)
 class IodaVariable:
-    """What a type is called in JEDI's Interface for Observation Data Access (IODA), see `export.ioda`.
+    """The variable of a type in JEDI's Interface for Observation Data Access (IODA), see `export.ioda`.
 
     Names and units are those of share/ioda/yaml/validation/ObsSpace.yaml in https://github.com/JCSDA/ioda.
 
@@ -55,11 +55,11 @@ class IodaVariable:
     name : str
         ``airTemperature``.
     units : str
-        IODA's, in the writing of UDUNITS.
+        Units in IODA, in the notation of UDUNITS.
     factor : float
-        What brings values, errors and departures of the type's own units to these.
+        Factor that converts values, errors and departures from the type's units to these.
     obs_space : str or None
-        The observation space, and so the file, that the type has to itself; None where the type of a report says it.
+        The observation space, and so the file, of this type alone; None if it depends on the report type.
     """
 
     name: str
@@ -74,34 +74,34 @@ class ObservationType(ABC):
     Attributes
     ----------
     name : str
-        In tables and configurations.
+        Its name in tables and configurations.
     code : int
-        In netCDF files, for good: 0 to 127, of no other type, past or present.
+        Its permanent code in netCDF files, from 0 to 127; no other type may have or have had it.
     long_name : str
     units : str
-        Of values and errors, at most eight characters.
+        Units of values and errors, at most eight characters.
     standard_name : str or None
-        CF's, where there is one.
+        The standard name of CF, if there is one.
     inputs : tuple of str
-        Variables of the state from which it follows, keys of `fields.state.VARIABLES`; at the surface, such of the
-        surface alone.
+        Variables of the state from which it follows, keys of `fields.state.VARIABLES`; at the surface, only surface
+        variables.
     surface : bool
         Whether it belongs to the surface and so has no vertical coordinate.
     limits : tuple of float
-        Smallest and largest value of `limited` that is possible.
+        Smallest and largest possible value of `limited`.
     margin : float
-        By how much of their width the limits are widened on both sides where a table is read: fill values and other
-        units lie beyond it, what errors and simulated worlds may add lies within.
+        The share of their width by which the limits are widened on both sides when a table is read: fill values and
+        values in other units lie beyond them, but errors and simulated worlds within.
     layer_edges : array
-        ln of the pressures (hPa), ascending, between layers of which thinning leaves one datum per cell.
+        ln of the pressures (hPa), ascending, that separate the layers in which thinning keeps one datum per cell.
     vector : str or None
-        Vector of which it is a component; where one component of a report is rejected by its departure, all are.
+        The vector that it is a component of; if one component of a report is rejected by its departure, all are.
     shown_levels : tuple of int
         Levels (hPa, 0 at the surface) at which a report shows how analyses fit it.
     shown_units : tuple of str and float, or None
-        Units in which it does, and what brings values to them; None for `units`.
+        Units in the report, and the factor that converts values to them; None for `units`.
     ioda : IodaVariable or None
-        Its variable in files of IODA; a type without one is not exported there.
+        Its variable in files of IODA; a type without one is not exported.
     """
 
     name: ClassVar[str] = ""
@@ -121,7 +121,7 @@ class ObservationType(ABC):
 
     @abstractmethod
     def equivalent(self, inputs: Mapping[str, torch.Tensor], pressure: torch.Tensor) -> torch.Tensor:
-        """What would be measured: a differentiable function of the state at the place of each datum.
+        """The equivalent of the measurement: a differentiable function of the state at the place of each datum.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class ObservationType(ABC):
 
     @abstractmethod
     def error(self, pressure: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Standard deviation of the observation error where neither the datum nor a table of errors says it, (rows,).
+        """Standard deviation of the observation error, (rows,), where neither the datum nor a table of errors gives it.
 
         Parameters
         ----------
@@ -149,12 +149,12 @@ class ObservationType(ABC):
         """
 
     def limited(self, value: np.ndarray, pressure: np.ndarray) -> np.ndarray:
-        """What the limits bound, (rows,), in `units`: the value itself, unless a type says otherwise."""
+        """The quantity that the limits bound, (rows,), in `units`: the value itself, unless a type overrides it."""
         return value
 
 
 class StateVariable(ObservationType):
-    """A variable of the state, measured itself; its name says most of it. Errors are those of the table of errors."""
+    """A variable of the state that is measured directly. Its errors come from the table of errors."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -169,7 +169,7 @@ class StateVariable(ObservationType):
         return inputs[self.name]
 
     def error(self, pressure: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Refused (ValueError): errors of these types are given."""
+        """Raise ValueError, because the errors of these types must be given."""
         raise ValueError(
             f"there is no observation error for {self.name}; give one with each datum, or name a table of errors "
             "(error_table)"

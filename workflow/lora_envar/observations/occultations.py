@@ -1,4 +1,4 @@
-"""Profiles of GNSS radio occultation in BUFR, as tables of a row per datum of refractivity.
+"""Profiles of GNSS radio occultation in BUFR, as tables with one row per datum of refractivity.
 
 Read are messages of WMO's template 3 10 026, of any edition, as the ROM SAF, CDAAC and the Global Telecommunication
 System have them, and NCEP's `gpsro` files (message type NC003010), which bring their own tables with them. Both hold
@@ -75,7 +75,7 @@ _LETTERS = {401: "G", 402: "R", 403: "E", 404: "C", 405: "J"}
 
 
 def is_occultations(path: str | PathLike[str]) -> bool:
-    """Whether a file of BUFR holds soundings by satellites; one that is damaged counts as another."""
+    """Whether a BUFR file has soundings by satellites; a damaged file does not count."""
     try:
         data = open_file(path)
         for start, end in message_bounds(path, data):
@@ -88,7 +88,7 @@ def is_occultations(path: str | PathLike[str]) -> bool:
 
 
 def read_occultations(path: str | PathLike[str], progress: Callable[[str], None] = print) -> pd.DataFrame:
-    """The refractivity of all profiles of a file in the columns of `brought_columns`.
+    """Read the refractivity of all profiles of a file into the columns of `brought_columns`.
 
     The name of a profile's station is its transmitter and its second of the day, as `G0543200`; its type, as in GSI,
     the number of the receiving satellite (0 01 007). pybufrkit takes about a tenth of a second for a profile.
@@ -97,12 +97,12 @@ def read_occultations(path: str | PathLike[str], progress: Callable[[str], None]
     ----------
     path : path
     progress : callable
-        Gets a line about what there was, and what of it is left aside.
+        Receives a line about what was found, and what of it is ignored.
 
     Raises
     ------
     ValueError
-        If the file is damaged or cut off, or holds no radio occultations, or none with refractivity; the message names
+        If the file is damaged or truncated, or has no radio occultations, or none with refractivity; the message names
         it.
     """
     data = open_file(path)

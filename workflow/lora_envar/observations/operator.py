@@ -1,4 +1,4 @@
-"""The observation operator: what would be observed of a state, differentiable.
+"""The observation operator, which maps a state to observations and is differentiable.
 
 Rows of variables of the state at pressures, or at the surface, are weighted sums of at most eight points (see
 `interpolation`). All others are functions of several such values (see `places` and `observation_type`).
@@ -42,7 +42,7 @@ def outside_of_levels(table: Observations) -> np.ndarray:
 
 
 class ObservationOperator:
-    """H for the rows of a table, all inside the levels of the state.
+    """H for the rows of a table, all within the levels of the state.
 
     Attributes
     ----------
@@ -54,12 +54,12 @@ class ObservationOperator:
     table : Observations
         Of any types.
     grid : Grid
-        Of the states to be observed.
+        Grid of the states to be observed.
 
     Raises
     ------
     ValueError
-        If rows lie outside of the levels of the state.
+        If rows lie outside the levels of the state.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ObservationOperator:
         self._order = torch.as_tensor(np.argsort(np.concatenate(order)), device=device)
 
     def __call__(self, state: torch.Tensor) -> torch.Tensor:
-        """Equivalents, shape (rows,), of a state of shape (69, lat, lon)."""
+        """The equivalents, (rows,), of a state, (69, lat, lon)."""
         _check_channels(state)
         return self._in_order([self._interpolation(state), *(function(state) for function in self._functions)])
 
@@ -113,7 +113,7 @@ class ObservationOperator:
         Parameters
         ----------
         state : (69, lat, lon)
-            Where the derivatives are taken; not looked at if all rows are linear.
+            The state at which the derivatives are taken; not used if all rows are linear.
         deviations : (69,)
         """
         fields = deviations[:, None, None].expand(len(CHANNELS), *state.shape[1:]).contiguous()
@@ -150,12 +150,12 @@ class ObservationOperator:
         return self._in_order([inside.to(self._order.device), *parts])
 
     def _in_order(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Values of parts of the rows as those of all."""
+        """Join values for parts of the rows into those of all rows."""
         return parts[0] if self.linear else torch.cat(list(parts))[self._order]
 
 
 class _Function:
-    """H for rows of one type that is no weighted sum."""
+    """H for rows of one type that is not a weighted sum."""
 
     def __init__(self, kind: ObservationType, places: Places, size: int) -> None:
         self.kind = kind

@@ -1,4 +1,4 @@
-"""Where data of types that follow from several variables lie, and the values of the state there.
+"""Places of data whose types follow from several variables, and the values of the state there.
 
     inputs_i = x_i(place),    H(x) = h(inputs_1, ..., inputs_n; p)
 
@@ -52,12 +52,12 @@ class Found:
 
 
 class Places(Protocol):
-    """Places of data: found in a state, and what the state, or any other fields, are there.
+    """Places of data: how they are found in a state, and the values of the state or of other fields there.
 
     Attributes
     ----------
     move : bool
-        Whether they depend on the geopotential of the state.
+        Whether the places depend on the geopotential of the state.
     """
 
     move: bool
@@ -86,7 +86,7 @@ class PressurePlaces:
     table : Observations
         Of data within the levels of the state.
     variables : sequence of str
-        Of the state, those that will be asked for.
+        The variables of the state that will be needed.
     grid : Grid
     """
 
@@ -115,7 +115,7 @@ class PressurePlaces:
         }
 
     def find(self, state: torch.Tensor, rise: torch.Tensor) -> Found:
-        """The same in all states."""
+        """The places, which are the same in all states."""
         return self._found
 
     def values(self, fields: torch.Tensor, variable: str, found: Found) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Reader of NCEP's PrepBUFR: one row per datum.
+"""A reader of NCEP's PrepBUFR, with one row per datum.
 
 `bufr` finds the messages of a file and the layouts of their templates, `lanes` reads the values of many messages at
 once. Here they become rows in SI units.
@@ -39,7 +39,7 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Reports:
-    """Data of reports: columns of equal length, a row per datum, those of a level and of a report together.
+    """Data of reports: columns of equal length, one row per datum, with the data of a level and of a report together.
 
     Attributes
     ----------
@@ -140,9 +140,9 @@ def iterate_prepbufr(
     categories : sequence of str
         Message types to decode, out of `ALL`; the others are skipped unread.
     window_hours : float, optional
-        Keep data within so many hours of the cycle.
+        Keep only data within this many hours of the cycle.
     progress : callable
-        Gets a line every few seconds.
+        Receives a line every few seconds.
     sensible : bool
         In place of a virtual temperature give the newest of the events before VIRTMP, where there is one. The quality
         mark stays that of the newest event, for later checks apply to both.
@@ -201,7 +201,7 @@ def _in_words(cycle: datetime) -> str:
 
 
 class _Pieces:
-    """Collects messages by template and decodes them when they are many."""
+    """Collects messages by template, and decodes many of them at once."""
 
     def __init__(self, path: str | PathLike[str], data: mmap.mmap, window_hours: float | None, sensible: bool) -> None:
         self.subsets = 0
@@ -213,7 +213,7 @@ class _Pieces:
         self._bytes: dict[tuple[int, ...], int] = {}
 
     def add(self, message: Message, tables: Tables) -> Iterator[Reports]:
-        """Take a message; gives the data of all that wait for its template when they are many."""
+        """Add a message; yields the data of all that wait with its template once there are many."""
         waiting = self._waiting.setdefault(message.descriptors, [])
         waiting.append(message)
         self._bytes[message.descriptors] = self._bytes.get(message.descriptors, 0) + message.end - message.start
@@ -222,7 +222,7 @@ class _Pieces:
             yield self._decode(self._waiting.pop(message.descriptors), tables)
 
     def rest(self, tables: Tables) -> Iterator[Reports]:
-        """Data of all messages that wait."""
+        """Yield the data of all messages that wait."""
         self._bytes.clear()
         while self._waiting:
             yield self._decode(self._waiting.pop(next(iter(self._waiting))), tables)
@@ -272,7 +272,7 @@ def _rows(
     window_hours: float | None,
     sensible: bool,
 ) -> Reports:
-    """Codes of levels as rows of data in SI units."""
+    """Turn the codes of levels into rows of data in SI units."""
 
     def scaled(name: str, code: np.ndarray | None = None) -> np.ndarray:
         """Values, NaN if missing; of the header they are spread over the levels."""

@@ -1,4 +1,4 @@
-"""Quality control without the truth: what is wrong with a report by itself, by its neighbours, by the background.
+"""Quality control without the truth: checks of a report by itself, by its neighbours and by the background.
 
 `select` needs nothing but the reports, and is the same for all experiments. `check_departures` needs O - B. Every datum
 that is not used keeps its reason in the column `rejection`; the first that applies stands.
@@ -34,7 +34,7 @@ _VECTORS = by_code(lambda kind: kind.vector or "", "")
 
 @dataclass(frozen=True)
 class QualitySettings(QualityOptions):
-    """What `select` does.
+    """Settings of `select`.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class QualitySettings(QualityOptions):
 
 
 def select(table: Observations, settings: QualitySettings) -> Observations:
-    """A table with the column `rejection` filled, and superobservations in place of what they are the mean of."""
+    """Fill the column `rejection` of a table, and replace data by superobservations, their means."""
     rejection = table.rejection.copy()
 
     def reject(rows: np.ndarray, reason: str) -> None:
@@ -73,7 +73,7 @@ def summary(table: Observations, outside: int = 0) -> str:
     Parameters
     ----------
     outside : int
-        Number of data that are not in the table because they lie outside of all windows.
+        Number of data that are not in the table because they lie outside all windows.
     """
     if outside:
         lines = f"{outside} of {outside + len(table)} data are outside the window and are left out"
@@ -88,7 +88,7 @@ def summary(table: Observations, outside: int = 0) -> str:
 
 @dataclass(frozen=True)
 class DepartureChecks:
-    """What is possible of O - B.
+    """Limits of O - B.
 
     Attributes
     ----------
@@ -186,7 +186,7 @@ def _log_pressure(table: Observations) -> np.ndarray:
 
 
 def _frame(table: Observations, rows: np.ndarray) -> pd.DataFrame:
-    """What tells reports apart, of some rows, by the numbers of the rows."""
+    """The columns that tell reports apart, for some rows, by the numbers of the rows."""
     names = ("variable", "pressure", "latitude", "longitude", "time", "time_offset", "station", "report_type")
     return pd.DataFrame({name: getattr(table, name)[rows] for name in names}, index=np.flatnonzero(rows))
 

@@ -1,4 +1,4 @@
-"""From decoded reports to data of the state's variables: what is observed, where, with what error.
+"""From decoded reports to data of the state's variables: what is observed, where, and with what error.
 
 Rules, for reports at the surface (level category 0, and all of surface stations, ships and scatterometers):
 
@@ -83,7 +83,7 @@ class Orography:
         return cls(height / GRAVITY if name in ("z", "geopotential_at_surface") else height, grid)
 
     def at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-        """Bilinear, at positions in degrees, each (rows,)."""
+        """Interpolate bilinearly to positions in degrees, each (rows,)."""
         rows, columns, weights = horizontal_weights(self.grid, latitude, longitude)
         parts = [w * self.height[r, c] for r, c, w in zip(rows, columns, weights, strict=True)]
         return np.asarray(sum(parts))
@@ -91,7 +91,7 @@ class Orography:
 
 @dataclass(frozen=True)
 class Decoding:
-    """What is read of a PrepBUFR file, and with what it becomes data of the state's variables.
+    """What is read from a PrepBUFR file, and how it becomes data of the state's variables.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ def decode(
     progress: Callable[[str], None] = print,
     cycle: datetime | None = None,
 ) -> Observations:
-    """`to_observations` of a PrepBUFR file, with the tables read from theirs.
+    """Apply `to_observations` to a PrepBUFR file, with tables that are read from their files.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def _of_level(levels: np.ndarray, values: np.ndarray, rows: np.ndarray, missing:
 def at_times(table: Observations, times: list[int], half_window: float) -> Observations:
     """The data within `half_window` hours of each time (hours since 1970), with `time` and `time_offset` of it.
 
-    A datum between two windows that touch goes to the later one; `outside_of_windows` counts those of none.
+    A datum between two adjacent windows belongs to the later one; `outside_of_windows` counts those in no window.
     """
     if not times:
         return table.select(np.zeros(0, dtype=int))
@@ -254,7 +254,7 @@ def at_times(table: Observations, times: list[int], half_window: float) -> Obser
 
 
 def outside_of_windows(table: Observations, times: list[int], half_window: float) -> int:
-    """How many data `at_times` gives to none of the times."""
+    """The number of data that `at_times` assigns to none of the times."""
     exact = table.time + table.time_offset.astype(float)
     inside = np.zeros(len(table), dtype=bool)
     for time in times:

@@ -1,4 +1,4 @@
-"""One observation of an experiment that shows a background error: what, where, and how far from the background.
+"""A single observation that shows a background error: what is observed, where, and how far from the background.
 
 Written as ``z500@45N,30W+100``: a variable of the state with a pressure in hPa, or one of the surface alone; latitude
 and longitude in degrees; and O - B, in the units of the variable, which is one observation error where nothing is said.
@@ -52,7 +52,7 @@ class SingleObservation:
     departure: float | None = None
 
     def __str__(self) -> str:
-        """As a user writes it."""
+        """The observation as a user writes it."""
         departure = "" if self.departure is None else f"{self.departure:+.12g}"
         return f"{self.what}@{self.where.replace(' ', ',')}{departure}"
 
@@ -70,12 +70,12 @@ class SingleObservation:
 
     @property
     def name(self) -> str:
-        """For names of files: ``z500_45N_30W``."""
+        """The name in files: ``z500_45N_30W``."""
         return f"{self.what}_{self.where}".replace(" ", "_")
 
     @property
     def units(self) -> str:
-        """Of value, error and departure."""
+        """Units of value, error and departure."""
         return VARIABLES[self.variable][2]
 
     @cached_property
@@ -96,7 +96,7 @@ class SingleObservation:
     def at(
         self, latitude: np.ndarray, longitude: np.ndarray, hours: int = 0, value: float = 0.0, error: float = 1.0
     ) -> Observations:
-        """A table of the same variable and pressure at other places, (rows,) in degrees."""
+        """A table of the same variable and pressure at other places, (rows,), in degrees."""
         from .table import Observations  # Snakemake reads this module at every start, which netCDF would slow down
 
         rows = len(latitude)
@@ -112,12 +112,12 @@ class SingleObservation:
 
 
 def parse_single(text: str) -> SingleObservation:
-    """An observation as a user writes it.
+    """Read an observation as a user writes it.
 
     Raises
     ------
     ValueError
-        If it is none: naming what was found, and an example of what is right.
+        If it cannot be read; the message says what was found, and shows an example.
     """
     what, at, rest = text.partition("@")
     if not at:
@@ -159,7 +159,7 @@ def _variable(text: str, what: str) -> tuple[str, float | None]:
 
 
 def _departure(text: str, given: str) -> float | None:
-    """O - B; None where nothing is given."""
+    """O - B; None if it is not given."""
     if not given:
         return None
     if not _DEPARTURE.fullmatch(given):

@@ -1,4 +1,4 @@
-"""The values of many subsets at once, field by field, out of the bits of messages.
+"""Reads the values of many subsets at once, field by field, from the bits of messages.
 
 Every subset, and within a repetition every one that has so many, is a lane with its own position in bits, so that a
 field of a thousand reports is one gather. NCEP writes the length of each subset in front of it, which gives the lanes
@@ -13,7 +13,7 @@ from .names import printable_names
 
 
 class Lanes:
-    """Codes of the wanted fields of subsets; -1 is missing.
+    """Codes of the needed fields of subsets; -1 means missing.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Lanes:
         return ((words << (position & 7).astype(np.uint64)) >> np.uint64(64 - width)).astype(np.int64)
 
     def walk(self, nodes: Layout, position: np.ndarray, rows: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray:
-        """Read a layout in every lane, into the rows of the columns; gives the position behind."""
+        """Read a layout in every lane into the rows of the columns; return the position after it."""
         for node in nodes:
             if isinstance(node, Repeat):
                 position = self._repeat(node, position, rows, columns)
@@ -89,7 +89,7 @@ class Lanes:
         return position
 
     def _trace_virtual(self, rows: np.ndarray, event: dict[str, np.ndarray]) -> None:
-        """Take note of one event of temperature, from the newest to the oldest."""
+        """Record one event of temperature, from the newest to the oldest."""
         by_virtmp = event["TPC"][rows] == VIRTMP
         before = rows[self._newer_is_virtual[rows] & ~by_virtmp]
         self.before_virtual[before] = event["TOB"][before]

@@ -1,4 +1,4 @@
-"""Observations as a table in netCDF: one row per datum, and why it was or was not used."""
+"""Observations as a table in netCDF: one row per datum, with the reason why it was or was not used."""
 
 from dataclasses import dataclass, fields, replace
 from os import PathLike
@@ -116,7 +116,7 @@ _UNITS = by_code(lambda kind: kind.units, "").astype("S8")
 
 @dataclass(frozen=True)
 class Observations:
-    """Columns of equal length; see `_COLUMNS` for meaning and units. What an analysis says is NaN before it.
+    """Columns of equal length; see `_COLUMNS` for meaning and units. Columns of the analysis are NaN before it.
 
     A datum above the surface is placed by its pressure, or by its geopotential height if that is not missing; its
     pressure is then that of the standard atmosphere, for checks and layers alone.
@@ -153,32 +153,32 @@ class Observations:
         return len(self.value)
 
     def select(self, rows: np.ndarray) -> "Observations":
-        """Some of the rows, by index or mask."""
+        """Select some of the rows, by index or mask."""
         return Observations(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def at(self, times: list[int]) -> "Observations":
-        """The rows that are used at any of the times, in hours since 1970."""
+        """The rows that are used at one of the times, in hours since 1970."""
         return self.select(np.isin(self.time, times))
 
     def with_columns(self, **columns: np.ndarray) -> "Observations":
-        """The table with other columns in place of its own."""
+        """The table with some of its columns replaced."""
         return replace(self, **columns)
 
 
 def concatenate(tables: list[Observations]) -> Observations:
-    """Tables one after the other."""
+    """Join tables, one after the other."""
     return Observations(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in _COLUMNS})
 
 
 def write_observations(
     path: str | PathLike[str], table: Observations, attributes: dict[str, Any] | None = None
 ) -> None:
-    """Write a table whole or not at all.
+    """Write a table completely or not at all.
 
     Parameters
     ----------
     attributes : dict, optional
-        Global attributes beside those of `provenance`; a `title` replaces the general one.
+        Global attributes in addition to those of `provenance`; a `title` replaces the general one.
     """
     general = {"title": "Observations, and what became of them", "featureType": "point"}
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
@@ -202,7 +202,7 @@ def write_observations(
 
 
 def _column(dataset: netCDF4.Dataset, name: str, kind: str, values: np.ndarray) -> netCDF4.Variable:
-    """A column of a table; texts as characters, numbers that may be missing with what says so."""
+    """Declare a column of a table; texts as characters, numbers that may be missing with a fill value."""
     text = kind == "S8"
     variable = dataset.createVariable(
         name,
@@ -225,7 +225,7 @@ def read_observations(path: str | PathLike[str]) -> Observations:
     Raises
     ------
     ValueError
-        If the file is missing or truncated, if a column is missing, or holds values or errors that cannot be used.
+        If the file is missing or truncated, or if a column is missing or has values or errors that cannot be used.
     """
     try:
         with netCDF4.Dataset(path) as dataset:
@@ -265,7 +265,7 @@ def _texts(characters: np.ndarray) -> np.ndarray:
 
 
 def attribute(path: str | PathLike[str], name: str) -> float:
-    """A number that `write_observations` was given as an attribute."""
+    """Read a number that `write_observations` wrote as an attribute."""
     try:
         with netCDF4.Dataset(path) as dataset:
             return float(dataset.getncattr(name))

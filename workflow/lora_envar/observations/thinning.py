@@ -1,4 +1,4 @@
-"""Thinning: one datum per type, layer and cell of a size, or the mean of all that are there."""
+"""Thinning: one datum per type, layer and cell, or the mean of all that are there."""
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,16 @@ _CELL = ["time", "variable", "by_height", "layer", "band", "column"]
 def thin(
     table: Observations, candidates: np.ndarray, size_km: float, superobbing: bool
 ) -> tuple[np.ndarray, Observations]:
-    """Which rows stay, one of each type, layer and cell; and the table, with means there if superobbing.
+    """Choose the rows that stay, one per type, layer and cell; with superobbing, they become the means of their cells.
 
     Parameters
     ----------
     candidates : (rows,) array of bool
-        Data that other checks have left.
+        Data that other checks have not rejected.
     size_km : float
         Of cells, in both directions.
     superobbing : bool
-        Whether the one that stays gets the mean of value and position of its cell.
+        Whether the datum that stays gets the mean value and position of its cell.
 
     Returns
     -------

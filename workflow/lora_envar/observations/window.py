@@ -33,7 +33,7 @@ _CHECKPOINTED = partial(checkpoint, use_reentrant=False)
 
 @dataclass(frozen=True)
 class Window:
-    """Where the observations of an analysis lie, and the model that leads there.
+    """The times of an analysis's observations, and the model that leads to them.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class Window:
     slots, slot_hours : int
         Observations are used at `start`, `start + slot_hours`, ...; there are `slots` of these times.
     model : ForecastModel
-        Differentiable; whole steps make a slot.
+        Must be differentiable; a slot is a whole number of its steps.
     forecast_error : (slots, 69)
         Standard deviation per channel of the model's error at each slot; zero at the first.
     checkpoint : bool
-        Keep a state a step and compute the rest again for the gradient, in place of keeping all activations.
+        Keep one state per step and compute the rest again for the gradient, instead of keeping all activations.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def read_forecast_error(path: str | Path, slots: int, slot_hours: int) -> torch.
     Raises
     ------
     ValueError
-        If it is of other slots.
+        If its slots are other ones.
     """
     table = read_table(path).pivot(index="lead_hours", columns="channel", values="rmse")
     wanted = [slot * slot_hours for slot in range(slots)]

@@ -1,1 +1,1 @@
-"""The analysis methods, a module each: what is defined here may be named in the configuration."""
+"""The analysis methods, one module each: the configuration may name what is defined here."""

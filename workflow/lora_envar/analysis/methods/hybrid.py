@@ -21,7 +21,7 @@ class HybridMethod(VariationalMethod):
     ensemble = True
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
-        """The GEN_BE fitted to forecast errors, and the members."""
+        """GEN_BE, fitted to forecast errors, and the members."""
         from ...background.genbe import GenBE
         from ...background.hybrid import hybrid
 
@@ -30,14 +30,14 @@ class HybridMethod(VariationalMethod):
 
 
 class HybridVAE(VAEMethod):
-    """The hybrid whose static part is VAE-Var's: the members stand beside the learned model and do not change it."""
+    """The hybrid whose static part is that of VAE-Var: the members are added to the model and do not change it."""
 
     name = "hybrid_vae"
     Settings = HybridVAESettings
     ensemble = True
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
-        """VAE-Var's, and the localised members."""
+        """The background error of VAE-Var, and the localised members."""
         from ...background.hybrid import localised_hybrid
         from ...background.pretraining import load_background_error
 

@@ -1,4 +1,4 @@
-"""The local ensemble transform Kalman filter, with an ensemble of its own that is cycled."""
+"""The local ensemble transform Kalman filter, which cycles an ensemble of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LETKF(Method):
         return self.analyser(inputs)(case)
 
     def analyser(self, inputs: Inputs) -> Callable[[Case], Analysis]:
-        """The backgrounds of all members are read once."""
+        """The backgrounds of all members are read only once."""
         from ..letkf import filter_ensemble
 
         members = inputs.cycled_ensemble()

@@ -1,4 +1,4 @@
-"""Methods that finetune a VAE on the ensemble of the day: LoRA-EnVar as published, and what it is compared with."""
+"""Methods that finetune a VAE on the ensemble of the day: LoRA-EnVar as published, and its alternatives."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class AdaptedVAE(VAEMethod):
-    """What all methods with adapters of a VAE share."""
+    """The base of all methods that adapt a VAE."""
 
     ensemble = True
     finetuned_file = "adapters"
 
     def vae(self, inputs: Inputs) -> VAE:
-        """The pretrained one with the adapters of this cycle."""
+        """The pretrained VAE with the adapters of this cycle."""
         from ...background.finetuning import load_finetuned
 
         return load_finetuned(super().vae(inputs), inputs.files["finetuned"])
@@ -39,7 +39,7 @@ class LoRAEnVar(AdaptedVAE):
 
     @classmethod
     def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings:
-        """Of the configured linear maps."""
+        """Adapters of the configured linear maps."""
         assert rank is not None, "the configuration is checked"
         return AdapterSettings(settings.targets, rank, settings.alpha)
 
@@ -53,13 +53,13 @@ class LatentLoRA(AdaptedVAE):
 
     @classmethod
     def adapters(cls, settings: Any, rank: int | None) -> AdapterSettings:
-        """Of the latents."""
+        """An adapter of the latents."""
         assert rank is not None, "the configuration is checked"
         return AdapterSettings("latents", rank)
 
 
 class ScaledStatic(AdaptedVAE):
-    """The static model times one number a cycle, fitted to the members by the loss of the others: their control."""
+    """The control of the others: the static model times one number per cycle, fitted to the members likewise."""
 
     name = "scaled_static"
     FinetuneSettings = FinetuneSettings
@@ -79,7 +79,7 @@ class FullFinetuning(VAEMethod):
     finetuned_file = "vae"
 
     def vae(self, inputs: Inputs) -> VAE:
-        """The one finetuned in this cycle."""
+        """The VAE that was finetuned in this cycle."""
         from ...background.vae import VAE
 
         return VAE.load(inputs.files["finetuned"], inputs.device)

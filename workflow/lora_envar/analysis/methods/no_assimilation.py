@@ -1,4 +1,4 @@
-"""No assimilation: every analysis is its background, and departures are given all the same."""
+"""No assimilation: every analysis is its background, but departures are still computed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class NoAssimilation(Method):
-    """Forecasts alone, the control of all assimilation."""
+    """Forecasts only, the control of every assimilation."""
 
     name = "no_assimilation"
     assimilates = False
 
     def analyse(self, case: Case, inputs: Inputs) -> Analysis:
-        """The background, and departures from it."""
+        """Return the background, and the departures from it."""
         from ..assimilate import assimilate
 
         return assimilate(case, None, 1.0)

@@ -17,7 +17,7 @@ class ThreeDVar(VariationalMethod):
     fitted_files = ("genbe",)
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
-        """The GEN_BE fitted to forecast errors."""
+        """GEN_BE, fitted to forecast errors."""
         from ...background.genbe import GenBE
 
         return GenBE.load(inputs.files["genbe"], inputs.error_grid, inputs.device)

@@ -1,4 +1,4 @@
-"""3D-Var with a homogeneous, isotropic background error of all channels with all."""
+"""3D-Var with a homogeneous, isotropic background error that correlates all channels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ThreeDVarSpectral(VariationalMethod):
     fitted_files = ("gaussian",)
 
     def background_error(self, inputs: Inputs) -> BackgroundError:
-        """The covariance fitted to forecast errors."""
+        """The covariance, fitted to forecast errors."""
         from ...background.gaussian import load_gaussian
 
         return load_gaussian(inputs.files["gaussian"], inputs.error_grid, inputs.device)

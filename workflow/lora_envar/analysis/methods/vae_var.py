@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class VAEMethod(VariationalMethod):
-    """What all methods with a VAE share, see `background.vae`."""
+    """The base of all methods with a VAE, see `background.vae`."""
 
     Settings: ClassVar[type] = VAESettings
     vae_files = ("vae", "residual")
@@ -33,7 +33,7 @@ class VAEMethod(VariationalMethod):
 
 
 class VAEVar(VAEMethod):
-    """The static VAE-Var."""
+    """VAE-Var, which is static."""
 
     name = "vae_var"
     control = "3dvar"

@@ -1,1 +1,1 @@
-"""Sources of reanalyses, a module each: what is defined here may be named in the configuration."""
+"""Sources of reanalyses, one module each: the configuration may name what is defined here."""

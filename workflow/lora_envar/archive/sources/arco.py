@@ -26,7 +26,7 @@ class ArcoSettings:
 
 
 class Arco(ArchiveSource):
-    """Only the chunks of the wanted times and variables are read."""
+    """Only the chunks of the needed times and variables are read."""
 
     name = "arco"
     about = "ARCO-ERA5, a Zarr store in the cloud"
@@ -34,7 +34,7 @@ class Arco(ArchiveSource):
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """All levels of the full store, which is read in whole chunks; else those of the state."""
+        """All levels of the full store, which is read in whole chunks, or else those of the state."""
         store = settings.get("path")
         if store is None or FULL_STORE in store:
             return (len(SURFACE) + len(UPPER_AIR) * FULL_LEVELS) * ERA5_POINTS * FLOAT
@@ -42,7 +42,7 @@ class Arco(ArchiveSource):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """What the store has of the wanted times, in one file."""
+        """Write what the store has at the needed times to one file."""
         import numpy as np
         import xarray as xr
 

@@ -38,7 +38,7 @@ class ClimateDataStore(ArchiveSource):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """What the service gives for the wanted times, in one file."""
+        """Write what the service sends for the needed times to one file."""
         from ..climate_data_store import fetch
 
         fetch(settings, times, destination)

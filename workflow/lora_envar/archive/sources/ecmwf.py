@@ -35,7 +35,7 @@ class EcmwfSettings:
 
 
 class Ecmwf(Analyses):
-    """Step 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted fields."""
+    """Step 0 of the forecasts at 0.25 degrees, in GRIB; only the needed fields of each file are read."""
 
     name = "ecmwf"
     about = "analyses from ECMWF's open data, every 6 h since 2023"
@@ -44,7 +44,7 @@ class Ecmwf(Analyses):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """What there is of the wanted times, in one file."""
+        """Write what is available at the needed times to one file."""
         from ecmwf.opendata import Client
 
         from ...files.atomic import atomic_write

@@ -33,7 +33,7 @@ class FilesSettings:
 
 
 class Files(ArchiveSource):
-    """Data in hand."""
+    """Data that a user already has."""
 
     name = "files"
     about = "a folder of GRIB and netCDF files"
@@ -41,7 +41,7 @@ class Files(ArchiveSource):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """What the files hold for the wanted times, in one file."""
+        """Write what the files have at the needed times to one file."""
         from ..fetching import naive_times, notes_after, write_source
         from ..folder import sorted_out
         from ..layout import standard_dataset

@@ -32,7 +32,7 @@ class GfsSettings:
 
 
 class Gfs(Analyses):
-    """Hour 0 of the forecasts at 0.25 degrees, in GRIB; of each file only the wanted messages."""
+    """Hour 0 of the forecasts at 0.25 degrees, in GRIB; only the needed messages of each file are read."""
 
     name = "gfs"
     about = "analyses of NCEP's GFS on object storage, every 6 h since 2021"
@@ -41,7 +41,7 @@ class Gfs(Analyses):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """What there is of the wanted times, in one file."""
+        """Write what is available at the needed times to one file."""
         from ..fetching import naive_times, write_parts
         from ..remote_files import fetch_messages
 

@@ -1,4 +1,4 @@
-"""ERA5 as NSF NCAR mirrors it on object storage: netCDF by variable, on pressure levels a day a file, else a month."""
+"""ERA5 on NSF NCAR's object storage: netCDF by variable, one file per day on pressure levels, else one per month."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NcarSettings:
 
 
 def file_of(short: str, day: date) -> str:
-    """The file with a variable on a day: on pressure levels that of the day, near the surface that of the month."""
+    """The file with a variable on a day: that of the day on pressure levels, that of the month near the surface."""
     month = f"{day:%Y%m}"
     if short in SURFACE:
         last = calendar.monthrange(day.year, day.month)[1]
@@ -48,7 +48,7 @@ def file_of(short: str, day: date) -> str:
 
 
 class Ncar(ArchiveSource):
-    """Of its files only the chunks of the wanted times are read."""
+    """Only the chunks of the needed times are read from its files."""
 
     name = "ncar"
     about = "ERA5 on NSF NCAR's public object storage (d633000); no key is needed"
@@ -56,12 +56,12 @@ class Ncar(ArchiveSource):
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """All levels of a time, before compression, which halves them at least."""
+        """The size of all levels at a time before compression, which at least halves it."""
         return (len(SURFACE) + len(UPPER_AIR) * ALL_LEVELS) * ERA5_POINTS * FLOAT // 2
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """What its files have of the wanted times, in one file."""
+        """Write what its files have at the needed times to one file."""
         from ..fetching import naive_times, write_parts
         from ..remote_files import fetch_part
 

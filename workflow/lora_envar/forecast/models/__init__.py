@@ -1,1 +1,1 @@
-"""The forecast models, a module each: what is declared here may be named in the configuration."""
+"""The forecast models, one module each: the configuration may name what is declared here."""

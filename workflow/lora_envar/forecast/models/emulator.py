@@ -20,7 +20,7 @@ _LARGEST_HEADER = 100_000_000  # bytes, the format's own limit
 
 @dataclass(frozen=True)
 class EmulatorSettings(WeightsSettings):
-    """Weights that are there, or how they are made."""
+    """Existing weights, or how to train them."""
 
     weights: str = setting("the file of the model", default="", file=True)
     train: dict[str, Any] | None = setting(
@@ -43,7 +43,7 @@ class EmulatorDeclaration(ModelDeclaration):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
-        """As its training or its weights say; None if they cannot be read."""
+        """From its training or its weights; None if these cannot be read."""
         if "train" in section:
             return section["train"]["step_hours"]
         try:
@@ -56,7 +56,7 @@ class EmulatorDeclaration(ModelDeclaration):
 
     @classmethod
     def load(cls, settings: EmulatorSettings, device: torch.device | str) -> ForecastModel:
-        """The model of a file of weights."""
+        """Load the model from a file of weights."""
         from ..emulator import Emulator
 
         return Emulator.load(settings.weights, device)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedSettings(WeightsSettings):
-    """Settings of `exported`: its file holds a program, which must be known before it runs."""
+    """Settings of `exported`: its file is a program, which must be known before it runs."""
 
     sha256: str = setting("SHA-256 of the file, checked before the file is read", schema={"type": "string", **SHA256})
     grid: dict[str, Any] = setting("grid of its states", schema=GRID)
@@ -35,7 +35,7 @@ class ExportedDeclaration(ModelDeclaration):
 
     @classmethod
     def load(cls, settings: ExportedSettings, device: torch.device | str) -> ForecastModel:
-        """The model of a file with a program."""
+        """Load the model from the file of a program."""
         from ...fields.grid import Grid
         from ..exported import Exported
 

@@ -35,12 +35,12 @@ class FengWuDeclaration(ModelDeclaration):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
-        """As it was trained."""
+        """The step that it was trained with."""
         return 6
 
     @classmethod
     def load(cls, settings: FengWuSettings, device: torch.device | str) -> ForecastModel:
-        """The model of an ONNX file and two of statistics."""
+        """Load the model from an ONNX file and two files of statistics."""
         from ...fields.grid import Grid
         from ..fengwu import FengWu
 

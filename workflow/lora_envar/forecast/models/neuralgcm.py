@@ -33,12 +33,12 @@ class NeuralGCMDeclaration(ModelDeclaration):
 
     @classmethod
     def step_hours(cls, section: dict[str, Any]) -> int | None:
-        """As set, or 6."""
+        """The setting, or else 6."""
         return section.get("step_hours", 6)
 
     @classmethod
     def load(cls, settings: NeuralGCMSettings, device: torch.device | str) -> ForecastModel:
-        """The model of a converted checkpoint."""
+        """Load the model from a converted checkpoint."""
         from ..neuralgcm import NeuralGCM
 
         return NeuralGCM.load(settings.weights, settings.boundary, settings.step_hours, device)

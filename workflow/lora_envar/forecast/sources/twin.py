@@ -1,6 +1,6 @@
-"""A twin of another archive: from a time on, states of a forecast model with a share of its own error.
+"""A twin of another archive: from some time on, the states of a forecast model with a share of its own error.
 
-Every block makes the trajectory again from its first state on, so that blocks of any length have the same states.
+Every block computes the trajectory again from its first state, so that blocks of any length have the same states.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Twin(ArchiveSource):
 
     @classmethod
     def check(cls, settings: dict[str, Any]) -> None:
-        """Refuse times between those of the archive, and models that do not step from one of its states to the next."""
+        """Refuse times that are not in the archive, and models that do not step from one of its states to the next."""
         if settings.get("finer"):
             raise ValueError("finer: not allowed with source: twin, whose states are steps of one model; remove it")
         SOURCES[settings["of"]].check(_underlying(settings))
@@ -108,13 +108,13 @@ class Twin(ArchiveSource):
 
     @classmethod
     def named_files(cls, settings: dict[str, Any]) -> dict[str, str]:
-        """Those of the underlying source, and of the forecast model."""
+        """The files of the underlying source, and of the forecast model."""
         model = {f"forecast_model.{key}": path for key, path in files_of_model(settings["forecast_model"]).items()}
         return SOURCES[settings["of"]].named_files(_underlying(settings)) | model
 
     @classmethod
     def bytes_per_time(cls, settings: dict[str, Any], points: int) -> int:
-        """Of the underlying source."""
+        """Those of the underlying source."""
         return SOURCES[settings["of"]].bytes_per_time(_underlying(settings), points)
 
     @classmethod
@@ -145,7 +145,7 @@ class Twin(ArchiveSource):
 
 
 def _check_steps(model: dict[str, Any], step_hours: int) -> timedelta:
-    """Refuse a model that does not step from state to state; else the time between its frames, 0 if it has one."""
+    """Refuse a model that does not step from state to state; return the time between its frames, or 0 if it has one."""
     try:
         check_model(**model)
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Kinds of networks of real observations, a module each: what is defined here may be a `source` of observations."""
+"""Kinds of networks of real observations, one module each: what is defined here may be a `source` of observations."""

@@ -1,4 +1,4 @@
-"""Files of IODA, JEDI's form of observations."""
+"""Files of IODA, JEDI's format for observations."""
 
 from __future__ import annotations
 

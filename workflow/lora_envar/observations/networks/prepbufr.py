@@ -73,5 +73,5 @@ class PrepBufr(Network):
 
     @classmethod
     def own_files(cls, settings: dict[str, Any], cycle: datetime) -> list[str]:
-        """The file of the cycle, where `path` names any."""
+        """The file of the cycle, if there is a `path`."""
         return [cycle.strftime(settings["path"])] if settings.get("path") else []

@@ -38,7 +38,7 @@ class Table(Network):
 
     @classmethod
     def own_files(cls, settings: dict[str, Any], cycle: datetime) -> list[str]:
-        """The file of the cycle, those of the days that it reaches into, or the one of all."""
+        """The file of the cycle, those of the days that it overlaps, or the only one."""
         pattern = settings["path"]
         if "%H" in pattern:
             return [cycle.strftime(pattern)]

@@ -1,1 +1,1 @@
-"""The types of observations: what is defined here may stand in tables and be assimilated."""
+"""The types of observations: what is defined here may appear in tables and be assimilated."""

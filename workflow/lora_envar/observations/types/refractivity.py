@@ -57,7 +57,7 @@ class Refractivity(ObservationType):
     ioda = IodaVariable("atmosphericRefractivity", "1e-6", obs_space="gnssro")
 
     def equivalent(self, inputs: Mapping[str, torch.Tensor], pressure: torch.Tensor) -> torch.Tensor:
-        """N of specific humidity, temperature and pressure."""
+        """N as a function of specific humidity, temperature and pressure."""
         humidity = inputs["q"]
         temperature = inputs["t"]
         vapour_pressure = humidity * pressure / (_RATIO + (1.0 - _RATIO) * humidity)

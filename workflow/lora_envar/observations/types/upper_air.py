@@ -8,7 +8,7 @@ from ..standard_atmosphere import standard_geopotential
 
 
 class Geopotential(StateVariable):
-    """Geopotential of a pressure."""
+    """Geopotential at a pressure."""
 
     name = "z"
     code = 4
@@ -19,7 +19,7 @@ class Geopotential(StateVariable):
     ioda = IodaVariable("geopotentialHeight", "m", factor=1.0 / GRAVITY)
 
     def limited(self, value: np.ndarray, pressure: np.ndarray) -> np.ndarray:
-        """Its difference to that of the standard atmosphere."""
+        """The difference from the standard atmosphere."""
         return value - standard_geopotential(pressure)
 
 
