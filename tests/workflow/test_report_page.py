@@ -98,7 +98,13 @@ def test_text_stands_out_from_the_colours_of_cells(page):
 
 def test_without_scripts_it_says_the_same(page):
     text = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    for heading in ("Differences over time", "Scorecards", "What the analyses say of themselves", "Gates", "Settings"):
+    for heading in (
+        "Differences over time",
+        "Scorecards",
+        "What the analyses say about themselves",
+        "Gates",
+        "Settings",
+    ):
         assert f">{heading}</h2>" in text
     assert len(page.encode()) < 15_000_000
     assert not re.search(r'(src|href)="(?!data:|#)', page), "nothing is fetched"

@@ -168,7 +168,7 @@ def test_bad_input_ends_in_one_line(finished):
     finally:
         kept.rename(missing)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "results/hybrid/20090226T12/members.nc: is missing" in done.stderr
+    assert "results/hybrid/20090226T12/members.nc is missing" in done.stderr
     assert "--configfile tiny.yaml -- results/hybrid/20090226T12/members.nc" in done.stderr
 
 

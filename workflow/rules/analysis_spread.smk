@@ -1,5 +1,5 @@
 rule analysis_spread:
-    """Samples of what an analysis leaves uncertain, and their spread: the error that it should have."""
+    """Samples around an analysis, and their spread, which is the error that it should have."""
     input:
         unpack(
             lambda wildcards: plan.analysis_inputs(
@@ -50,7 +50,7 @@ rule analysis_spread:
 
 
 rule compare_analysis_spread:
-    """The spread about analyses over their error against the archive: a table, and the figure."""
+    """The spread of analyses relative to their error against the archive, as a table and a figure."""
     input:
         **plan.verification.spread.compared(),
         coastline="resources/coastline.csv",

@@ -95,7 +95,7 @@ rule fit_genbe:
 
 
 rule pretrain_vae:
-    """A VAE, trained on the forecast errors from given weights or from scratch; goes on from its last checkpoint."""
+    """A VAE, trained on forecast errors from given weights or from scratch; it continues from its last checkpoint."""
     input:
         samples="results/background/nmc_training_set.nc",
         initial=lambda wildcards: present(plan.vaes[wildcards.vae].initial_weights),
@@ -125,7 +125,7 @@ rule pretrain_vae:
 
 
 rule fit_residual:
-    """Covariance of what decoded samples of the VAE do not hold, from errors held out."""
+    """Covariance of held-out errors that decoded samples of the VAE lack."""
     input:
         samples="results/background/nmc_training_set.nc",
         vae="results/background/{vae}/vae.safetensors",

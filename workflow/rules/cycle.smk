@@ -1,5 +1,5 @@
 rule first_guess:
-    """The first background of an experiment, a forecast from the reanalysis; in single-step experiments all of them."""
+    """The first background of an experiment, a forecast from the reanalysis; in single-step experiments, every background."""
     input:
         archive=lambda wildcards: plan.first_guess_files(wildcards.first),
         model=model_input(*plan.model_files),
@@ -32,7 +32,7 @@ rule first_guess:
 
 
 rule ensemble_forecast:
-    """The next background, and longer leads as members of the ensembles of the cycles after it."""
+    """The next background, and forecasts of longer leads as ensemble members of later cycles."""
     input:
         unpack(
             lambda wildcards: plan.background_inputs(
@@ -74,7 +74,7 @@ rule ensemble_forecast:
 
 
 use rule ensemble_forecast as background_forecast with:
-    """The next background alone, of methods without an ensemble."""
+    """The next background alone, for methods without an ensemble."""
     output:
         background=kept("results/{experiment}/{time}/background.nc"),
     log:
@@ -164,7 +164,7 @@ use rule finetune_lora as finetune_all with:
 
 
 rule assimilate:
-    """One analysis: background, observations and the method's background error."""
+    """One analysis from a background, observations and the method's background error."""
     input:
         unpack(
             lambda wildcards: plan.analysis_inputs(

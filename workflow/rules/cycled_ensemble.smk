@@ -28,7 +28,7 @@ rule model_errors:
 
 
 rule first_ensemble:
-    """The first background with draws from forecast errors: the members that a filter begins with."""
+    """The members that a filter starts from: the first background plus draws from forecast errors."""
     input:
         background="results/{first}/background.nc",
         samples="results/background/nmc_training_set.nc",

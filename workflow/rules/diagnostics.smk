@@ -1,5 +1,5 @@
 rule ensemble_diagnostics:
-    """What an experiment's ensembles know of its background's error; its members stay until it has ended."""
+    """What an experiment's ensembles know about the error of its background; its members are kept until it has ended."""
     input:
         unpack(
             lambda wildcards: plan.verification.diagnosed_files(wildcards.experiment)
@@ -36,7 +36,7 @@ rule ensemble_diagnostics:
 
 
 rule collect_ensemble_scores:
-    """Scores of ensembles, and their rank histograms, of all experiments in a table each, and the figure."""
+    """Scores and rank histograms of the ensembles of all experiments, in one table each, and the figure."""
     input:
         scores=plan.verification.of_diagnosed("ensemble_scores.csv"),
         ranks=plan.verification.of_diagnosed("rank_histogram.csv"),
@@ -60,7 +60,7 @@ rule collect_ensemble_scores:
 
 
 rule diagnose_analyses:
-    """What an experiment's analyses say of themselves, and how backgrounds and analyses fit observations."""
+    """What an experiment's analyses say about themselves, and how backgrounds and analyses fit observations."""
     input:
         unpack(
             lambda wildcards: plan.verification.diagnosed_analyses(
@@ -89,7 +89,7 @@ rule diagnose_analyses:
 
 
 rule collect_diagnostics:
-    """Diagnostics of analyses, fits to observations, and rejections, of all experiments in a table each, and figures."""
+    """Diagnostics of analyses, fits to observations, and rejections of all experiments, in one table each, and figures."""
     input:
         diagnostics=plan.verification.of_fitted("diagnostics.csv"),
         fits=plan.verification.of_fitted("observation_fit.csv"),

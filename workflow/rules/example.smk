@@ -4,7 +4,7 @@ REMADE = "results/example"
 if WORLD:
 
     rule remake_example:
-        """The example's world from scratch; the results are to be compared with, and copied to, resources/example/."""
+        """The example's world from scratch; compare the results with resources/example/, and copy them there."""
         input:
             expand(f"{REMADE}/{{name}}.nc", name=WORLD["archives"]),
             expand(f"{REMADE}/{{name}}.safetensors", name=WORLD["emulators"]),
@@ -39,7 +39,7 @@ if WORLD:
             "../scripts/nature_run.py"
 
     rule pack_archive:
-        """A segment, or a period of it, in the form that ships."""
+        """A segment, or a period of it, in the packed form that ships with the workflow."""
         input:
             f"{REMADE}/nature_{{archive}}.nc",
         output:
@@ -136,7 +136,7 @@ if WORLD:
             "../scripts/example_nmc.py"
 
     rule train_vae:
-        """A VAE that ships with the example, trained long on the errors of its nature runs."""
+        """A VAE that ships with the example, after a long training on the errors of its nature runs."""
         input:
             expand(
                 f"{REMADE}/nmc_{{segment}}.nc",

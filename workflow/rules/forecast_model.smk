@@ -1,5 +1,5 @@
 rule train_forecast_model:
-    """A forecast model, trained on states of the archive; goes on from its last checkpoint where it was stopped."""
+    """A forecast model, trained on states of the archive; it continues from its last checkpoint."""
     input:
         archive=lambda wildcards: plan.trained_models.files(wildcards.model),
     output:
@@ -33,7 +33,7 @@ rule train_forecast_model:
 
 
 rule draw_learning_curves:
-    """Losses of all networks that are trained from scratch, over their updates."""
+    """Losses of all networks that are trained from scratch, by update."""
     input:
         list(plan.learning_curves().values()),
     output:

@@ -1,5 +1,5 @@
 rule model_gates:
-    """Whether forecast model and background errors are fit to be cycled."""
+    """Whether the forecast model and the background errors are fit to be cycled."""
     input:
         plan.verification.judged_files(),
         archive=plan.verification.gate_files(),
@@ -36,7 +36,7 @@ rule model_gates:
 
 
 rule learned_errors:
-    """What static background errors have learned of where errors are large: of held-out ones, and of those in cycles."""
+    """Whether static background errors have learned where errors are large: held-out errors, and those in cycles."""
     input:
         plan.verification.judged_files(),
         **plan.verification.cycled_files(),

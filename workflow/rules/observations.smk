@@ -30,7 +30,7 @@ rule simulate_observations:
 
 
 rule simulate_reports:
-    """What a network of stations reports of the archive at one time, as PrepBUFR, in place of GDAS's."""
+    """Reports of the archive from a network of stations at one time, as PrepBUFR, in place of those of GDAS."""
     input:
         unpack(
             lambda wildcards: present_by_name(
@@ -126,7 +126,7 @@ rule decode_prepbufr:
 
 
 rule read_table:
-    """The data of a cycle of tables that a user brings, in CSV, Parquet, IODA or BUFR."""
+    """The data of a cycle from tables that a user brings, in CSV, Parquet, IODA or BUFR."""
     input:
         unpack(
             lambda wildcards: present_by_name(

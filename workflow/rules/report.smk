@@ -24,7 +24,7 @@ rule draw_maps:
 
 
 rule draw_amplitudes:
-    """How the variances of the experiments that calibrate themselves went, as a table and a figure."""
+    """The variances of experiments that calibrate themselves, over time, as a table and a figure."""
     input:
         [path for paths in plan.verification.amplitudes().values() for path in paths],
     output:
@@ -48,7 +48,7 @@ rule draw_amplitudes:
 
 
 rule write_report:
-    """One page with all that is needed to judge the experiments."""
+    """One page with everything that is needed to judge the experiments."""
     input:
         scores="results/scores.csv",
         comparison="results/comparison.csv",

@@ -1,7 +1,7 @@
 if plan.experiments.candidates:
 
     rule search:
-        """The best settings of every method, of candidates that are cycled on a period of their own."""
+        """The best settings of every method, among candidates that are cycled over a period of their own."""
         input:
             plan.verification.scores(plan.experiments.candidates),
         output:

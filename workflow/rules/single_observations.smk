@@ -1,5 +1,5 @@
 rule single_observations:
-    """What the background error of an experiment makes of single observations, at two times."""
+    """The increments of single observations under the background error of an experiment, at two times."""
     input:
         lambda wildcards: plan.single_observation_files(wildcards.experiment),
         errors="resources/observation_errors.csv",
@@ -34,7 +34,7 @@ rule single_observations:
 
 
 rule draw_single_observations:
-    """The increments of single observations of all experiments as figures, and in numbers."""
+    """The increments of single observations in all experiments, as figures and as numbers."""
     input:
         increments=plan.verification.single.files,
         coastline="resources/coastline.csv",

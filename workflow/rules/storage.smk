@@ -1,5 +1,5 @@
 rule storage:
-    """What a configuration downloads, writes and keeps, before anything else is started."""
+    """What a configuration downloads, writes and keeps, printed before anything else starts."""
     input:
         "results/storage.txt",
     log:

@@ -1,7 +1,7 @@
 if plan.verification.study:
 
     rule study:
-        """What methods gain on references by the number of observed columns, in several worlds, each a run of its own."""
+        """What methods gain over references by the number of observed columns, in several worlds, each with its own run."""
         input:
             plan.verification.study.scores,
         output:

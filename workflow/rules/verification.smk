@@ -32,7 +32,7 @@ rule medium_range_forecast:
 
 
 rule score:
-    """Scores of a block of an experiment's cycles: in blocks, so that what is not kept goes before the experiment ends."""
+    """Scores of one block of an experiment's cycles, so that files that are not kept go before the experiment ends."""
     input:
         unpack(
             lambda wildcards: plan.verification.scored_files(
@@ -150,7 +150,7 @@ rule compare:
 
 
 rule scorecard:
-    """How two experiments differ by variable, level, lead and region; of any pair on the same observations."""
+    """How two experiments differ by variable, level, lead and region; for any pair on the same observations."""
     input:
         lambda wildcards: plan.verification.scores_of_pair(
             wildcards.first, wildcards.second

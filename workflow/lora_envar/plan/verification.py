@@ -393,7 +393,7 @@ class VerificationPlan:
         }
 
     def diagnosed_analyses(self, name: str) -> dict[str, list[str]]:
-        """What an experiment's analyses say of themselves: their tables, and their adapters."""
+        """What an experiment's analyses say about themselves: their tables, and their adapters."""
         experiment = self._experiments[name]
         adapted = experiment.method.finetuned_file == "adapters"
         folders = [f"results/{experiment.name}/{time}" for time in experiment.cycles]

@@ -11,7 +11,7 @@ COLUMNS = ["experiment", "valid_time", "part", "variance", "information"]
 
 
 def course(files: dict[str, list[str]]) -> pd.DataFrame:
-    """A row per experiment, cycle and part.
+    """The amplitudes, one row per experiment, cycle and part.
 
     Parameters
     ----------

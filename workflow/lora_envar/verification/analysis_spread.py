@@ -1,4 +1,4 @@
-"""The spread of samples about analyses beside their error: whether an analysis knows how wrong it is.
+"""The spread of samples around analyses compared with their error: whether an analysis knows how wrong it is.
 
 The spread is that of `analysis.posterior`, about the analysis itself. If the truth is drawn from what samples are drawn
 from, its mean square difference from the analysis is the samples', whatever their number: the factor (K + 1) / K of
@@ -31,7 +31,7 @@ class SpreadAndError:
     grid : Grid
         Of analyses, and of the truth.
     cycles : int
-        That were added.
+        Number of cycles that were added.
     """
 
     grid: Grid
@@ -59,7 +59,7 @@ class SpreadAndError:
         return harmonics.project(self._square(name)[channel]).clamp_min(0.0).sqrt().numpy()
 
     def table(self, experiment: str) -> pd.DataFrame:
-        """A table with `COLUMNS`, a row a region and channel."""
+        """A table with `COLUMNS`, one row per region and channel."""
         means = {name: region_means(self._square(name), self.grid, REGIONS).sqrt().numpy() for name in self._sums}
         ratio = {"spread_over_error": means["spread"] / means["error"]}
         return by_region_and_channel(means | ratio).assign(experiment=experiment, cycles=self.cycles)[COLUMNS]
@@ -68,7 +68,7 @@ class SpreadAndError:
 def of_experiments(
     entries: Iterable[tuple[str, np.ndarray, np.ndarray, np.ndarray]], grid: Grid
 ) -> dict[str, SpreadAndError]:
-    """By experiment, from its name, spread, analysis and truth of one cycle after the other.
+    """Sum up by experiment, from the name, spread, analysis and truth of one cycle after the other.
 
     Parameters
     ----------
@@ -82,5 +82,5 @@ def of_experiments(
 
 
 def table_of(found: dict[str, SpreadAndError]) -> pd.DataFrame:
-    """The tables of all experiments in one."""
+    """Join the tables of all experiments."""
     return pd.concat([own.table(name) for name, own in found.items()], ignore_index=True)

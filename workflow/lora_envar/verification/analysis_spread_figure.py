@@ -1,4 +1,4 @@
-"""The figure of the spread about analyses: by latitude and with height beside the error, and as maps."""
+"""The figure of the spread around analyses: by latitude and by height compared with the error, and as maps."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ RATIOS = (0.25, 4.0)
 
 
 def analysis_spread(paths: Sequence[str | Path], found: Mapping[str, SpreadAndError], coastline: pd.DataFrame) -> None:
-    """Spread and error by latitude, their ratio with height, and maps of both of the first experiment.
+    """Draw spread and error by latitude, their ratio by height, and maps of both for the first experiment.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What comparisons say in one sentence each, and in one table."""
+"""The results of comparisons, in one sentence each and in one table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Claim:
         Channel of `HEADLINE` -> `Cell`.
     cycles, seeds : int
     blocks : str
-        How many independent blocks the cycles hold, over the channels.
+        How many independent blocks fit into the cycles, over the channels.
     """
 
     experiment: str
@@ -74,7 +74,7 @@ class Claim:
     blocks: str
 
     def sentence(self) -> str:
-        """In how many variables it is better, and by how much; worse; and undecided."""
+        """In how many variables it is better and by how much, in how many worse, and in how many undecided."""
         better = [cell.percent for cell in self.cells.values() if cell.decided and cell.percent < 0]
         worse = [cell.percent for cell in self.cells.values() if cell.decided and cell.percent >= 0]
         undecided = len(self.cells) - len(better) - len(worse)
@@ -98,16 +98,16 @@ def _range(percents: list[float]) -> str:
 
 
 def claims(comparison: pd.DataFrame, question: str, references: Mapping[str, str]) -> list[Claim]:
-    """Every pair of a table of comparisons, the experiment in question first, others by what is asked of them first.
+    """The claims of a table of comparisons, the experiment in question first, then the others, main references first.
 
-    Of a pair that is compared both ways the first is taken.
+    If a pair is compared in both directions, only the first is kept.
 
     Parameters
     ----------
     comparison : DataFrame
         Of `significance.compare`.
     question : str
-        The experiment that is in question.
+        The experiment in question.
     references : mapping
         Experiment -> the one that it is first of all compared with.
     """
@@ -134,7 +134,7 @@ def claims(comparison: pd.DataFrame, question: str, references: Mapping[str, str
 
 
 def headlines(found: list[Claim], question: str, references: Mapping[str, str]) -> list[Claim]:
-    """Those that the first screen says in words: the experiment in question, and every other against its own."""
+    """The claims on the first screen: the experiment in question, and every other one against its own reference."""
     return [
         claim for claim in found if claim.experiment == question or references.get(claim.experiment) == claim.reference
     ]

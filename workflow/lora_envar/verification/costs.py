@@ -1,4 +1,4 @@
-"""What a run's jobs took, by rule, and how much of it was not work: from Snakemake's benchmarks and steps' timings."""
+"""The cost of a run's jobs by rule, and how much of it was overhead: from Snakemake's benchmarks and steps' timings."""
 
 import os
 from pathlib import Path
@@ -20,12 +20,12 @@ _SUMMARY = {
 
 
 def job_seconds(path: str | os.PathLike[str]) -> float:
-    """Seconds of a job, of its benchmark; the mean of repetitions."""
+    """The seconds of a job in its benchmark, averaged over repetitions."""
     return float(pd.read_csv(path, sep="\t", na_values="-")["s"].mean())
 
 
 def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str]) -> pd.DataFrame:
-    """Times of all jobs that have a benchmark and timings, a row per rule, the costliest first.
+    """The times of all jobs that have a benchmark and timings, one row per rule, the most expensive first.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str])
     Raises
     ------
     ValueError
-        If timings are not whole, or columns are missing.
+        If timings are incomplete, or columns are missing.
     """
     rows = []
     for path in sorted(Path(logs).rglob(f"*{ENDING}")):
@@ -71,7 +71,7 @@ def _read_timings(path: Path) -> dict[str, float]:
 
 
 def shown(costs: pd.DataFrame) -> list[tuple[str, str, list[str], list[list[str]]]]:
-    """Title, explanation, headers and rows of the table for a page; nothing where there are no jobs."""
+    """Title, explanation, headers and rows of the table for a page; empty if there are no jobs."""
     if costs.empty:
         return []
     total = costs.agg(_SUMMARY).to_frame("together").T
@@ -90,7 +90,7 @@ def shown(costs: pd.DataFrame) -> list[tuple[str, str, list[str], list[list[str]
     ]
     about = (
         "Seconds between start and end of the jobs' processes, and of work and of imports within: the rest is the "
-        "start of Python. What Snakemake and a cluster's queue take between jobs is not in it."
+        "start of Python. The time that Snakemake and a cluster's queue take between jobs is not included."
     )
     headers = ["rule", "jobs", "seconds", "of work", "of imports", "overhead a job", "overhead, %", "memory, MB"]
     return [("What the run took", about, headers, rows)]

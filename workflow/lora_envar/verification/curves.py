@@ -1,4 +1,4 @@
-"""Figures with lines: how experiments differ over time, with height and by scale. Each is a PNG and an SVG."""
+"""Figures with lines: how experiments differ over time, by height and by scale. Each is a PNG and an SVG file."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -55,7 +55,7 @@ def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def diagnostics_over_time(paths: Paths, table: pd.DataFrame) -> None:
-    """Quantities of `diagnostics.diagnose` over time, a panel a quantity, a line an experiment."""
+    """Draw quantities of `diagnostics.diagnose` over time, one panel per quantity and one line per experiment."""
     shown = [name for name in OVER_TIME if table[name].notna().any()]
     rows = -(-len(shown) // 3)
     figure, axes = plt.subplots(rows, 3, figsize=(15, 2.9 * rows), layout="constrained", sharex=True, squeeze=False)
@@ -81,12 +81,12 @@ def diagnostics_over_time(paths: Paths, table: pd.DataFrame) -> None:
 
 
 def departures(paths: Paths, fits: pd.DataFrame) -> None:
-    """Profiles of departures and of estimated errors over assumed ones, of used data, a column a variable.
+    """Draw profiles of departures, and of estimated over assumed errors, for used data, one column per variable.
 
     Parameters
     ----------
     fits : DataFrame
-        As of `observation_fit.fit`, with a column experiment; types of reports are taken together.
+        From `observation_fit.fit`, with a column experiment; all report types are pooled.
     """
     used = fits[fits.status == "used"]
     variables = [name for name in UPPER_AIR if (used.variable == name).any()] or list(used.variable.unique())
@@ -123,7 +123,7 @@ def departures(paths: Paths, fits: pd.DataFrame) -> None:
 
 
 def spectra(paths: Paths, table: pd.DataFrame, references: Mapping[str, str]) -> None:
-    """Power spectra of z500, u500, t850 and q700: of errors, of increments, and errors over those of the references.
+    """Draw power spectra of z500, u500, t850 and q700: errors, increments, and the ratio of errors to the references'.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def relative_errors(
     references: Mapping[str, str],
     first: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Analysis RMSE over that of the references, over time, and at the right its mean with a 95 % interval.
+    """Draw the analysis RMSE relative to the references over time and, at the right, its mean with a 95 % interval.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def relative_errors(
     Returns
     -------
     DataFrame
-        What is drawn: experiment, reference, channel, valid_time, percent.
+        The values drawn: experiment, reference, channel, valid_time, percent.
     """
     errors = analysis_rmse(scores).pivot_table(index="valid_time", columns=["experiment", "channel"], values="value")
     lines = looks(list(references))
@@ -226,7 +226,7 @@ def relative_errors(
 
 
 def profiles(paths: Paths, comparison: pd.DataFrame, references: Mapping[str, str]) -> None:
-    """Differences of analysis RMSE with height, in percent of the references', with 95 % intervals.
+    """Draw differences of the analysis RMSE by height, in percent of the references', with 95 % intervals.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def profiles(paths: Paths, comparison: pd.DataFrame, references: Mapping[str, st
 
 
 def ensembles(paths: Paths, scores: pd.DataFrame, ranks: pd.DataFrame) -> None:
-    """Spread over error with height, and rank histograms, of the whole globe.
+    """Draw spread over error by height, and rank histograms, for the whole globe.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def _pooled(fits: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def learning(paths: Paths, curves: Mapping[str, pd.DataFrame]) -> None:
-    """Losses of trainings over their updates, a panel each: `networks.training.Course.table` by names."""
+    """Draw the losses of trainings by update, one panel each, from `networks.training.Course.table` by name."""
     columns = min(3, len(curves))
     rows = -(-len(curves) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(5 * columns, 3.4 * rows), layout="constrained", squeeze=False)

@@ -1,4 +1,4 @@
-"""What families of reports bring: by how much errors grow where one of them is left out."""
+"""What families of reports contribute: how much errors grow if one of them is denied."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,7 +23,7 @@ COLUMNS = [
 ]
 ABOUT = (
     "The growth of the analysis RMSE where data are left out, in percent of the RMSE with all of them, with 95 % "
-    "intervals; * stands for an adjusted p below 0.05. What is left out is compared with states all the same "
+    "intervals; * marks an adjusted p below 0.05. Denied data are still compared with states "
     "(status `denied` of results/observation_fit.csv)."
 )
 
@@ -31,14 +31,14 @@ ABOUT = (
 def denials(
     comparison: pd.DataFrame, without: Mapping[str, Sequence[str]], references: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Rows of a comparison of experiments that are denied some data with what has all of them.
+    """The rows of a comparison in which an experiment without some data is compared with one that has all of them.
 
     Parameters
     ----------
     comparison : DataFrame
         Of `significance.compare`.
     without : mapping
-        Experiment -> what it is denied.
+        Experiment -> the data that it is denied.
     references : mapping
         Experiment -> the one that it is first of all compared with.
 
@@ -54,7 +54,7 @@ def denials(
 
 
 def shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of a table of `denials`, for a reader: a row an experiment, a column a headline variable."""
+    """Headers and rows of a table of `denials` for a page: one row per experiment, one column per headline variable."""
     table = table.assign(channel=channel_of(table))
     rows = []
     for (without, experiment, reference), own in table.groupby(["without", "experiment", "reference"], sort=False):

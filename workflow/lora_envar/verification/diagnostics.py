@@ -1,4 +1,4 @@
-"""What every analysis says of itself, over time: its minimisation, its fit, its assumed errors, and its adapters."""
+"""What every analysis says about itself, over time: its minimisation, fit, assumed errors and adapters."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,12 +42,12 @@ COLUMNS = ["experiment", "valid_time", *QUANTITIES]
 
 @dataclass(frozen=True)
 class Diagnosed:
-    """What an experiment's analyses say.
+    """What the analyses of an experiment say about themselves.
 
     Attributes
     ----------
     cycles : DataFrame
-        A row per cycle, with `COLUMNS`; what a method does not have is not a number.
+        One row per cycle, with `COLUMNS`; what a method does not have is not a number.
     fit, rejections : DataFrame
         Of `observation_fit.fit` and `rejections`, of the cycles after the spin-up.
     """
@@ -58,16 +58,16 @@ class Diagnosed:
 
 
 def diagnose(experiment: str, tables: Sequence[str], adapters: Sequence[str], spin_up: int = 0) -> Diagnosed:
-    """Diagnose an experiment's analyses; every table is read once.
+    """Diagnose the analyses of an experiment; every table is read only once.
 
     Parameters
     ----------
     tables : sequence of paths
         Observations of all analyses, in folders named by their times.
     adapters : sequence of paths
-        Of the same cycles, or none.
+        Files of the same cycles, or none.
     spin_up : int
-        Cycles at the start of which no fits are taken.
+        Number of cycles at the start without fits.
     """
     rows = []
     sums = []
@@ -94,7 +94,7 @@ def of_analysis(about: Mapping[str, float], table: Observations) -> dict[str, fl
     Parameters
     ----------
     about : mapping
-        What its table says of it, see `Analysis.attributes`.
+        The attributes of its table, see `Analysis.attributes`.
     table : Observations
         With departures.
     """
@@ -118,7 +118,7 @@ def of_analysis(about: Mapping[str, float], table: Observations) -> dict[str, fl
 
 
 def _departures(used: Observations) -> dict[str, float]:
-    """Of used data: all in units of the assumed observation error, so that variables count alike."""
+    """Departures of used data, in units of the assumed observation error, so that all variables count alike."""
     error = used.error.astype(float)
     ob = used.observation_minus_background / error
     oa = used.observation_minus_analysis / error
@@ -139,7 +139,7 @@ def of_adapters(path: str | Path) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If the file is not a whole one that finetuning has written.
+        If the file is damaged, or was not written by the finetuning.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -150,12 +150,12 @@ def of_adapters(path: str | Path) -> dict[str, float]:
 
 
 def _attributes(path: str | Path) -> dict[str, float]:
-    """The numbers that a table of observations says of its analysis.
+    """Read the numbers about the analysis from a table of observations.
 
     Raises
     ------
     ValueError
-        If it is of no analysis.
+        If the table does not come from an analysis.
     """
     with netCDF4.Dataset(path) as dataset:
         found = {name: dataset.getncattr(name) for name in dataset.ncattrs()}

@@ -1,4 +1,4 @@
-"""What an ensemble knows of the background's error: its spread, and how much of the error its members span.
+"""What an ensemble knows about the background error: its spread, and how much of the error its members span.
 
 A few members span a few of the state's many directions. A background error model that follows the day can be better
 than one that does not only as far as the members of the day span more of the day's error than those of other days do.
@@ -21,7 +21,7 @@ COLUMNS = ["experiment", "valid_time", "members", "spread_over_error", "share", 
 
 
 def spanned_share(error: torch.Tensor, members: torch.Tensor, grid: Grid) -> float:
-    """Share of an error's mean square that some combination of an ensemble's perturbations takes away.
+    """The share of an error's mean square that the best combination of an ensemble's perturbations removes.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def diagnose(
     deviation: torch.Tensor,
     grid: Grid,
 ) -> pd.DataFrame:
-    """A row per cycle, with `COLUMNS`.
+    """Diagnose an ensemble, with one row per cycle and `COLUMNS`.
 
     Parameters
     ----------

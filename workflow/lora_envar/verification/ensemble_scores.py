@@ -46,7 +46,7 @@ class EnsembleScores:
         Raises
         ------
         ValueError
-            If the number of members is another than before, or below two.
+            If the number of members changes, or is below two.
         """
         if len(members) < 2 or self._members not in (0, len(members)):
             raise ValueError(f"expected {self._members or 'at least 2'} members in every cycle, got {len(members)}")
@@ -88,7 +88,7 @@ class EnsembleScores:
         self._sums[name] = self._sums.get(name, 0.0) + values
 
     def table(self) -> pd.DataFrame:
-        """A table with `COLUMNS`; no rows before a cycle was added."""
+        """A table with `COLUMNS`; empty before a cycle is added."""
         if not self._cycles:
             return pd.DataFrame(columns=COLUMNS)
         means = {name: values / self._cycles for name, values in self._sums.items() if name != "ranks"}
@@ -102,7 +102,7 @@ class EnsembleScores:
         return by_region_and_channel(columns).assign(members=self._members, cycles=self._cycles)[COLUMNS]
 
     def ranks(self) -> pd.DataFrame:
-        """A table with `RANK_COLUMNS`; no rows before a cycle was added."""
+        """A table with `RANK_COLUMNS`; empty before a cycle is added."""
         rows = []
         for region, by_channel in zip(REGIONS, self._sums.get("ranks", []), strict=False):
             for name, shares in zip(HEADLINE, by_channel, strict=True):

@@ -1,4 +1,4 @@
-"""Figures of the report, as PNG and SVG files whose bytes depend on the data alone."""
+"""Figures of the report, as PNG and SVG files whose bytes depend only on the data."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,7 +51,7 @@ matplotlib.rcParams["svg.hashsalt"] = "lora-envar"
 
 
 def save(figure: Figure, *paths: str | Path) -> None:
-    """Write a figure, as PNG or SVG by the endings of the paths."""
+    """Write a figure as PNG or SVG, by the endings of the paths."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()  # lays it out, which need not be done for each format
         figure.set_layout_engine("none")
@@ -76,7 +76,7 @@ def maps(
     stations: np.ndarray,
     coastline: pd.DataFrame,
 ) -> None:
-    """Truth, background error, increment and analysis error of z500, t850 and u500.
+    """Draw truth, background error, increment and analysis error of z500, t850 and u500.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def world_map(
 def state_map(
     path: str | Path, title: str, grid: Grid, field: np.ndarray, channel: Channel, coastline: pd.DataFrame
 ) -> None:
-    """One channel of a state, (lat, lon), as a map."""
+    """Draw one channel of a state, (lat, lon), as a map."""
     figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
     image = world_map(axis, grid, field, None, coastline)
     figure.colorbar(image, ax=axis, shrink=0.8, label=channel.units)
@@ -141,7 +141,7 @@ def state_map(
 
 
 def observation_maps(path: str | Path, title: str, table: Observations, coastline: pd.DataFrame) -> None:
-    """Where data lie that are used, withheld and rejected; and, after an analysis, O - B of the former two by level."""
+    """Draw where used, withheld and rejected data lie and, after an analysis, O - B of the former two by level."""
     passed = np.isin(table.rejection, PASSED)
     judged = passed & np.isfinite(table.observation_minus_background) & ~at_surface(table.variable)
     panels: dict[str, Any] = {"figsize": (10, 4.8)}
@@ -179,7 +179,7 @@ def _departure_profile(profile: Axes, table: Observations, judged: np.ndarray) -
 
 
 def deviation_profile(path: str | Path, title: str, deviation: np.ndarray) -> None:
-    """Standard deviation per channel, (69,), of the upper-air variables by level."""
+    """Draw the standard deviation per channel, (69,), of the upper-air variables by level."""
     figure, axes = plt.subplots(1, len(UPPER_AIR), figsize=(14, 4), layout="constrained", sharey=True)
     for axis, name in zip(axes, UPPER_AIR, strict=True):
         rows = [index for index, channel in enumerate(CHANNELS) if channel.variable == name]
@@ -201,7 +201,7 @@ def _world(axis: Axes, coastline: pd.DataFrame) -> None:
 
 
 def amplitude_curves(paths: Sequence[str | Path], table: pd.DataFrame) -> None:
-    """Variances of the parts of background errors over time, a panel an experiment, of `amplitudes.course`."""
+    """Draw the variances of the parts of background errors over time, one panel per experiment."""
     experiments = list(table.experiment.unique())
     rows = -(-len(experiments) // 3)
     columns = min(3, len(experiments))
@@ -230,9 +230,9 @@ def amplitude_curves(paths: Sequence[str | Path], table: pd.DataFrame) -> None:
 
 
 def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
-    """Score against references by the share of points that is observed, see `study`.
+    """Draw scores relative to references by the share of observed points, see `study`.
 
-    A panel a reference and family, a line a world; what lies beyond `SHOWN_PERCENT` is an arrow at the edge.
+    There is one panel per reference and family, and one line per world; arrows mark values beyond `SHOWN_PERCENT`.
     """
     colours = dict(zip(table.world.unique(), cycle(PALETTE[1:]), strict=False))
     panels: list[tuple[str, str] | None] = []
@@ -278,7 +278,7 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
 
 
 def learned_errors(paths: Sequence[str | Path], comparisons: list[Comparison], coastline: pd.DataFrame) -> None:
-    """Standard deviation of samples and errors by latitude, a row a background error, and as maps of z500 and t850.
+    """Draw the standard deviation of samples and errors by latitude and as maps, one row per background error.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Gates: what must hold of a model or an experiment before its results mean anything. A rule computes them all.
+"""Gates: conditions that a model or an experiment must meet before its results mean anything. A rule computes them all.
 
-A gate that is not passed does not stop the workflow; the report shows it as it is.
+A gate that is not passed does not stop the workflow; the report shows it.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Gates:
     def add(
         self, part: str, gate: str, quantity: str, value: float, low: float = -np.inf, high: float = np.inf
     ) -> None:
-        """Record a value and the interval in which it must lie."""
+        """Record a value, and the interval in which it must lie."""
         passed = bool(low <= value <= high)
         self.rows.append(
             {
@@ -68,7 +68,7 @@ class Gates:
         return Gates(self.rows + other.rows)
 
     def table(self) -> pd.DataFrame:
-        """A row per gate: part, gate, quantity, value, low, high, passed."""
+        """One row per gate: part, gate, quantity, value, low, high, passed."""
         return pd.DataFrame(self.rows, columns=["part", "gate", "quantity", "value", "low", "high", "passed"])
 
 
@@ -103,12 +103,12 @@ def forecast_errors(
     Parameters
     ----------
     first : datetime
-        The period before it may have been used to fit something.
+        The first start; something may have been fitted to earlier states.
     climatology : (69, lat, lon)
     rollout_hours : int
-        Leads of `LEADS` beyond it are left out.
+        Longer leads of `LEADS` are left out.
     count : int
-        Most starts.
+        The largest number of starts.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def forecast_gates(
     seed: int,
     rollout_hours: int = ROLLOUT_HOURS,
 ) -> Gates:
-    """The model beats persistence, damps white noise, and keeps mean and variance in a long forecast.
+    """Whether the model beats persistence, damps white noise, and keeps mean and variance in a long forecast.
 
     Parameters
     ----------
@@ -215,12 +215,12 @@ def forecast_gates(
 def judged_models(
     judged: dict[str, tuple[str, dict[str, str]]], time: datetime, grid: Grid, device: str
 ) -> dict[str, BackgroundError]:
-    """The static background errors as they were fitted, by name.
+    """The static background errors, as fitted, by name.
 
     Parameters
     ----------
     judged : dict
-        Name -> method and its files, as `plan.verification.VerificationPlan.judged`.
+        Name -> method and its files, from `plan.verification.VerificationPlan.judged`.
     time : datetime
         An analysis time.
     grid : Grid
@@ -236,16 +236,16 @@ def judged_models(
 def background_error_gates(
     models: dict[str, BackgroundError], vaes: dict[str, VAE], samples: TrainingSet, held_out: list[int], seed: int
 ) -> Gates:
-    """Every VAE explains held-out errors, and samples of each error model resemble them, by place too.
+    """Whether every VAE explains held-out errors, and whether samples of each error model resemble them, also by place.
 
-    What is judged by place, see `learned`, is also judged of the errors that models were fitted to.
+    What is judged by place, see `learned`, is also judged for the errors that the models were fitted to.
 
     Parameters
     ----------
     models : dict
         By the name of the method that uses them.
     vaes : dict
-        By the name that they have in the configuration.
+        By their names in the configuration.
     """
     gates = Gates()
     for name, vae in vaes.items():
@@ -285,7 +285,7 @@ def background_error_gates(
 
 
 def judge_by_place(gates: Gates, comparison: learned.Comparison) -> None:
-    """Samples have the errors' map of standard deviation, the one in the tropics and at the poles, and the balance."""
+    """Whether samples have the errors' standard deviation on maps, in the tropics and at the poles, and balance."""
     correlation = comparison.map_correlation()
     samples = comparison.samples.values
     errors = comparison.errors.values
@@ -304,16 +304,16 @@ def judge_by_place(gates: Gates, comparison: learned.Comparison) -> None:
 
 
 def consistency(observation_files: list[str], filtered: bool = False) -> float:
-    """Mean of 2 J / p at the minima of analyses, over those that used data; not a number if none did.
+    """The mean of 2 J / p at the minima of the analyses that used data; not a number if none did.
 
-    Of a filter, which minimises nothing, of squared departures over what spread and errors let expect.
+    For a filter, which minimises nothing: squared departures over the value that spread and errors predict.
 
     Parameters
     ----------
     observation_files : list of paths
         Tables of the analyses of one experiment.
     filtered : bool
-        Whether they are a filter's.
+        Whether they come from a filter.
     """
     with_data = [path for path in observation_files if attribute(path, "used") > 0]
     if len(with_data) < len(observation_files):
@@ -347,7 +347,7 @@ def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out
 def cycling_gates(
     scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], tables: dict[str, list[str]]
 ) -> Gates:
-    """Analyses are better than backgrounds, do not drift, keep up with their control, and 2 J / p is near 1.
+    """Whether analyses beat backgrounds, do not drift and match their control, and whether 2 J / p is near 1.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Lead time gained: by how many hours one experiment's forecasts are as good as those of another.
 
-At a lead at which the mean error of the first experiment is E, the error of the second reaches E at another lead: the
-difference is what is gained. Errors between leads are linear, and analyses stand at a lead of 0.
+If the mean error of the first experiment at some lead is E, the error of the second reaches E at another lead; the
+difference is what is gained. Errors are interpolated linearly between leads, and analyses have a lead of 0.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def gained(errors: np.ndarray, reference: np.ndarray, leads: np.ndarray) -> np.n
     Returns
     -------
     ndarray
-        Negative where hours are lost; not a number where the reference never errs so little or so much, or where its
+        Negative where hours are lost; not a number where the reference's error is never so small or large, or if its
         errors do not grow.
     """
     hours = np.full(len(leads), np.nan)
@@ -43,7 +43,7 @@ def gained(errors: np.ndarray, reference: np.ndarray, leads: np.ndarray) -> np.n
 def lead_times(
     scores: pd.DataFrame, references: Mapping[str, str], first: Mapping[str, str], samples: int, seed: int
 ) -> pd.DataFrame:
-    """Lead time gained by every experiment on its reference, with 95 % intervals of resampled starts.
+    """The lead time that every experiment gains over its reference, with 95 % intervals from resampled starts.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def lead_times(
     Returns
     -------
     DataFrame
-        With `COLUMNS`; no rows where fewer than two starts are common.
+        With `COLUMNS`; empty if there are fewer than two common starts.
     """
     rows = scores[(scores.kind != "background") & (scores.region == "global") & (scores.metric == "rmse")]
     rows = grouped(after_spin_up(rows, dict(first))).assign(channel=channel_of)

@@ -1,4 +1,4 @@
-"""What a background error has learned: where its samples are large, how long, how balanced, and how heavy their tails.
+"""What a background error has learned: the size of its samples by place, their length, their balance and their tails.
 
 The gates of `background.sampling` look at the globe as a whole, which a homogeneous covariance satisfies. Here samples
 of a background error are compared with errors (held-out forecast errors, or backgrounds of cycles minus the truth)
@@ -178,7 +178,7 @@ def pointwise_moments(fields: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class ErrorStatistics:
-    """What `describe` finds of samples or errors.
+    """The statistics of samples or errors that `describe` finds.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ def describe(states: torch.Tensor, grid: Grid) -> ErrorStatistics:
     Raises
     ------
     ValueError
-        If their shape is another.
+        If the shape is a different one.
     """
     if states.shape[1:] != (len(CHANNELS), *grid.shape):
         raise ValueError(
@@ -232,14 +232,14 @@ def describe(states: torch.Tensor, grid: Grid) -> ErrorStatistics:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Samples of a background error beside errors.
+    """Samples of a background error compared with errors.
 
     Attributes
     ----------
     model : str
-        The background error's name.
+        Name of the background error.
     against : str
-        What the errors are: `NMC`, or the experiment whose background errors they are.
+        Origin of the errors: `NMC`, or the experiment whose background errors they are.
     samples, errors : ErrorStatistics
     """
 
@@ -297,9 +297,9 @@ def shown(table: pd.DataFrame) -> tuple[Sequence[str], list[list[str]]]:
 
 
 def control(samples: TrainingSet, held_out: list[int]) -> Comparison:
-    """The errors before the held-out ones, as many of them and spread evenly, as if they were samples of a model.
+    """As many of the errors before the held-out ones, spread evenly, to be treated as samples of a model.
 
-    What they do not know of the held-out errors, such as another season, no model that is fitted to them can know.
+    What differs between these and the held-out errors, such as the season, cannot be known to a model fitted to them.
     """
     apart = max(1, held_out[0] // len(held_out))
     training = list(range(0, held_out[0], apart))[: len(held_out)]

@@ -1,4 +1,4 @@
-"""Means of scores side by side: over the cycles that all of them have, so that no column is of other weather."""
+"""Means of scores side by side, over the cycles that all have in common, so that all columns have the same weather."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Means:
     errors : DataFrame
         Of `mean_errors`, a row per headline channel, a column per experiment; replicates together.
     cycles : int
-        How many cycles all of it are the means of.
+        The number of cycles behind the means.
     first, last : str
         The first of them, and the last.
     """
@@ -51,7 +51,7 @@ def common_times(rows: pd.DataFrame) -> list[tuple[list[str], set[str]]]:
 
 
 def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> list[Means]:
-    """Mean analysis RMSE of the headline channels after the spin-up, a table per group with common cycles.
+    """Mean analysis RMSE of the headline channels after the spin-up, one table per group with common cycles.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def mean_errors(scores: pd.DataFrame, first: dict[str, str]) -> list[Means]:
 
 
 def forecast_errors(scores: pd.DataFrame, order: list[str], channels: list[str]) -> pd.DataFrame | None:
-    """Mean RMSE of forecasts by channel and lead, over the starts that all experiments with forecasts have.
+    """Mean RMSE of forecasts by channel and lead, over the starts that all experiments with forecasts have in common.
 
     Parameters
     ----------

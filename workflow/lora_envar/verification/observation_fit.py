@@ -1,4 +1,4 @@
-"""How well backgrounds and analyses fit observations, those used and those withheld, and what was rejected and why."""
+"""How well backgrounds and analyses fit used and withheld observations, and what was rejected and why."""
 
 from collections.abc import Iterable
 

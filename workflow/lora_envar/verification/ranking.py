@@ -10,7 +10,7 @@ from .score import channel_of
 
 
 def rank(scores: pd.DataFrame, experiments: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Candidates with their mean analysis RMSE of the headline variables, the best of each method first.
+    """Rank candidates by their mean analysis RMSE of the headline variables, the best of each method first.
 
     Parameters
     ----------
@@ -45,5 +45,5 @@ def rank(scores: pd.DataFrame, experiments: dict[str, dict[str, Any]]) -> pd.Dat
 
 
 def best(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Settings of the best candidate of every method, of a table of `rank`."""
+    """The settings of the best candidate of every method, from a table of `rank`."""
     return {row.method: row.settings for row in table.drop_duplicates("method").itertuples()}

@@ -1,4 +1,4 @@
-"""Replicates of an experiment, one per seed, under one name."""
+"""Replicates of an experiment, one per seed, under a common name."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The report: one HTML page with all that is needed to judge the experiments, figures included."""
+"""The report: one HTML page with everything that is needed to judge the experiments, figures included."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -31,14 +31,14 @@ FORECAST_CHANNELS = ["z500", "t850", "u500"]
 
 @dataclass(frozen=True)
 class About:
-    """What was run, in the configuration's words.
+    """What was run, from the configuration.
 
     Attributes
     ----------
     config : dict
         The configuration.
     question : str
-        The experiment that is in question, replicates under one name.
+        The experiment in question, replicates under one name.
     references : mapping
         Experiment -> the one that it is first of all compared with, replicates under one name.
     networks : mapping
@@ -59,7 +59,7 @@ class About:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the page: its address within it, and where its numbers are."""
+    """A figure of the page: its content as an address, and the place of its numbers."""
 
     source: str
     table: str
@@ -86,7 +86,7 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
     Raises
     ------
     ValueError
-        If a table is missing or not whole.
+        If a table is missing or incomplete.
     """
     scores = grouped(read_table(files["scores"], dtype={"level": "Int64"}))
     comparison = read_table(files["comparison"], dtype={"level": "Int64"})

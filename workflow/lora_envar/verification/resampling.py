@@ -1,4 +1,4 @@
-"""Resampling of short autocorrelated series: circular blocks of a length found from the data, and honest intervals.
+"""Resampling of short autocorrelated series: circular blocks of a length found from the data, corrected intervals.
 
 Blocks of consecutive cycles are drawn, on a circle (Politis and Romano 1992). Their length is that of Politis and White
 (2004), as corrected by Patton, Politis and White (2009), which `arch` computes. With a few dozen cycles the bootstrap

@@ -1,4 +1,4 @@
-"""The comparison as a page of Markdown: errors, differences with their significance, and what a cycle costs."""
+"""The comparison as a page of Markdown: errors, differences with their significance, and the cost of a cycle."""
 
 from pathlib import Path
 from typing import Any

@@ -45,7 +45,7 @@ def area_means(fields: np.ndarray, weights: xr.DataArray) -> np.ndarray:
 def activity(
     forecast: xr.DataArray, observed: xr.DataArray, preserve_dims: Sequence[str], weights: xr.DataArray
 ) -> xr.DataArray:
-    """Standard deviation of a forecast's anomalies over the region: what a forecast that is too smooth lacks."""
+    """Standard deviation of a forecast's anomalies over the region; too small if the forecast is too smooth."""
     _, variance = _moments(forecast.values, weights)
     return _of_fields(forecast, np.sqrt(variance))
 
@@ -169,7 +169,7 @@ def read_scores(*paths: str | Path) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If rows of a state are missing in one.
+        If a table has too few rows for a state.
     """
     table = pd.concat(map(_read_scores, paths), ignore_index=True)
     experiments = [group.sort_values("kind", kind="stable") for _, group in table.groupby("experiment", sort=False)]

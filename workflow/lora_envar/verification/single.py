@@ -1,4 +1,4 @@
-"""What increments of single observations show of a background error: size, lengths, balance, reach, flow dependence.
+"""What increments of single observations show about a background error: size, lengths, balance and flow dependence.
 
 Of one observation the increment is a column of B, up to its size, if the error model is linear. Its numbers:
 
@@ -58,7 +58,7 @@ COLUMNS = [
 
 
 def table_of(increments: Increments) -> pd.DataFrame:
-    """A row per experiment, observation and time, with `COLUMNS`."""
+    """One row per experiment, observation and time, with `COLUMNS`."""
     grid = increments.grid
     winds = VectorHarmonics(SphericalHarmonics(grid, finest_truncation(grid), torch.float64))
     rows = []

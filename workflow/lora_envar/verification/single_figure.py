@@ -1,4 +1,4 @@
-"""Figures of increments of single observations: a column an experiment, a map and two sections each."""
+"""Figures of increments of single observations: one column per experiment, each with a map and two sections."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,10 +35,10 @@ Limits = dict[str, float]
 def single_observation(
     paths: Sequence[str | Path], increments: Increments, number: int, time: int, coastline: pd.DataFrame
 ) -> None:
-    """Increments of one observation at one time, of all experiments.
+    """Draw the increments of one observation at one time in all experiments.
 
-    Maps of geopotential and wind at the level of the observation, and sections along its meridian: zonal wind, and
-    temperature, with lines of geopotential. Colours and arrows are alike in all experiments and at all times.
+    Maps show geopotential and wind at the level of the observation, sections along its meridian zonal wind, and
+    temperature, with contours of geopotential. All experiments and times share the scales of colours and arrows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Power spectra of states, increments and errors: the scales at which analyses and forecasts are right."""
+"""Power spectra of states, increments and errors, which show at which scales analyses and forecasts are right."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""One study of several worlds: what methods gain on references, by the number of observed columns.
+"""A study of several worlds: what methods gain over references, by the number of observed columns.
 
 An experiment's score in a cycle is the geometric mean of its analysis RMSE over the headline variables, so that the
 ratio of two scores is the mean ratio over variables, whatever their units. Ratios of mean scores, their intervals and
