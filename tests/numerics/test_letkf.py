@@ -291,5 +291,5 @@ def test_what_cannot_be_filtered_is_refused():
     ensemble = members().float()
     with pytest.raises(ValueError, match="at least 2 members"):
         filter_ensemble(case_of(observations(), ensemble), ensemble[:1], SETTINGS)
-    with pytest.raises(ValueError, match="no window"):
+    with pytest.raises(ValueError, match="cannot be used with a window"):
         filter_ensemble(case_of(observations(), ensemble, window=object()), ensemble, SETTINGS)

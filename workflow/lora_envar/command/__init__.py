@@ -1,4 +1,4 @@
-"""The command `lora-envar`: what the rules do with a file, for people who have one in hand."""
+"""The command `lora-envar`: applies steps of the workflow to single files."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ RESOURCES = Path(__file__).resolve().parents[3] / "resources"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; input that cannot be used ends in one line and status 1."""
+    """Run a subcommand; input that cannot be used leads to a message of one line and status 1."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -127,7 +127,7 @@ def _time(text: str) -> datetime:
 
 
 def _use_one_thread() -> None:
-    """Compute as the rules do: the same bytes on any number of cores."""
+    """Compute like the rules: with the same bytes on any number of cores."""
     from ..runtime.step import fix_rounding
 
     fix_rounding()
@@ -137,7 +137,7 @@ def _use_one_thread() -> None:
 
 
 def _grid(kind: str, latitudes: str, longitudes: str) -> "Grid":
-    """A grid as three words say it."""
+    """A grid from three words."""
     from ..fields.grid import Grid
 
     if not (latitudes.isdecimal() and longitudes.isdecimal()):

@@ -1,4 +1,4 @@
-"""What a command may write: a new file, or one of the same kind that it has made before; never an input."""
+"""Checks of outputs: a command may write a new file, or replace one of the same kind that it has made, but no input."""
 
 import json
 from collections.abc import Iterable
@@ -27,14 +27,14 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
     ----------
     out : path
     inputs : iterable of paths
-        All files that the command reads; None among them is passed over.
+        All files that the command reads; None among them is ignored.
     kind : str
         ``observations``, ``predictions``, ``states``, ``increments`` or ``figure``.
 
     Raises
     ------
     ValueError
-        The message names the file, and what it is.
+        The message names the file and its kind.
     """
     out = Path(out)
     for given in inputs:
@@ -57,12 +57,12 @@ def check_output(out: str | Path, inputs: Iterable[str | Path | None], kind: str
 
 
 def check_folder(out: str | Path, experiment: str) -> None:
-    """Refuse a folder that holds anything but files of IODA that were exported of an experiment.
+    """Refuse a folder with anything but IODA files that were exported from the experiment.
 
     Raises
     ------
     ValueError
-        The message names the file, and what it is.
+        The message names the file and its kind.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -84,12 +84,12 @@ def check_folder(out: str | Path, experiment: str) -> None:
 
 
 def check_store(out: str | Path, title: str) -> None:
-    """Refuse a path that is there and no Zarr store of this title, which is replaced.
+    """Refuse an existing path, unless it is a Zarr store with this title, which is replaced.
 
     Raises
     ------
     ValueError
-        The message names the path, and what it is.
+        The message names the path.
     """
     out = Path(out)
     if not out.exists():

@@ -1,4 +1,4 @@
-"""What a file of the workflow holds: a figure of netCDF files, words about networks' weights."""
+"""Shows a file of the workflow: as a figure if it is netCDF, and in words if it has weights."""
 
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ def show(source: str | Path, out: str | Path | None, channel: str, time: str | N
     source : path
         Of states, observations, forecast errors, increments of single observations, a packed archive, or weights.
     out : path or None
-        Figure to write; beside `source` with its name if None. Weights have none.
+        Figure to write; None writes it beside `source`, with its name. Weights have no figure.
     channel : str
         Of states, as z500.
     time : str or None
@@ -44,7 +44,7 @@ def show(source: str | Path, out: str | Path | None, channel: str, time: str | N
     Returns
     -------
     str
-        The path of the figure, or what there is to say of weights.
+        The path of the figure, or a description of the weights.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def weights_summary(path: str | Path) -> str:
     Raises
     ------
     ValueError
-        If the file is truncated, has no settings of the workflow, or holds values that are not finite.
+        If the file is truncated, has no settings of the workflow, or has values that are not finite.
     """
     from ..files.weights import load_weights
 

@@ -1,4 +1,4 @@
-"""Increments of single observations, of experiments that have been run in this folder."""
+"""Increments of single observations in experiments that have been run in this folder."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ def single(
     texts : sequence of str
         The observations, see `observations.single`.
     configurations : sequence of paths
-        Files of the configuration, each over those before, as Snakemake reads them.
+        Files of the configuration, each merged into those before, as Snakemake does.
     names, times : sequence of str
         Experiments, and cycles that they have in common.
     error : float or None
@@ -50,7 +50,7 @@ def single(
     out : path
         Of the netCDF file. A figure per observation and time goes beside it, with its name where there is one alone.
     resources : path
-        What ships with the workflow.
+        Folder of the files that ship with the workflow.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The example's world: its nature run, packed states, and what would be observed of it. Nothing real needs it."""
+"""The example's world: its nature run, packed states, and simulated observations. Real data do not need it."""

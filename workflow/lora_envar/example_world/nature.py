@@ -133,7 +133,7 @@ def nature_run(
     days : int
         Length in days, a multiple of 10.
     step_hours : int
-        From a state to the next.
+        Time from one state to the next.
 
     Yields
     ------
@@ -143,9 +143,9 @@ def nature_run(
     Raises
     ------
     ValueError
-        If the length is no multiple of 10 days.
+        If the length is not a multiple of 10 days.
     FloatingPointError
-        If states stop being finite.
+        If states are no longer finite.
     """
     import importlib.resources
 

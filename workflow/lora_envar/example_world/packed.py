@@ -42,7 +42,7 @@ def write_coefficients(
     packed : bool
         Whether they are packed, see the module.
     attributes : dict, optional
-        Global attributes beside those of `provenance`.
+        Global attributes in addition to those of `provenance`.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def read_coefficients(path: str | Path) -> tuple[np.ndarray, torch.Tensor]:
     Raises
     ------
     ValueError
-        If the file is not there, is not netCDF, or holds something else.
+        If the file is missing, is not netCDF, or has other contents.
     """
     try:
         kind, advice = kind_of(path)

@@ -73,7 +73,7 @@ def _without_repeats(grid: Grid, wanted: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SimulatedNetwork:
-    """What a simulated network observes.
+    """The observations of a simulated network.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class SimulatedNetwork:
     Raises
     ------
     ValueError
-        If there is no type of a name, or a relative error is of none of these types, or not positive.
+        If a type is unknown, or if a relative error belongs to none of these types, or is not positive.
     """
 
     columns: np.ndarray
@@ -121,12 +121,12 @@ def simulate(
 ) -> Observations:
     """Observe the types of a network at its columns, at every time.
 
-    Values of types that are no variable of the state are left out where they are not possible.
+    Impossible values of types that are not variables of the state are left out.
 
     Parameters
     ----------
     truth : function
-        Gives the true state, shape (69, lat, lon).
+        Returns the true state, (69, lat, lon).
     grid : Grid
         Of these states.
     """

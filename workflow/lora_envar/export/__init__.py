@@ -1,1 +1,1 @@
-"""Export: analyses, forecasts, the truth and departures in the forms that programs of others read."""
+"""Export of analyses, forecasts, the truth and departures to formats that other programs read."""

@@ -67,9 +67,9 @@ _PLACE = ["latitude", "longitude", "seconds", "pressure", "height", "elevation",
 
 
 def export_departures(cycles: Cycles, out: str | Path) -> str:
-    """Write the departures of every cycle into a folder, a file for every observation space that has data.
+    """Write the departures of every cycle into a folder, one file per observation space that has data.
 
-    What a half-made run lacks is left out, since each cycle stands by itself. Files are named as those of JEDI,
+    What an unfinished run lacks is left out, since each cycle stands by itself. Files are named like those of JEDI,
     ``sondes_obs_2022013118.nc4``.
 
     Parameters
@@ -86,7 +86,7 @@ def export_departures(cycles: Cycles, out: str | Path) -> str:
     Raises
     ------
     ValueError
-        If there are no departures, a table is damaged, or has data of a type that IODA has no name for.
+        If there are no departures, if a table is damaged, or if IODA has no name for a type.
     """
     tables = cycles.files("observations.nc")
     if not tables:
@@ -113,12 +113,12 @@ def export_departures(cycles: Cycles, out: str | Path) -> str:
 
 
 def ioda_variable(kind: ObservationType) -> IodaVariable:
-    """What a type is called in IODA.
+    """The variable of a type in IODA.
 
     Raises
     ------
     ValueError
-        If it does not say so.
+        If the type declares none.
     """
     if kind.ioda is None:
         raise ValueError(
@@ -129,7 +129,7 @@ def ioda_variable(kind: ObservationType) -> IodaVariable:
 
 
 def _refuse_unnamed(path: Path) -> None:
-    """Refuse a table with data of types that do not say what they are called in IODA."""
+    """Refuse a table with data of types that have no name in IODA."""
     for kind in types_among(read_observations(path).variable):
         try:
             ioda_variable(kind)
@@ -146,7 +146,7 @@ def write_space(path: Path, table: Observations, space: str, attributes: dict[st
     table : Observations
     space : str
     attributes : dict
-        Global ones, beside those that every file has.
+        Global attributes, in addition to those of every file.
     """
     location, first = locations(table)
     places = table.select(first)

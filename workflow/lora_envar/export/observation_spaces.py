@@ -1,4 +1,4 @@
-"""Observation spaces: families of reports that JEDI keeps in a file each, since an operator works on one of them."""
+"""Observation spaces: families of reports that JEDI keeps in one file each, since an operator works on one of them."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The cycles of an experiment in a folder of results: what there is, and what a run that is half made still lacks."""
+"""The cycles of an experiment in a folder of results: what is there, and what an unfinished run still lacks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,25 +36,25 @@ class Cycles:
     planned: dict[str, list[datetime]] | None
 
     def files(self, name: str) -> dict[datetime, Path]:
-        """The files of a name that there are, by time."""
+        """The existing files of a name, by time."""
         return {time: folder / name for time, folder in self.folders.items() if (folder / name).is_file()}
 
     def wanted(self, name: str) -> list[datetime]:
-        """Times at which there should be a file of a name.
+        """The times at which there should be a file of a name.
 
-        What the run's plan says; without one, cycles that have begun, but for forecasts, which not every cycle has.
+        They are those of the run's plan; without one, all cycles that have begun, but none for forecasts.
         """
         if self.planned is not None:
             return self.planned[name]
         return [] if name == "forecast.nc" else list(self.folders)
 
     def missing(self, name: str) -> list[datetime]:
-        """Times at which there should be a file of a name, and is none."""
+        """The times at which a file of a name should exist, but does not."""
         there = self.files(name)
         return [time for time in self.wanted(name) if time not in there]
 
     def shortfall(self, name: str) -> str | None:
-        """What is missing of a file, in words, or None."""
+        """A sentence about missing files of a name, or None."""
         lacking = self.missing(name)
         if not lacking:
             return None
@@ -65,7 +65,7 @@ class Cycles:
 
 
 def cycle_time(folder: Path) -> datetime | None:
-    """The time of a cycle's folder; None if its name is none."""
+    """The time of a cycle's folder; None if its name is not a time."""
     try:
         return parse(folder.name) if folder.is_dir() and "-" not in folder.name else None
     except ValueError:
@@ -88,7 +88,7 @@ def find_cycles(paths: Sequence[str | Path]) -> Cycles:
     Raises
     ------
     ValueError
-        If a path is none of these, or they are of several experiments.
+        If a path is neither, or if they belong to several experiments.
     """
     whole: list[Path] = []
     folders: list[Path] = []

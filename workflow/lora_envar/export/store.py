@@ -1,4 +1,4 @@
-"""A nature run as a Zarr store in the layout of WeatherBench 2, so that the way from a store to a report can be tried.
+"""A nature run as a Zarr store in the layout of WeatherBench 2, to rehearse the way from a store to a report.
 
 The layout is that of ERA5 in WeatherBench 2 (Rasp et al. 2024, https://doi.org/10.1029/2023MS004019): variables by
 their long names with the dimensions time, level, longitude and latitude, float32; levels from the top down; longitudes
@@ -38,14 +38,14 @@ def make_store(
     first: datetime | None = None,
     last: datetime | None = None,
 ) -> str:
-    """Write the states of a packed archive to a store; gives a line about it.
+    """Write the states of a packed archive to a store; return a line about it.
 
     Parameters
     ----------
     path : path
         File of `example_world.packed.write_coefficients`.
     out : path
-        Folder, which must not exist, or be a store that was made here.
+        A folder that does not exist yet, or a store that was made here.
     points : tuple of int
         Longitudes and latitudes; an odd number of latitudes includes the poles.
     first, last : datetime, optional

@@ -4,7 +4,7 @@ Source: weatherbenchX/data_loaders/xarray_loaders.py in https://github.com/googl
 `PredictionsFromXarray` selects by `init_time` and `lead_time`, which the file has (``rename_dimensions=None``; what the
 loader renames by default are ECMWF's names, `time` and `prediction_timedelta`); `TargetsFromXarray` renames `time` to
 `valid_time` by itself. Both open a path with `xarray.open_dataset` unless it ends with .zarr: netCDF is what the
-workflow can write whole or not at all, one file in place of thousands.
+workflow can write completely or not at all, one file in place of thousands.
 
 Variables have the names of WeatherBench 2 already. A state is read and written at a time; places of the cube of
 init_time by lead_time at which there is no forecast are not written, take no space, and are read as missing.
@@ -69,7 +69,7 @@ def export_targets(paths: Sequence[str | Path], out: str | Path) -> str:
     Raises
     ------
     ValueError
-        If a file holds no states, or those of several are not on one grid or have a time in common.
+        If a file has no states, or if several files differ in grid or have a time in common.
     """
     by_time: dict[datetime, StateFile] = {}
     for path in (file for given in paths for file in state_files(given)):
@@ -95,7 +95,7 @@ def export_targets(paths: Sequence[str | Path], out: str | Path) -> str:
 def export_predictions(cycles: Cycles, out: str | Path) -> str:
     """Write analyses, at lead 0, and forecasts of an experiment into one file.
 
-    Dimensions are (init_time, lead_time, level, latitude, longitude). What a half-made run lacks is left out: each
+    Dimensions are (init_time, lead_time, level, latitude, longitude). What an unfinished run lacks is left out: each
     cycle stands by itself, and scores of those that there are need not wait for the others. The attributes
     `missing_analyses` and `missing_forecasts` name the times.
 

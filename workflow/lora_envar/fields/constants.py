@@ -1,4 +1,4 @@
-"""Physical constants, each once. The nature run has its own, those of its model (`example_world.nature`)."""
+"""Physical constants, each defined once. The nature run uses those of its own model (`example_world.nature`)."""
 
 EARTH_RADIUS = 6.371e6  # m
 EARTH_RADIUS_KM = EARTH_RADIUS / 1e3

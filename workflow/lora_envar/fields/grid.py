@@ -31,7 +31,7 @@ class Grid:
     Raises
     ------
     ValueError
-        If there is no such kind.
+        If the kind is unknown.
     """
 
     kind: str
@@ -44,12 +44,12 @@ class Grid:
 
     @classmethod
     def from_coordinates(cls, latitude: np.ndarray, longitude: np.ndarray) -> "Grid":
-        """The grid that has these coordinates (degrees, north to south, from 0 eastward).
+        """The grid with these coordinates (degrees, north to south, from 0 eastward).
 
         Raises
         ------
         ValueError
-            If no kind of grid has them.
+            If no kind of grid has these coordinates.
         """
         for kind in KINDS:
             grid = cls(kind, len(latitude), len(longitude))

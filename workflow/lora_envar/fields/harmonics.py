@@ -101,7 +101,7 @@ class SphericalHarmonics:
         return self.fields(self.table(coefficients) @ self._synthesis, coefficients.shape[:-1])
 
     def project(self, field: torch.Tensor) -> torch.Tensor:
-        """Remove all that the truncation does not hold, shape unchanged."""
+        """Remove everything beyond the truncation; the shape stays the same."""
         return self.fields(self.orders(field) @ self._analysis @ self._synthesis, field.shape[:-2])
 
     def orders(self, field: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ class SphericalHarmonics:
         return full.view(-1, rows, modes).transpose(0, 1).reshape(modes, -1, modes)
 
     def from_table(self, table: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-        """The way back of `table`, to (*shape, (T + 1)^2)."""
+        """The inverse of `table`, to (*shape, (T + 1)^2)."""
         modes = self.truncation + 1
         rows = 2 * modes
         full = table.view(rows, -1, modes).transpose(0, 1).reshape(-1, rows * modes)

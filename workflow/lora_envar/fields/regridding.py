@@ -12,7 +12,7 @@ from .grid import Grid
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """Regular global axes of no kind of `Grid`, such as cells without a point at the pole or at 0 degrees eastward.
+    """Regular global axes that no `Grid` has, such as cells without a point at the pole or at 0 degrees eastward.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Regridder:
     Raises
     ------
     ValueError
-        If there is no such method.
+        If the method is unknown.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ def _nonzero(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def regridder(
     source: Grid | Axes, target: Grid, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> Regridder:
-    """The method that suits the direction: conservative to a coarser grid, bilinear to a finer one."""
+    """The suitable regridder: conservative to a coarser grid, bilinear to a finer one."""
     method = "conservative" if target.nlat < source.shape[0] else "bilinear"
     return Regridder(source, target, method, dtype, device)
 

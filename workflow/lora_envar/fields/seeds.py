@@ -1,4 +1,4 @@
-"""Random numbers that depend on what they are for, never on the order of execution."""
+"""Random numbers that depend on their purpose, never on the order of execution."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import torch
 
 
 def derived_seed(seed: int, *purpose: object) -> int:
-    """A seed from an experiment's seed and what the numbers are for (valid time, step, ...)."""
+    """A seed from an experiment's seed and the purpose of the numbers (valid time, step, ...)."""
     text = "/".join([str(int(seed)), *map(str, purpose)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 

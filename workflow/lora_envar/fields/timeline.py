@@ -6,12 +6,12 @@ FORMAT = "%Y%m%dT%H"
 
 
 def parse(text: str) -> datetime:
-    """A time from a path (``20090301T06``) or from the configuration (ISO 8601), in UTC.
+    """Read a time from a path (``20090301T06``) or from the configuration (ISO 8601), in UTC.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If it is not a time.
     """
     for form in (FORMAT, "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M", "%Y-%m-%d"):
         try:
@@ -22,12 +22,12 @@ def parse(text: str) -> datetime:
 
 
 def name(time: datetime) -> str:
-    """The time as it stands in paths.
+    """The name of a time in paths.
 
     Raises
     ------
     ValueError
-        If the time is not a whole hour: minutes would be lost.
+        If the time is not a whole hour, because minutes would be lost.
     """
     hours_since_1970(time)
     return time.strftime(FORMAT)
@@ -57,7 +57,7 @@ def hours_since_1970(time: datetime) -> int:
     Raises
     ------
     ValueError
-        If the time is not a whole hour: minutes would be lost.
+        If the time is not a whole hour, because minutes would be lost.
     """
     hours, rest = divmod(time.timestamp(), 3600)
     if rest:
@@ -66,5 +66,5 @@ def hours_since_1970(time: datetime) -> int:
 
 
 def from_hours(hours: int) -> datetime:
-    """The time that is so many hours after 1970-01-01 00 UTC."""
+    """The time that is this many hours after 1970-01-01 00 UTC."""
     return datetime.fromtimestamp(int(hours) * 3600, UTC)

@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, and read with checks that name what is wrong."""
+"""Files: written completely or not at all, and read with checks that name what is wrong."""

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: everything is written under a temporary name and moved into place."""
+"""Files appear completely or not at all: they are written under a temporary name and moved into place."""
 
 import glob
 import os
@@ -12,7 +12,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path in the same folder; move it to `path` when the block ends without an exception.
 
     The temporary file is removed when the block fails. A process that is killed leaves only the temporary name behind,
-    which no rule takes for an output; the next one to write `path` removes it.
+    which no rule takes for an output; the next process that writes `path` removes it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""What a file is by its first bytes, in words, so that a refusal can name it and say what to do.
+"""The kind of a file by its first bytes, in words, so that a message can name it and say what to do.
 
-Snakemake reads this at every start: it imports nothing that is slow to import.
+Snakemake imports this at every start, so it imports nothing that is slow to import.
 """
 
 import os
@@ -52,14 +52,14 @@ _SAFETENSORS_HEADER = 100_000_000  # bytes, the format's own limit
 
 
 def kind_of(path: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """What a file is, and what to do to make it readable, None where there is nothing.
+    """The kind of a file, and how to make it readable, or None.
 
     Returns
     -------
     kind : str
         One of the kinds above, or words for anything else that fit after "is", as "compressed by gzip" or "empty".
     advice : str or None
-        Of containers and broken downloads, which nothing reads as they are.
+        For containers and broken downloads, which cannot be read as they are.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What all netCDF files of the workflow have in common: what made them, and coordinates as CF wants them."""
+"""What all netCDF files of the workflow have in common: their provenance, and coordinates that follow CF."""
 
 import json
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ AS_DIFFERENCE = {"dtype": "timedelta64[ns]"}
 
 
 def provenance(**attributes: Any) -> dict[str, Any]:
-    """Global attributes that say what made a file, those given among them (title, experiment, seed, ...).
+    """Global attributes that say what made a file, together with given ones (title, experiment, seed, ...).
 
-    No date and no history, so that the same step gives the same bytes.
+    There is no date and no history, so that the same step makes the same bytes.
     """
     return {"Conventions": "CF-1.11", "source": f"lora-envar {__version__}", **attributes}
 

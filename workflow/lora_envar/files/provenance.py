@@ -1,4 +1,4 @@
-"""What the attributes of a step's files say of how they came about: experiment, seed, digest of the settings."""
+"""Attributes that say how the files of a step were made: experiment, seed, digest of the settings."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def group(name: str) -> str:
 
 
 def experiment_attributes(name: str) -> dict[str, str | int]:
-    """Attributes that say which experiment made a file: its name, and the seed of a replicate; none without a name."""
+    """Attributes with the experiment that made a file: its name, and the seed of a replicate; none without a name."""
     if not name:
         return {}
     _, _, seed = name.partition(REPLICATE_MARK)

@@ -58,16 +58,16 @@ def write_states(
     Parameters
     ----------
     states : (time, 69, lat, lon)
-        Or parts of these, one after the other, of which one at a time is held.
+        Or parts of these, one after the other, so that only one is in memory.
     attributes : dict, optional
-        Global attributes beside those of `provenance`; a `title` replaces the general one.
+        Global attributes in addition to those of `provenance`; a `title` replaces the general one.
     start : datetime, optional
-        Of the one forecast that all states are of; it adds `forecast_reference_time` and `forecast_period` (hours).
+        Start of the forecast that all states belong to; it adds `forecast_reference_time` and `forecast_period` (hours).
 
     Raises
     ------
     ValueError
-        If the shape does not fit, or a channel holds values that are not finite.
+        If the shape does not fit, or a channel has values that are not finite.
     """
     parts = [states] if isinstance(states, np.ndarray) else states
     title = "States of the atmosphere"
@@ -115,14 +115,14 @@ def write_standard_error(
     Parameters
     ----------
     time : datetime
-        At which the state is valid.
+        Valid time of the state.
     attributes : dict, optional
-        As of `write_states`.
+        See `write_states`.
 
     Raises
     ------
     ValueError
-        If the shape does not fit, or a channel holds values that are not finite.
+        If the shape does not fit, or a channel has values that are not finite.
     """
     deviation = checked_states(path, deviation[None], (1,), grid)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
@@ -151,12 +151,12 @@ def write_forecast(
     leads : sequence of int
         Hours after `start`.
     attributes : dict, optional
-        As of `write_states`.
+        See `write_states`.
 
     Raises
     ------
     ValueError
-        If the shape does not fit, or a channel holds values that are not finite.
+        If the shape does not fit, or a channel has values that are not finite.
     """
     dimensions = ("time", LEAD_AXIS)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
@@ -225,12 +225,12 @@ class StateFile:
     ----------
     path : path
     keep_open : bool
-        Whether the file stays open, for many reads.
+        Whether the file stays open, which many reads need.
 
     Raises
     ------
     ValueError
-        If the file cannot be opened, a variable or a time is missing, or it holds values that are not finite.
+        If the file cannot be opened, if a variable or a time is missing, or if values are not finite.
     """
 
     def __init__(self, path: str | Path, keep_open: bool = False) -> None:
@@ -267,7 +267,7 @@ class StateFile:
         Raises
         ------
         ValueError
-            If there is none at that time, or not one alone, or it is damaged.
+            If there is no state at that time, if there is more than one, or if it is damaged.
         """
         if time is None and len(self.times) != 1:
             raise ValueError(f"{self.path} has {len(self.times)} times, but must have one")
@@ -299,12 +299,12 @@ def read_per_channel(path: str | Path, name: str) -> np.ndarray:
 
 
 def read_state(path: str | Path, grid: Grid | None = None) -> np.ndarray:
-    """The one state of a file, float32 of shape (69, lat, lon), checked to be on `grid`.
+    """Read the only state of a file, float32 of shape (69, lat, lon); it must be on `grid`.
 
     Raises
     ------
     ValueError
-        If it is on another grid, or as of `StateFile`.
+        If it is on another grid, or if `StateFile` raises one.
     """
     file = StateFile(path, keep_open=True)
     if grid is not None and file.grid != grid:
@@ -329,7 +329,7 @@ class Archive:
     Raises
     ------
     ValueError
-        As of `StateFile`.
+        See `StateFile`.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:

@@ -1,4 +1,4 @@
-"""Tables as CSV: written whole or not at all, read with a check that they are whole."""
+"""Tables as CSV: written completely or not at all, and read with a check that they are complete."""
 
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,24 @@ DIGITS = 6
 
 
 def write_table(path: str | Path, table: pd.DataFrame, digits: int = DIGITS) -> None:
-    """Write a table without its index; numbers have so many significant digits."""
+    """Write a table without its index, with a given number of significant digits."""
     with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
 
 
 def markdown_table(headers: list[str], rows: list[list[str]]) -> str:
-    """Cells as a table of Markdown."""
+    """Format cells as a table in Markdown."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
-    """A CSV file that a rule has written, with options of `pandas.read_csv`.
+    """Read a CSV file that a rule has written, with options of `pandas.read_csv`.
 
     Raises
     ------
     ValueError
-        If the file is not there, or ends within a line.
+        If the file is missing, or ends within a line.
     """
     path = Path(path)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Networks' weights in safetensors files, with the settings to rebuild them as metadata. No pickles."""
+"""Weights of networks in safetensors files, with the settings that rebuild them as metadata, and without pickles."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def save_weights(
 ) -> None:
     """Write tensors and JSON-able settings; `half` keeps large tensors in float16.
 
-    Small ones, such as means and standard deviations in physical units, stay exact. The bytes depend on the contents
+    Small tensors, such as means and standard deviations in physical units, stay exact. The bytes depend on the contents
     alone.
 
     Raises
@@ -52,7 +52,7 @@ def load_weights(
     Raises
     ------
     ValueError
-        If the file is truncated, is not a safetensors file, has no settings, or holds values that are not finite.
+        If the file is truncated, is not a safetensors file, has no settings, or has values that are not finite.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,1 +1,1 @@
-"""The network of emulator and VAE, and how networks are trained."""
+"""The network of the emulator and the VAE, and the training of networks."""

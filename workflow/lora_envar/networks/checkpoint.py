@@ -1,4 +1,4 @@
-"""What a training leaves behind now and then, so that a job that is killed goes on where it was."""
+"""Checkpoints of a training, from which a job that was killed continues."""
 
 import contextlib
 import hashlib
@@ -15,20 +15,20 @@ from ..files.weights import load_weights, save_weights
 
 
 class Checkpoint:
-    """A file beside what a training makes; it goes when that is there.
+    """A file beside the result of a training, which is removed once the result is there.
 
     Parameters
     ----------
     result : path
-        The file that the training makes in the end: the checkpoint is a hidden file beside it.
+        The file that the training finally makes; the checkpoint is a hidden file beside it.
     about : dict
-        All that decides on the result. A checkpoint of another training, or of another version, is not taken up.
+        Everything that determines the result. A checkpoint of another training, or of another version, is not used.
     inputs : iterable of paths
-        Files that the training reads: their names, sizes and times of change count as well.
+        Files that the training reads; their names, sizes and times of change count as well.
     minutes : float
-        Between two checkpoints.
+        Time between two checkpoints.
     progress : callable
-        Gets a line of text when one is taken up, or cannot be.
+        Receives one line of text when a checkpoint is used, or cannot be used.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-        """Tensors and numbers as they were given to `save`; None where there are none of this training."""
+        """The tensors and numbers that were given to `save`; None if there are none of this training."""
         try:
             tensors, numbers = load_weights(self.path)
         except FileNotFoundError:
@@ -61,16 +61,16 @@ class Checkpoint:
         return tensors, numbers
 
     def due(self) -> bool:
-        """Whether it is time for the next."""
+        """Whether it is time for the next checkpoint."""
         return time.monotonic() - self._last >= self._interval
 
     def save(self, tensors: Mapping[str, torch.Tensor], numbers: Mapping[str, Any]) -> None:
-        """Replace the checkpoint: the file is the old one or the new one, whole, whenever the job ends."""
+        """Replace the checkpoint; the file is always complete, either the old one or the new one."""
         save_weights(self.path, tensors, {**numbers, "identity": self._identity})
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """The training has ended, and its result is written."""
+        """Remove the checkpoint, because the result is written."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 

@@ -1,4 +1,4 @@
-"""Functions that run in several processes at once, by torchrun: one process per GPU of a job."""
+"""Functions that run in several processes at once with torchrun: one process per GPU of a job."""
 
 import json
 import os
@@ -15,24 +15,24 @@ from .workers import ALONE
 
 
 def in_processes(count: int, function: Callable[..., None], **arguments: Any) -> None:
-    """Call a function in so many processes, and wait for them.
+    """Call a function in this many processes, and wait for them.
 
-    The processes end when this one does.
+    The processes end with this one.
 
     Parameters
     ----------
     count : int
-        One: the function is called here.
+        Number of processes; with 1, the function is called here.
     function : callable
         Of a module, so that the processes find it by name. It takes `workers`, see `networks.workers`, and the
         arguments.
     **arguments
-        What JSON can say.
+        Anything that JSON can represent.
 
     Raises
     ------
     ValueError
-        With the message of the process that failed first, or if there are GPUs and fewer than processes.
+        With the message of the process that failed first, or if there are GPUs, but fewer than processes.
     """
     if count == 1:
         function(**arguments, workers=ALONE)

@@ -97,7 +97,7 @@ class NetworkSettings:
     Raises
     ------
     ValueError
-        If there are not as many groups of outputs as of inputs, or of heads as of widths, or the grid does not divide
+        If the numbers of input and output groups differ, or those of heads and widths, or if the grid does not divide
         into windows.
     """
 
@@ -204,7 +204,7 @@ class WindowAttention(nn.Module):
         return x.transpose(2, 3).reshape(-1, rows * columns, width)
 
     def _join(self, windows: torch.Tensor, batch: int) -> torch.Tensor:
-        """The way back of `_split`."""
+        """The inverse of `_split`."""
         rows, columns = self.window
         lat, lon = self.tokens
         x = windows.view(batch, lat // rows, lon // columns, rows, columns, -1)
@@ -257,7 +257,7 @@ class PatchMerging(nn.Module):
 
 
 class PatchExpansion(nn.Module):
-    """The way back of `PatchMerging`: (batch, lat, lon, width) to (batch, 2 lat, 2 lon, narrower)."""
+    """The inverse of `PatchMerging`: (batch, lat, lon, width) to (batch, 2 lat, 2 lon, narrower)."""
 
     def __init__(self, width: int, narrower: int) -> None:
         super().__init__()
@@ -314,7 +314,7 @@ class GroupDecoder(nn.Module):
         ----------
         x : (batch, lat, lon, width)
         encoded : sequence of tensors
-            What `GroupEncoder` gives.
+            The result of `GroupEncoder`.
         """
         for stage in reversed(range(len(self.stages))):
             x = self.stages[stage](self.skips[stage](torch.cat([x, encoded[stage]], dim=-1)))

@@ -1,6 +1,6 @@
 """One training loop for every network: Adam or Muon, cosine learning rate, validation, checkpoints, progress.
 
-A training that is killed and taken up from its checkpoint ends with the bytes of one that was not: the checkpoint holds
+A training that is killed and continues from its checkpoint ends with the same bytes as one without a break: it has
 the weights, the state of the optimiser and that of the random numbers.
 """
 
@@ -85,7 +85,7 @@ def _optimisers(parameters: list[nn.Parameter], settings: TrainingSettings) -> l
 
 
 class Draws:
-    """Random numbers of a training and its samples in random order, both of which a checkpoint can hold.
+    """Random numbers of a training, and its samples in random order; a checkpoint can keep both.
 
     Attributes
     ----------
@@ -103,33 +103,33 @@ class Draws:
         self._queue: list[int] = []
 
     def next(self, indices: Sequence[int], count: int) -> list[int]:
-        """The next `count` of `indices`, which are gone through in a new random order each time."""
+        """The next `count` of `indices`, which are used in a new random order in every pass."""
         while len(self._queue) < count:
             self._queue.extend(indices[i] for i in torch.randperm(len(indices), generator=self.generator).tolist())
         return [self._queue.pop() for _ in range(count)]
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What `restore` takes."""
+        """The state for `restore`."""
         return {"generator": self.generator.get_state(), "queue": torch.tensor(self._queue, dtype=torch.int64)}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Go on where the state was taken."""
+        """Continue from a state."""
         self.generator.set_state(state["generator"])
         self._queue = state["queue"].tolist()
 
 
 @dataclass(frozen=True)
 class Validation:
-    """How a training is watched.
+    """How a training is validated.
 
     Attributes
     ----------
     loss : callable
-        Gives the loss of what is not trained on.
+        Returns the validation loss.
     every : int
-        Updates between two looks; the last update is looked at as well.
+        Updates between two validations; the last update is validated as well.
     patience : int or None
-        Looks without improvement after which the training ends; the weights of the best look are then the result. None
+        Validations without improvement after which the training ends; the best weights are then the result. None
         trains to the end and keeps the last weights.
     """
 
@@ -147,9 +147,9 @@ class Course:
     losses : list of float
         Of every update.
     validation : list of (int, float)
-        Updates done, and the loss then of what is not trained on.
+        Number of updates, and the validation loss after them.
     kept : int
-        Updates after which the weights were what they are in the end.
+        Number of updates that lead to the final weights.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -157,13 +157,13 @@ class Course:
     kept: int = 0
 
     def best(self) -> tuple[int, float]:
-        """The look at which the validation loss was least, the first of equals."""
+        """The validation with the smallest loss, the first of equals."""
         return min(self.validation, key=lambda look: look[1], default=(0, math.inf))
 
     def table(self, every: int) -> pd.DataFrame:
         """The learning curve: update, loss (mean of the updates since the row before), validation_loss.
 
-        A row every so many updates, where there was a look, and at the end.
+        There is a row at regular intervals, at every validation, and at the end.
         """
         looks = dict(self.validation)
         last = len(self.losses)
@@ -177,7 +177,7 @@ class Course:
 
 
 class _State:
-    """All that changes while a network is trained."""
+    """Everything that changes while a network is trained."""
 
     def __init__(self, parameters: list[nn.Parameter], settings: TrainingSettings, draws: Draws | None) -> None:
         self.parameters = parameters
@@ -226,7 +226,7 @@ class _State:
         self.course.validation = [(update, loss) for update, loss in numbers["validation"]]
 
     def look(self, validation: Validation) -> bool:
-        """Look at what is not trained on; whether it is time to stop."""
+        """Validate; return whether it is time to stop."""
         self.course.validation.append((len(self.course.losses), validation.loss()))
         if validation.patience is None:
             return False
@@ -236,7 +236,7 @@ class _State:
         return sum(update > best for update, _ in self.course.validation) >= validation.patience
 
     def end(self) -> Course:
-        """Put the best weights in place, where they were to be kept."""
+        """Restore the best weights, if these are to be the result."""
         self.course.kept = len(self.course.losses)
         if self.best:
             self.course.kept, _ = self.course.best()
@@ -267,13 +267,13 @@ def train(
         From the number of the update, from 0, to a scalar tensor that can be differentiated.
     settings : TrainingSettings
     progress : callable
-        Gets a line of text every `report_every` updates.
+        Receives one line of text every `report_every` updates.
     report_every : int
     validation : Validation, optional
     draws : Draws, optional
-        All that is random in `loss`. A training with a checkpoint must have it, or be without chance.
+        Everything that is random in `loss`. A training with a checkpoint needs it, unless nothing is random.
     checkpoint : Checkpoint, optional
-        Where the training is kept now and then, and taken up. Whoever writes the result removes it.
+        Where the training is saved from time to time, and continued from. Whoever writes the result removes it.
     workers : Workers, optional
         The processes that train together: the loss is then the mean over this one's share of the batch, and that of
         the validation the same in all of them.
@@ -281,7 +281,7 @@ def train(
     Raises
     ------
     FloatingPointError
-        If the loss stops being finite.
+        If the loss is no longer finite.
     """
     state = _State(list(parameters), settings, draws)
     for parameter in state.parameters:

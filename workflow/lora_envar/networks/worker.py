@@ -1,4 +1,4 @@
-"""What torchrun starts in each process of `launching.in_processes`: a function, found by its name."""
+"""The program that torchrun starts in each process of `launching.in_processes`: it calls a function by its name."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Processes that train one network together, a GPU each.
+"""Processes that train one network together, each with one GPU.
 
 All of them draw the same random numbers, and each takes its share of every batch. What they end with is what one
 process ends with, up to rounding.
@@ -33,11 +33,11 @@ class Workers:
         return self.rank == 0
 
     def device(self) -> torch.device:
-        """A GPU of its own where there are GPUs, else the CPU."""
+        """A GPU of its own if there are GPUs, else the CPU."""
         return torch.device("cuda", self.rank) if torch.cuda.is_available() else torch.device("cpu")
 
     def share(self, batch: int) -> slice:
-        """The samples of a batch that are this process's.
+        """The samples of a batch that belong to this process.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class Workers:
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Put the mean over all processes in place of each gradient."""
+        """Replace each gradient by the mean over all processes."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -1,1 +1,1 @@
-"""The network that is simulated."""
+"""The simulated network."""

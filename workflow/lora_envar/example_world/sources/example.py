@@ -27,7 +27,7 @@ class Example(ArchiveSource):
 
     @classmethod
     def fetch(cls, settings: dict[str, Any], times: Sequence[datetime], destination: str) -> None:
-        """States of the wanted times on the grid of the nature run."""
+        """Write the states at the needed times, on the grid of the nature run."""
         import numpy as np
         import torch
 
