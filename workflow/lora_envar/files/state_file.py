@@ -62,7 +62,7 @@ def write_states(
     attributes : dict, optional
         Global attributes in addition to those of `provenance`; a `title` replaces the general one.
     start : datetime, optional
-        Start of the forecast that all states belong to; it adds `forecast_reference_time` and `forecast_period` (hours).
+        Start of the forecast of all states; it adds `forecast_reference_time` and `forecast_period` (hours).
 
     Raises
     ------

@@ -31,7 +31,7 @@ QUANTITIES = {
     "signal_share": "tr(H K) / p",
     "background_over_error": "rms of O - B over the assumed observation error",
     "analysis_over_error": "rms of O - A over the assumed observation error",
-    "background_over_expected": "rms of O - B over what both assumed errors let expect",
+    "background_over_expected": "rms of O - B over what both assumed errors predict",
     "observation_error_ratio": "Desroziers' observation error over the assumed one",
     "background_error_ratio": "Desroziers' background error over the assumed one",
     "adapter_norm": "norm of the adapters",

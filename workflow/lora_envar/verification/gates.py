@@ -377,7 +377,7 @@ def cycling_gates(
         filtered = METHODS[methods[name]].cycled_ensemble
         quantity = "2 J / p at the minimum, p the number of data"
         if filtered:
-            quantity = "squared departures / what spread and errors let expect"
+            quantity = "squared departures / what spread and errors predict"
         gates.add(name, "consistency", quantity, consistency(files, filtered), 0.5, 2.0)
     for name, method in methods.items():
         wanted = METHODS[method].control
