@@ -89,8 +89,9 @@ def shown(costs: pd.DataFrame) -> list[tuple[str, str, list[str], list[list[str]
         for row in pd.concat([costs, total]).itertuples()
     ]
     about = (
-        "Seconds between start and end of the jobs' processes, and of work and of imports within: the rest is the "
-        "start of Python. The time that Snakemake and a cluster's queue take between jobs is not included."
+        "The table has the seconds between start and end of the jobs' processes and, of these, the seconds of work "
+        "and of imports; the rest is the start of Python. The time that Snakemake and a cluster's queue take between "
+        "jobs is not included."
     )
     headers = ["rule", "jobs", "seconds", "of work", "of imports", "overhead a job", "overhead, %", "memory, MB"]
     return [("What the run took", about, headers, rows)]

@@ -47,12 +47,13 @@ CONTROL = "training errors"
 COLUMNS = ["model", "against", "quantity", "channel", "region", "value", "of_errors"]
 #: in words, for pages that show it
 ABOUT = (
-    "Samples of every static background error beside the errors that it stands for: held-out forecast errors (nmc), "
-    "and background errors of the scored cycles that use it, where their backgrounds are kept. Lines: standard "
-    "deviation by band of latitude over the global one. Maps: the same at grid points, smoothed to "
-    f"T{SMOOTHED_TO}. The table has the correlation of the maps of samples and errors and, in brackets, the "
-    "reliability of the errors' map, whose square root no correlation exceeds but by chance. Training errors are no "
-    "samples, but the errors that the models were fitted to: what is to be learned from these of others."
+    "Samples of every static background error are compared with the errors that it stands for: held-out forecast "
+    "errors (nmc), and background errors of the scored cycles that use it, if their backgrounds are kept. The lines "
+    "are standard deviations by latitude, relative to the global one; the maps show the same at grid points, smoothed "
+    f"to T{SMOOTHED_TO}. The table has the correlation of the maps of samples and errors and, in brackets, the "
+    "reliability of the errors' map; a correlation exceeds the square root of it only by chance. In the row of "
+    "training errors, the errors that the models were fitted to take the place of samples, which shows how much these "
+    "tell about other errors."
 )
 
 

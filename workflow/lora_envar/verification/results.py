@@ -131,10 +131,10 @@ def page(
     ]
     parts.append(markdown_table(["", *names.values(), "together, s", "gradient evaluations"], rows))
     if diagnosed:
-        parts.append("## What the ensembles know of the background's error")
+        parts.append("## What the ensembles know about the background error")
         parts.append(
-            "Spread over the error of the mean, and the share of the background error's mean square, all channels, "
-            "that the members' perturbations span: members of the day, and of another day."
+            "The spread over the error of the mean, and the share of the background error's mean square, over all "
+            "channels, that the perturbations of members span: of members of the day, and of another day."
         )
     for means in diagnosed:
         parts.append(f"Means over the {means.cycles} cycles that all rows have, {means.first} to {means.last}.")

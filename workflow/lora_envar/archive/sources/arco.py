@@ -60,7 +60,7 @@ class Arco(ArchiveSource):
             names = [VARIABLES[name][0] for name in (*SURFACE, *UPPER_AIR)]
             missing = [name for name in (*names, "time", "level") if name not in dataset.variables]
             if missing:
-                raise SourceError(f"{store}: lacks {', '.join(missing)}")
+                raise SourceError(f"{store} has no {', '.join(missing)}; give a store that has them (archive.path)")
             dataset = dataset[names].assign_coords(time=to_minutes(dataset.time.values))
             wanted = naive_times(times)
             absent = wanted[~np.isin(wanted, dataset.time.values)]
