@@ -48,7 +48,7 @@ def test_sums_of_products_have_one_order_whatever_is_installed():
 
 
 def test_a_truncation_beyond_the_grid_is_refused():
-    with pytest.raises(ValueError, match="T15, not T16"):
+    with pytest.raises(ValueError, match="T15, but not T16"):
         SphericalHarmonics(Grid("gaussian", 16, 32), 16)
 
 

@@ -290,7 +290,7 @@ def test_without_an_error_of_any_source_a_table_is_refused(tmp_path):
 def test_the_command_decodes_tables(tmp_path, capsys, form):
     path = written(tmp_path, good(), form)
     assert main(["decode", str(path), "-o", str(tmp_path / "out.nc")]) == 0
-    assert "3 data, 3 of them usable" in capsys.readouterr().out
+    assert "3 data, of which 3 can be used" in capsys.readouterr().out
     assert read_observations(tmp_path / "out.nc").variable.tolist() == [
         CODES[name] for name in ("t", "t2m", "refractivity")
     ]

@@ -115,7 +115,7 @@ def test_an_odd_number_of_latitudes_includes_the_poles(tmp_path, coefficients, s
     ("arguments", "message"),
     [
         (["--start", "2030-01-01T00"], "none between --start and --end"),
-        (["--points", "6", "3"], "resolves T1, not T3"),
+        (["--points", "6", "3"], "resolves T1, but not T3"),
     ],
 )
 def test_a_store_that_cannot_be_made_is_an_error_and_leaves_nothing(tmp_path, store, arguments, message, capsys):
