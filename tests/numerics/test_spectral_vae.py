@@ -109,5 +109,5 @@ def test_blocks_share_neither_components_nor_amplitudes(small_grid):
 
 
 def test_blocks_that_are_not_those_of_the_variables_are_refused(small_grid):
-    with pytest.raises(ValueError, match=r"blocks of \(3, 2\) latent channels: 5 in 4 are needed"):
+    with pytest.raises(ValueError, match=r"have \(3, 2\) latent channels, but must have 5 in 4 blocks"):
         SpectralVAE(ErrorVariables(small_grid, 5, "control"), small_network((69,), (5,)), 2.0, blocks=(3, 2))

@@ -261,7 +261,7 @@ def test_packed_cut_off_and_missing_files_are_named(tmp_path):
     (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="cut cannot be read as Parquet"):
         read(tmp_path / "cut")
-    with pytest.raises(ValueError, match=r"none: cannot be read .*; check the path"):
+    with pytest.raises(ValueError, match=r"none cannot be read .*; check the path"):
         read(tmp_path / "none")
 
 
@@ -295,7 +295,7 @@ def test_the_command_decodes_tables(tmp_path, capsys, form):
         CODES[name] for name in ("t", "t2m", "refractivity")
     ]
     assert main(["decode", str(path), "-o", str(tmp_path / "out.nc"), "--categories", "ADPUPA"]) == 1
-    assert "--categories is for PrepBUFR" in capsys.readouterr().err
+    assert "--categories is only for PrepBUFR" in capsys.readouterr().err
 
 
 def test_every_type_can_be_brought(tmp_path):

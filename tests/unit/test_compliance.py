@@ -185,7 +185,7 @@ def test_forecasts_of_several_starts_are_read_by_valid_time(tmp_path):
 
 
 def test_forecasts_are_checked_as_states_are(tmp_path):
-    with pytest.raises(ValueError, match="2 states were to be written for 3 leads"):
+    with pytest.raises(ValueError, match="there are 2 states, but 3 leads"):
         write_forecast(tmp_path / "forecast.nc", STATES, TIME, [6, 12, 18], GRID)
     states = STATES.copy()
     states[1, 0, 3, 4] = np.nan

@@ -27,12 +27,12 @@ def write_ensemble(
     Parameters
     ----------
     attributes : dict, optional
-        As of `write_states`.
+        See `write_states`.
 
     Raises
     ------
     ValueError
-        If the shape does not fit, or a channel holds values that are not finite.
+        If the shape does not fit, or a channel has values that are not finite.
     """
     members = checked_states(path, members, (len(members),), grid)
     with atomic_write(path) as temporary, netCDF4.Dataset(temporary, "w") as dataset:
@@ -45,12 +45,12 @@ def write_ensemble(
 
 
 def read_ensemble(path: str | Path, time: datetime) -> tuple[np.ndarray, Grid]:
-    """States of a file of `write_ensemble`, float32 of shape (members, 69, lat, lon), and their grid.
+    """Read the states that `write_ensemble` wrote, float32 of shape (members, 69, lat, lon), and their grid.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, is not valid at the time, or holds values that are not finite.
+        If the file cannot be read, is not valid at the time, or has values that are not finite.
     """
     try:
         with netCDF4.Dataset(path) as dataset:
@@ -60,7 +60,11 @@ def read_ensemble(path: str | Path, time: datetime) -> tuple[np.ndarray, Grid]:
             valid = from_hours(dataset["time"][...])
             members = read_fields(dataset, path, slice(0, count))
     except (OSError, AttributeError, IndexError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a whole ensemble of this workflow ({error}); remake it") from error
+        raise ValueError(
+            f"{path} is damaged, or is not an ensemble of this workflow ({error}); make it again"
+        ) from error
     if valid != time:
-        raise ValueError(f"{path}: is valid at {valid:%Y-%m-%dT%H}, {time:%Y-%m-%dT%H} was expected")
+        raise ValueError(
+            f"{path} is valid at {valid:%Y-%m-%dT%H}, but must be valid at {time:%Y-%m-%dT%H}; make it again"
+        )
     return members, grid

@@ -174,7 +174,7 @@ def write_forecast(
             put_fields(variables, (0, slice(written, written + 1)), checked_states(path, state[None], (1,), grid))
             written += 1
         if written != len(leads):
-            raise ValueError(f"{path}: {written} states were to be written for {len(leads)} leads")
+            raise ValueError(f"{path}: there are {written} states, but {len(leads)} leads")
 
 
 def checked_states(path: str | Path, states: np.ndarray, leading: tuple[int, ...], grid: Grid) -> np.ndarray:
@@ -200,7 +200,7 @@ def read_fields(dataset: netCDF4.Dataset, path: str | Path, index: Any) -> np.nd
         except (IndexError, RuntimeError, OSError) as error:
             raise ValueError(f"{path}: the variable {long} cannot be read ({error}); make the file again") from error
         if not np.isfinite(field).all():
-            raise ValueError(f"{path}: variable {long} holds values that are not finite; remake it")
+            raise ValueError(f"{path}: the variable {long} has values that are not finite; make the file again")
         field = field[..., None, :, :] if short in SURFACE else field
         if states is None:
             states = np.empty((*field.shape[:-3], len(CHANNELS), *field.shape[-2:]), dtype=np.float32)

@@ -44,7 +44,7 @@ def save_weights(
 def load_weights(
     path: str | Path, device: torch.device | str = "cpu"
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Tensors (floating point as float32) and settings of a file written by `save_weights`.
+    """Read the tensors (floating point as float32) and settings of a file that `save_weights` wrote.
 
     On the CPU, tensors of float32 are the file, mapped into memory, and no copies; to change them changes nothing in
     the file.

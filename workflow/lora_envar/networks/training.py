@@ -262,7 +262,8 @@ def train(
     Parameters
     ----------
     parameters : iterable of parameters
-        What is updated. Each gets storage of its own, since that of a file may be shared (see `files.kept_weights`).
+        The parameters that are updated. Each gets its own storage, since that of a file may be shared (see
+        `files.kept_weights`).
     loss : callable
         From the number of the update, from 0, to a scalar tensor that can be differentiated.
     settings : TrainingSettings
