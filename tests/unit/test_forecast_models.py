@@ -571,5 +571,5 @@ def test_only_the_forecasts_at_the_wanted_leads_are_kept():
     kept = list(forecasts(model, torch.ones(1, 1, 2, 2), [6, 60, 120]))
     assert [state[0, 0, 0, 0].item() for state in kept] == [2.0, 2.0**10, 2.0**20]
     assert len(model.made) == 3
-    with pytest.raises(ValueError, match="a lead of 8 h is not a multiple of the model's step of 6 h"):
+    with pytest.raises(ValueError, match="a lead time of 8 h is not a multiple of the model's step of 6 h"):
         next(forecasts(model, torch.ones(1, 1, 2, 2), [6, 8]))

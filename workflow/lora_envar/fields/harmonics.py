@@ -55,7 +55,7 @@ class SphericalHarmonics:
         resolved = finest_truncation(grid)
         if not 0 <= truncation <= resolved:
             raise ValueError(
-                f"a {grid.kind} grid of {grid.nlat} x {grid.nlon} points resolves T{resolved}, but not T{truncation}"
+                f"the {grid.kind} grid of {grid.nlat} x {grid.nlon} points resolves T{resolved}, but not T{truncation}"
             )
         self.grid = grid
         self.truncation = truncation
