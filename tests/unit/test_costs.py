@@ -85,6 +85,14 @@ def test_scores_that_lack_rows_are_refused(tmp_path):
         read_scores(path)
 
 
+def test_a_job_that_failed_is_not_counted(tmp_path):
+    """Snakemake makes the logs that are missing, and so an empty file for its timings."""
+    job(tmp_path, "score/a", 3.0, Timings(2.0, 0.0, 2.0, 300.0))
+    job(tmp_path, "score/b", 9.0, None)
+    (tmp_path / "logs" / "score" / "b.timings.tsv").touch()
+    assert read_costs(tmp_path / "benchmarks", tmp_path / "logs").loc["score", "jobs"] == 1
+
+
 def test_every_step_takes_less_memory_than_its_rule_declares(finished):
     """Of a small world; config/paper_rehearsal.yaml is what the numbers are chosen for."""
     table = compared(finished.folder)

@@ -51,6 +51,8 @@ def read_costs(benchmarks: str | os.PathLike[str], logs: str | os.PathLike[str])
         if not benchmark.exists():
             continue
         try:
+            if not path.stat().st_size:  # Snakemake makes the logs that a job which failed has not written
+                continue
             row = {"rule": Path(name).parts[0], "jobs": 1, "seconds": job_seconds(benchmark), **_read_timings(path)}
         except (OSError, ValueError):
             if benchmark.exists() and path.exists():
