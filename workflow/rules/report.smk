@@ -14,7 +14,7 @@ rule draw_maps:
         "../../envs/verification.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=6000,
         runtime=30,
     params:
         experiment=plan.verification.shown.name,
