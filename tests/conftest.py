@@ -109,6 +109,13 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
+def plain_adam(monkeypatch):
+    """Adam without the kernel of a whole step, which is there for devices with values alone."""
+    adam = torch.optim.AdamW
+    monkeypatch.setattr(torch.optim, "AdamW", lambda *given, fused, **others: adam(*given, **others))
+
+
+@pytest.fixture
 def small_grid():
     return Grid("gaussian", 16, 32)
 

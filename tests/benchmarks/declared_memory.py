@@ -37,7 +37,8 @@ def compared(folder: Path) -> pd.DataFrame:
     """Rules of a run by the share of the declared memory that they took: jobs, used and declared in MB, share."""
     costs = read_costs(folder / "benchmarks", folder / "logs")
     table = costs[["jobs", "peak_megabytes"]].rename(columns={"peak_megabytes": "used"})
-    table["declared"] = [declared()[rule] for rule in table.index]
+    memory = declared()
+    table["declared"] = [memory[rule] for rule in table.index]
     table["share"] = table.used / table.declared
     return table.sort_values("share", ascending=False)
 

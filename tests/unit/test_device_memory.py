@@ -30,11 +30,7 @@ def quiet(_):
     return
 
 
-@pytest.fixture(autouse=True)
-def _plain_adam(monkeypatch):
-    """Kernels of a whole step are there for devices with values alone."""
-    adam = torch.optim.AdamW
-    monkeypatch.setattr(torch.optim, "AdamW", lambda *given, fused, **others: adam(*given, **others))
+pytestmark = pytest.mark.usefixtures("plain_adam")
 
 
 @pytest.fixture(scope="module")

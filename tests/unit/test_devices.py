@@ -24,11 +24,7 @@ from scale_items.world import Shortened, World
 SHORTENED = Shortened(members=4, epochs=1, iterations=2)
 
 
-@pytest.fixture(autouse=True)
-def _plain_adam(monkeypatch):
-    """Kernels of a whole step are there for devices with values alone."""
-    adam = torch.optim.AdamW
-    monkeypatch.setattr(torch.optim, "AdamW", lambda *given, fused, **others: adam(*given, **others))
+pytestmark = pytest.mark.usefixtures("plain_adam")
 
 
 def draws():

@@ -26,14 +26,13 @@ def observed_increment(
     The increment is regridded to the points that H reads alone: at 0.25 degrees, 1000 columns read 0.1 to 0.4 % of the
     points, and regridding to all of them would be most of what a gradient of 3D-Var costs.
     """
-    if not isinstance(operator, ObservationOperator) or not isinstance(to_state_grid, Regridder):
-        return lambda increment: operator(background + to_state_grid(increment))
-    if to_state_grid.identity:
-        return lambda increment: operator(background + increment)
-    points, observe = operator.on_points()
-    there = background.flatten(1)[:, points]
-    to_points = to_state_grid.at(points)
-    return lambda increment: observe((there + to_points(increment)).unsqueeze(1))
+    regrid = to_state_grid if isinstance(to_state_grid, Regridder) and not to_state_grid.identity else None
+    if regrid and isinstance(operator, ObservationOperator):
+        points, observe = operator.on_points()
+        there = background.flatten(1)[:, points]
+        to_points = regrid.at(points)
+        return lambda increment: observe((there + to_points(increment)).unsqueeze(1))
+    return lambda increment: operator(background + to_state_grid(increment))
 
 
 class CostFunction:
