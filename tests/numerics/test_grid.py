@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from lora_envar.fields.grid import Grid
-from lora_envar.fields.harmonics import SphericalHarmonics
+from lora_envar.fields.harmonics import SphericalHarmonics, VectorHarmonics
 from lora_envar.fields.regridding import Regridder
 
 GRIDS = [Grid("gaussian", 16, 32), Grid("equiangular", 19, 36)]
@@ -88,3 +88,30 @@ def test_regridding_to_some_points_is_that_to_all(pair, method):
     corners = torch.tensor([0, target.nlon - 1, target.nlat * target.nlon - 1])
     for some in (points, corners):
         torch.testing.assert_close(regrid.at(some)(x), regrid(x).flatten(-2)[:, some], rtol=1e-12, atol=1e-12)
+
+
+def test_tables_of_a_transform_are_made_once_while_they_are_in_use(monkeypatch):
+    """The error models of a hybrid have one grid and truncation; at T127, the tables take a second to make."""
+    from lora_envar.fields import harmonics as module
+
+    made = []
+    build = module.RealSHT
+
+    def counted(*sizes, **options):
+        made.append(sizes)
+        return build(*sizes, **options)
+
+    monkeypatch.setattr(module, "RealSHT", counted)
+    first = SphericalHarmonics(GRIDS[0], 6)
+    second = SphericalHarmonics(GRIDS[0], 6)
+    assert len(made) == 1
+    field = torch.randn(16, 32, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(first.project(field), second.project(field))
+    SphericalHarmonics(GRIDS[0], 6, torch.float64)
+    SphericalHarmonics(GRIDS[0], 5)
+    assert len(made) == 3, "another type or truncation has tables of its own"
+    winds = [VectorHarmonics(harmonics) for harmonics in (first, second)]
+    assert torch.equal(*(wind.analyse(field, field)[0] for wind in winds))
+    del first, second, winds
+    SphericalHarmonics(GRIDS[0], 6)
+    assert len(made) == 4, "what is no longer in use takes no memory"

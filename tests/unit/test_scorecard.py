@@ -80,6 +80,9 @@ def test_lead_times_of_resampled_starts_hold_what_was_planted():
     # of ten intervals one may miss
     assert ((at.gained_low <= 4.4) & (4.4 <= at.gained_high)).sum() >= 9
     assert (at.starts == 40).all()
+    few = lead_times(scores(lambda *_: 0.9, cycles=4, kinds=kinds, growth=0.5), {"a": "b"}, FIRST, 200, 1)
+    assert few.gained_hours.notna().any()
+    assert few[["gained_low", "gained_high"]].isna().all(axis=None), "four starts give no interval"
 
 
 def comparison():
@@ -121,6 +124,8 @@ def test_a_claim_says_how_many_and_how_much(percents, sentence):
         name: Cell(p, p - 1, p + 1, 0.9 if abs(p) < 0.35 else 0.01) for name, p in zip("xyz", percents, strict=True)
     }
     assert Claim("a", "b", cells, 32, 1, "5").sentence() == sentence
+    few = Claim("a", "b", cells, 7, 1, "5").sentence()
+    assert few.endswith("; 7 cycles, too few to decide anything, 1 seed")
 
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign():

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from lora_envar.fields.state import HEADLINE
 from lora_envar.verification.means import common_times, forecast_errors, mean_errors
-from lora_envar.verification.resampling import blocks_for, resampling_weights
+from lora_envar.verification.resampling import LEAST_CYCLES, blocks_for, resampling_weights
 from lora_envar.verification.results import nothing_to_compare, page
 from lora_envar.verification.score import COLUMNS
 from lora_envar.verification.significance import COLUMNS as COMPARED
-from lora_envar.verification.significance import compare, compare_series
+from lora_envar.verification.significance import compare, compare_series, interval
 from scipy.signal import lfilter
 from scipy.stats import false_discovery_control
 
@@ -39,6 +39,24 @@ def test_intervals_of_a_ratio_cover_it_as_often_as_they_say(cycles, correlation)
     assert 0.92 <= covered <= 0.98
     covered = ((table.ci_low <= -2) & (-2 <= table.ci_high)).mean()
     assert 0.92 <= covered <= 0.98
+
+
+@pytest.mark.parametrize(("cycles", "correlation"), [(8, 0.0), (8, 0.5), (16, 0.0), (16, 0.5), (16, 0.8)])
+def test_intervals_of_a_few_cycles_are_a_little_too_narrow_or_too_wide(cycles, correlation):
+    table = compare_series(*pair(cycles, correlation), samples=400, seed=1)
+    assert 0.88 <= ((table.percent_low <= -20) & (-20 <= table.percent_high)).mean() <= 0.995
+
+
+@pytest.mark.parametrize("cycles", [2, LEAST_CYCLES - 1])
+def test_fewer_cycles_decide_nothing(cycles):
+    """Two cycles whose differences are alike by chance would seem to be certain."""
+    first, second = pair(cycles, 0.0)
+    table = compare_series(first, second, samples=100, seed=1)
+    assert table[["ci_low", "ci_high", "percent_low", "percent_high"]].isna().all(axis=None)
+    assert (table.p_value == 1.0).all()
+    np.testing.assert_allclose(table.percent, 100 * (first.mean(0) / second.mean(0) - 1))
+    assert interval(table.percent_low[0], table.percent_high[0]) == "no interval"
+    assert np.isfinite(compare_series(*pair(LEAST_CYCLES, 0.0), samples=100, seed=1)).all(axis=None)
 
 
 def test_the_level_of_the_test_is_kept_where_nothing_differs():

@@ -1,6 +1,9 @@
 """Spherical-harmonic transforms of scalars and winds, and the linear balance, on coefficients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -17,10 +20,68 @@ torch.backends.opt_einsum.enabled = False
 _QUADRATURE = {"gaussian": "legendre-gauss", "equiangular": "equiangular"}
 
 
+#: grid, truncation, type and device
+_Key: TypeAlias = tuple[Grid, int, torch.dtype, torch.device]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Matrices of a transform, for sums over latitude."""
+
+    analysis: torch.Tensor
+    synthesis: torch.Tensor
+
+
+#: tables in use, so that those of a job's error models are made and held once
+_in_use: WeakValueDictionary[tuple[Callable[[Grid, int], _Tables], *_Key], _Tables] = WeakValueDictionary()
+
+
+def _shared(make: Callable[[Grid, int], _Tables], grid: Grid, truncation: int, like: torch.Tensor) -> _Tables:
+    """Tables that `make` gives, of the type and on the device of another tensor; those in use, if there are any."""
+    key = make, grid, truncation, like.dtype, like.device
+    tables = _in_use.get(key)
+    if tables is None:
+        made = make(grid, truncation)
+        tables = _in_use[key] = _Tables(made.analysis.to(like), made.synthesis.to(like))
+    return tables
+
+
 def finest_truncation(grid: Grid) -> int:
     """The largest triangular truncation whose transform is exact on a grid."""
     exact = grid.nlat - 1 if grid.kind == "gaussian" else (grid.nlat - 1) // 2
     return min(exact, (grid.nlon - 1) // 2)
+
+
+def _sizes(grid: Grid, truncation: int) -> dict[str, Any]:
+    """As torch-harmonics takes them."""
+    return {"lmax": truncation + 1, "mmax": truncation + 1, "grid": _QUADRATURE[grid.kind]}
+
+
+def _scales(grid: Grid, truncation: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What torch-harmonics' analysis and synthesis are multiplied by, (T + 1, 1, 1), so that the basis is orthonormal.
+
+    Its harmonics are orthonormal and complex: the integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0
+    |a_lm|^2.
+    """
+    both = torch.where(torch.arange(truncation + 1) == 0, 1.0, 2.0).double()[:, None, None]
+    return (both / (4.0 * np.pi)).sqrt() * (2.0 * np.pi / grid.nlon), (both * 4.0 * np.pi).sqrt()
+
+
+def _scalar_tables(grid: Grid, truncation: int) -> _Tables:
+    """Analysis (T + 1, nlat, T + 1) and synthesis (T + 1, T + 1, nlat)."""
+    sizes = _sizes(grid, truncation)
+    scale, inverse_scale = _scales(grid, truncation)
+    forward = RealSHT(*grid.shape, **sizes).weights
+    return _Tables(scale * forward.mT, inverse_scale * InverseRealSHT(*grid.shape, **sizes).pct)
+
+
+def _vector_tables(grid: Grid, truncation: int) -> _Tables:
+    """Analysis (T + 1, 2 nlat, T + 1) and synthesis (T + 1, T + 1, 2 nlat) of one part of a wind."""
+    sizes = _sizes(grid, truncation)
+    scale, inverse_scale = _scales(grid, truncation)
+    forward = torch.cat([*RealVectorSHT(*grid.shape, **sizes).weights.mT], 1)
+    inverse = torch.cat([*InverseRealVectorSHT(*grid.shape, **sizes).dpct], 1)
+    return _Tables(EARTH_RADIUS * scale * forward, inverse_scale / EARTH_RADIUS * inverse)
 
 
 class SphericalHarmonics:
@@ -61,18 +122,10 @@ class SphericalHarmonics:
         self.truncation = truncation
         self.dtype = dtype
         modes = truncation + 1
-        sizes = {"lmax": modes, "mmax": modes, "grid": _QUADRATURE[grid.kind]}
-        forward = RealSHT(*grid.shape, **sizes).weights
-        inverse = InverseRealSHT(*grid.shape, **sizes).pct
-        orders = torch.arange(modes)
-        angle = torch.outer(orders.double(), torch.from_numpy(np.radians(grid.longitude)))
+        orders = torch.arange(modes).double()
+        angle = torch.outer(orders, torch.from_numpy(np.radians(grid.longitude)))
         self.fourier = torch.stack([angle.cos(), -angle.sin()], 1).flatten(0, 1).to(device, dtype)
-        # orthonormal complex harmonics: integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0 |a_lm|^2
-        both = torch.where(orders == 0, 1.0, 2.0).double()
-        self.analysis_scale = ((both / (4.0 * np.pi)).sqrt() * (2.0 * np.pi / grid.nlon))[:, None, None]
-        self.synthesis_scale = (both * 4.0 * np.pi).sqrt()[:, None, None]
-        self._analysis = (self.analysis_scale * forward.mT).to(device, dtype)  # (T + 1, nlat, T + 1)
-        self._synthesis = (self.synthesis_scale * inverse).to(device, dtype)
+        self._tables = _shared(_scalar_tables, grid, truncation, self.fourier)
         degree, order = np.tril_indices(modes)
         by_order = np.lexsort((degree, order))
         degree = degree[by_order]
@@ -94,15 +147,15 @@ class SphericalHarmonics:
 
     def analyse(self, field: torch.Tensor) -> torch.Tensor:
         """Coefficients, shape (..., (T + 1)^2), of fields of shape (..., nlat, nlon)."""
-        return self.from_table(self.orders(field) @ self._analysis, field.shape[:-2])
+        return self.from_table(self.orders(field) @ self._tables.analysis, field.shape[:-2])
 
     def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Fields, shape (..., nlat, nlon), of coefficients of shape (..., (T + 1)^2)."""
-        return self.fields(self.table(coefficients) @ self._synthesis, coefficients.shape[:-1])
+        return self.fields(self.table(coefficients) @ self._tables.synthesis, coefficients.shape[:-1])
 
     def project(self, field: torch.Tensor) -> torch.Tensor:
         """Remove everything beyond the truncation; the shape stays the same."""
-        return self.fields(self.orders(field) @ self._analysis @ self._synthesis, field.shape[:-2])
+        return self.fields(self.orders(field) @ self._tables.analysis @ self._tables.synthesis, field.shape[:-2])
 
     def orders(self, field: torch.Tensor) -> torch.Tensor:
         """Sums over longitude, (T + 1, cosine and sine of all fields, nlat), of fields of shape (..., nlat, nlon)."""
@@ -147,30 +200,22 @@ class VectorHarmonics:
 
     def __init__(self, harmonics: SphericalHarmonics) -> None:
         self.harmonics = harmonics
-        grid = harmonics.grid
-        modes = harmonics.truncation + 1
-        sizes = {"lmax": modes, "mmax": modes, "grid": _QUADRATURE[grid.kind]}
-        forward = RealVectorSHT(*grid.shape, **sizes).weights
-        inverse = InverseRealVectorSHT(*grid.shape, **sizes).dpct
-        forward = EARTH_RADIUS * harmonics.analysis_scale * torch.cat([*forward.mT], 1)
-        inverse = harmonics.synthesis_scale / EARTH_RADIUS * torch.cat([*inverse], 1)
-        self._analysis = forward.to(harmonics.fourier)
-        self._synthesis = inverse.to(harmonics.fourier)
+        self._tables = _shared(_vector_tables, harmonics.grid, harmonics.truncation, harmonics.fourier)
 
     def analyse(self, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Coefficients of psi and chi, each (..., (T + 1)^2), of winds (..., nlat, nlon) in m s-1."""
         psi, chi = _turned(self.harmonics.orders(u), self.harmonics.orders(v))
         return (
-            self.harmonics.from_table(psi @ self._analysis, u.shape[:-2]),
-            self.harmonics.from_table(chi @ self._analysis, u.shape[:-2]),
+            self.harmonics.from_table(psi @ self._tables.analysis, u.shape[:-2]),
+            self.harmonics.from_table(chi @ self._tables.analysis, u.shape[:-2]),
         )
 
     def synthesise(self, psi: torch.Tensor, chi: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Winds, each (..., nlat, nlon) in m s-1, of coefficients (..., (T + 1)^2) of psi and chi."""
         u, v = _turned(self.harmonics.table(psi), self.harmonics.table(chi))
         return (
-            self.harmonics.fields(u @ self._synthesis, psi.shape[:-1]),
-            self.harmonics.fields(v @ self._synthesis, psi.shape[:-1]),
+            self.harmonics.fields(u @ self._tables.synthesis, psi.shape[:-1]),
+            self.harmonics.fields(v @ self._tables.synthesis, psi.shape[:-1]),
         )
 
 

@@ -7,7 +7,9 @@ import pandas as pd
 
 from ..fields.state import HEADLINE
 from . import SIGNIFICANCE
+from .resampling import LEAST_CYCLES
 from .score import channel_of
+from .significance import interval
 
 #: percent at which the colour of a cell is full
 FULL_COLOUR = 10.0
@@ -49,7 +51,7 @@ class Cell:
     @property
     def words(self) -> str:
         """The interval and the p-value."""
-        return f"{self.low:+.1f} to {self.high:+.1f} %, adjusted p = {self.p:.2g}"
+        return f"{interval(self.low, self.high)} %, adjusted p = {self.p:.2g}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Claim:
             all_of = f"all {undecided} variables" if undecided == len(self.cells) else str(undecided)
             parts.append(f"undecided in {all_of}")
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
-        return f"{', '.join(parts)}; {self.cycles} cycles, {seeds}"
+        few = ", too few to decide anything" if self.cycles < LEAST_CYCLES else ""
+        return f"{', '.join(parts)}; {self.cycles} cycles{few}, {seeds}"
 
 
 def _range(percents: list[float]) -> str:

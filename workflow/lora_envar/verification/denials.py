@@ -6,6 +6,7 @@ import pandas as pd
 
 from ..fields.state import HEADLINE
 from .score import channel_of
+from .significance import interval
 
 #: of the table of `denials`
 COLUMNS = [
@@ -63,6 +64,6 @@ def shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         for name in HEADLINE:
             cell = cells.loc[name]
             star = "*" if cell.p_adjusted < 0.05 else ""
-            row.append(f"{cell.percent:+.1f}{star} ({cell.percent_low:+.1f} to {cell.percent_high:+.1f})")
+            row.append(f"{cell.percent:+.1f}{star} ({interval(cell.percent_low, cell.percent_high)})")
         rows.append(row)
     return ["left out", "experiment", *HEADLINE], rows

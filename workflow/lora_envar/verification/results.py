@@ -14,6 +14,7 @@ from .costs import job_seconds
 from .means import Means, common_times, units_of
 from .replicates import grouped
 from .score import after_spin_up, channel_of
+from .significance import interval
 
 #: rules that an analysis takes, and what their column is called
 STAGES = {
@@ -180,4 +181,4 @@ def _cell(row: pd.Series) -> str:
     """Percent with its 95 % interval, bold where it is significant."""
     percent = f"{row.percent:+.1f}"
     shown = f"**{percent}**" if row.p_adjusted < SIGNIFICANCE else percent
-    return f"{shown} ({row.percent_low:+.1f} to {row.percent_high:+.1f})"
+    return f"{shown} ({interval(row.percent_low, row.percent_high)})"

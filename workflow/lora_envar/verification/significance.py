@@ -3,7 +3,7 @@
 The ratio of both means is resampled, numerator and denominator together (see `resampling`), and its logarithm is what
 intervals and p-values are of: an error cannot fall by more than 100 %. p is two-sided, (1 + count) / (1 + samples).
 Where many are looked at, some are small by chance: p-values of a table are adjusted for their number (Benjamini and
-Hochberg 1995).
+Hochberg 1995). With fewer than `LEAST_CYCLES` cycles there is no interval, and nothing is significant.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
-from .resampling import blocks_for, resampling_weights
+from .resampling import LEAST_CYCLES, blocks_for, resampling_weights
 from .score import analysis_rmse, channel_of
 
 #: of the table of `compare`
@@ -54,7 +54,8 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     -------
     DataFrame
         A row per series: mean_difference with ci_low and ci_high, percent (100 times the ratio of means less 1) with
-        percent_low and percent_high, both 95 %, p_value, n, block_cycles, and blocks, how many of these n holds.
+        percent_low and percent_high, both 95 %, p_value, n, block_cycles, and blocks, how many of these n holds. With
+        fewer than `LEAST_CYCLES` cycles, intervals are NaN and p_value is 1.
     """
     size = len(first)
     means = first.mean(axis=0), second.mean(axis=0)
@@ -72,7 +73,11 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     difference = means[0] - means[1]
     spread = np.quantile(blocks.widening * (differences - difference), [0.025, 0.975], axis=0)
     low, high = np.quantile(ratios, [0.025, 0.975], axis=0)
-    beyond = (np.abs(ratios) >= np.abs(ratio)).sum(axis=0)
+    p_value = (1 + (np.abs(ratios) >= np.abs(ratio)).sum(axis=0)) / (1 + samples)
+    if size < LEAST_CYCLES:
+        spread = np.full_like(spread, np.nan)
+        low = high = np.full_like(low, np.nan)
+        p_value = np.ones_like(p_value)
     return pd.DataFrame(
         {
             "mean_difference": difference,
@@ -81,12 +86,17 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
             "percent": 100.0 * np.expm1(ratio),
             "percent_low": 100.0 * np.expm1(ratio + low),
             "percent_high": 100.0 * np.expm1(ratio + high),
-            "p_value": (1 + beyond) / (1 + samples),
+            "p_value": p_value,
             "n": size,
             "block_cycles": blocks.length,
             "blocks": size / blocks.length,
         }
     )
+
+
+def interval(low: float, high: float) -> str:
+    """The limits of an interval in percent, as pages show them."""
+    return "no interval" if np.isnan(low) else f"{low:+.1f} to {high:+.1f}"
 
 
 def compare(

@@ -14,7 +14,7 @@ from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
 from .score import after_spin_up, analysis_rmse
-from .significance import by_cycle, compare_series, paired
+from .significance import by_cycle, compare_series, interval, paired
 
 #: below which a difference of a single variable counts, after adjustment for all of the table
 SIGNIFICANCE = 0.01
@@ -176,4 +176,4 @@ def levels(table: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
 def _cell(row: pd.Series) -> str:
     """Percent with its interval, and of how many variables the difference is significant."""
     counts = f"{row.better:.0f} better, {row.worse:.0f} worse"
-    return f"{row.percent:+.1f} ({row.percent_low:+.1f} to {row.percent_high:+.1f}); {counts}"
+    return f"{row.percent:+.1f} ({interval(row.percent_low, row.percent_high)}); {counts}"
