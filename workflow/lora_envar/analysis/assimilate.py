@@ -312,7 +312,7 @@ def _is_observed(table: Observations) -> np.ndarray:
 
 
 def _within_levels(case: Case, background: torch.Tensor) -> Observations:
-    """The observations, those rejected that lie outside of the levels; heights are compared with the background's."""
+    """The observations, with those outside the levels rejected; heights are compared with the background's."""
     table = case.observations
     rejection = table.rejection.copy()
     rejection[(rejection == REASONS["used"]) & outside_of_levels(table)] = REASONS["outside_of_levels"]
@@ -340,7 +340,7 @@ def _background_deviation(
 def _departure(
     table: Observations, rows: np.ndarray, operator: ObservationOperator | WindowOperator, state: torch.Tensor
 ) -> np.ndarray:
-    """Observed minus equivalent, (rows,); not a number where H is not applied, or where a height left the levels."""
+    """Observed minus equivalent, (rows,); NaN where H is not applied, or where a height has left the levels."""
     departure = np.full(len(table), np.nan, dtype=np.float32)
     departure[rows] = table.value[rows] - operator(state).cpu().numpy()
     if not operator.linear:

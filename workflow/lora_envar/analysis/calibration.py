@@ -83,7 +83,7 @@ class Calibration:
         return self._learned({}, None)
 
     def _learned(self, found: Mapping[str, Statistic], consistency: Statistic | None) -> dict[str, Amplitude]:
-        """The amplitudes after a cycle of these statistics, of parts and types of reports, and of the common factor."""
+        """The amplitudes of parts, types of reports and the common factor after a cycle with these statistics."""
         common = self._of(COMMON)
         learned = {}
         moves = []
@@ -202,5 +202,5 @@ def measured(
 
 
 def _places(rows: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    """The numbers of rows that are true, on the device of another tensor."""
+    """Indices of the rows that are true, on the device of another tensor."""
     return torch.as_tensor(np.flatnonzero(rows), device=like.device)

@@ -170,7 +170,7 @@ def read_increments(path: str | Path) -> Increments:
 
 
 def _texts(dataset: netCDF4.Dataset, name: str, dimension: str, meaning: str, values: Sequence[str]) -> None:
-    """Texts along a dimension that exists."""
+    """Write texts along an existing dimension."""
     variable = dataset.createVariable(name, str, (dimension,))
     variable.long_name = meaning
     variable[:] = np.array(values, dtype=object)

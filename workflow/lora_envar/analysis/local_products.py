@@ -124,19 +124,19 @@ class LocalProducts:
 
 
 def _on_sphere(latitude: np.ndarray, longitude: np.ndarray) -> torch.Tensor:
-    """Unit vectors, (points, 3), float64, of degrees."""
+    """Unit vectors, (points, 3), float64, of latitudes and longitudes in degrees."""
     phi = np.radians(latitude.astype(np.float64))
     lam = np.radians(longitude.astype(np.float64))
     return torch.from_numpy(np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1))
 
 
 def _by_place(owner: np.ndarray, places: int, device: torch.device) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Rows of each place in batches of places with like numbers of data, and where each place is in these.
+    """Rows of each place, in batches of places with similar numbers of data, and the position of each place in these.
 
     Returns
     -------
     rows : list of (batch, most) of int
-        -1 fills up.
+        Filled up with -1.
     order : (places,) of int
     """
     count = np.bincount(owner, minlength=places)

@@ -217,7 +217,7 @@ class VariationalMethod(Method):
         return sample_posterior(case, self.background_error(inputs), *self._amplitude(inputs), draws)
 
     def _amplitude(self, inputs: Inputs) -> tuple[float, Calibration | None]:
-        """The background's weight, and what amplifies its error, from the amplitudes of the cycle before."""
+        """Weight of the background term and, if that is adaptive, the calibration after the cycle before."""
         if not self.adaptive(vars(self.settings)):
             return self.settings.background_weight, None
         return 1.0, self._calibration(inputs)

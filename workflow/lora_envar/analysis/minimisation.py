@@ -288,10 +288,10 @@ def minimise(
 
 
 def _next_line(evaluate: _Evaluations, point: _Point, learned: Curvature) -> _Line:
-    """A line from a point to where the cost is quadratic or has fallen, if there is such a point.
+    """A line from a point to one where the cost has fallen or is quadratic on the way, if there is one.
 
-    It goes where the curvature says, and if that does not lead down, along the gradient. From a point that was not
-    evaluated only one step is tried.
+    It follows the direction that the curvature gives or, if that does not lead down, the gradient. From a point that
+    was not evaluated, only one step is tried.
     """
     if learned:
         line = _search(evaluate, point, learned.descent(point.gradient))
@@ -311,5 +311,5 @@ def _search(evaluate: _Evaluations, point: _Point, step: torch.Tensor) -> _Line:
 
 
 def _probe(point: _Point) -> torch.Tensor:
-    """A step down the gradient by which the cost falls by `PROBED`, were it linear."""
+    """A step down the gradient that would lower a linear cost by the share `PROBED`."""
     return point.gradient * (-PROBED * (abs(point.value) or 1.0) / point.norm**2)

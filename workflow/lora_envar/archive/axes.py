@@ -55,7 +55,7 @@ AXES = {
 
 
 def _axis(name: str, coordinate: xr.DataArray) -> str | None:
-    """Which axis a dimension or coordinate is, judged by its name, or else by its attributes."""
+    """The axis that a dimension or coordinate is, judged by its name or, failing that, by its attributes."""
     attributes = coordinate.attrs
     standard_name = attributes.get("standard_name")
     if standard_name == "forecast_reference_time":
@@ -196,7 +196,7 @@ def _hectopascals(level: xr.DataArray, source: str) -> np.ndarray:
 
 
 def _whole_globe(field: xr.DataArray, source: str) -> xr.DataArray:
-    """Order latitudes from the north and longitudes from 0 eastward, each meridian once; refuse what is not global."""
+    """Order latitudes from the north and longitudes eastward from 0, each meridian once; refuse regional grids."""
     longitude = field.longitude.values.astype(float) % 360.0
     longitude[np.isclose(longitude, 360.0, atol=1e-3)] = 0.0
     field = field.assign_coords(longitude=np.round(longitude, 5))

@@ -72,7 +72,7 @@ def _retrieve(
     fields: int,
     key: str | None = None,
 ) -> None:
-    """Make one request, again after growing pauses if it fails; the file appears when it is complete."""
+    """Make one request, and repeat it after growing pauses if it fails; the file appears once it is complete."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with atomic_write(target) as temporary:

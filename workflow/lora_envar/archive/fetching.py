@@ -69,9 +69,10 @@ def write_source(
 
 
 def _append(file: netCDF4.Dataset, name: str, field: xr.DataArray) -> None:
-    """Append a field, a time after the other: all of them may be too much to hold.
+    """Append a field, one time after another, since all times may not fit into memory.
 
-    Each is transposed in memory, latitude before longitude: what xarray reads transposed, it reads point by point.
+    Each is read as it is stored and then transposed, latitude before longitude: transposed by xarray, it would be read
+    point by point.
     """
     others = [str(dimension) for dimension in field.dims if dimension not in ("time", *_HORIZONTAL)]
     dimensions = ("time", *others, *_HORIZONTAL)

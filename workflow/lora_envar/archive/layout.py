@@ -132,7 +132,7 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
 
 
 def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: bool) -> None:
-    """Refuse fields with values that are not finite; fields without any value only unless `partial`."""
+    """Refuse fields with values that are not finite, and fields without any value unless `partial`."""
     broken = ~np.isfinite(states).all(axis=(2, 3))
     if partial:
         broken &= ~np.isnan(states).all(axis=(2, 3))
@@ -200,7 +200,7 @@ def specific_humidity(relative: Values, temperature: Values, pressure: Values) -
 
 
 def _refuse_members(known: dict[int, str], member: int | None, short: str, source: str) -> None:
-    """Refuse a second ensemble member; fields without the number of a member go with any."""
+    """Refuse a second ensemble member; fields without a member's number fit any member."""
     if member is None:
         return
     known.setdefault(member, f"{short} of {source}")

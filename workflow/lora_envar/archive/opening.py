@@ -74,7 +74,7 @@ def open_datasets(path: str | os.PathLike[str]) -> list[xr.Dataset]:
 
 
 class _Selection(Mapping[Offset, "cfgrib.messages.Message"]):
-    """Some fields of a GRIB file by their offsets, for cfgrib: they are read on request, and others never."""
+    """Some fields of a GRIB file, by their offsets, for cfgrib: these are read on request, and no others."""
 
     def __init__(self, path: Path, offsets: list[Offset]) -> None:
         import cfgrib
@@ -134,7 +134,7 @@ def _inventory(path: Path) -> list[Entry]:
 def _is_read(name: str, standard_name: str, kind_of_level: str) -> bool:
     """Whether a field belongs to the state, by its names and kind of level, or is the height of the surface.
 
-    Not all levels of other kinds are told apart by their number, such as potential vorticity of +2 and -2.
+    Levels of other kinds cannot always be told apart by their number (such as potential vorticity of +2 and -2).
     """
     if name in _NEAR_SURFACE or standard_name in _NEAR_SURFACE_STANDARD_NAMES:
         return True
@@ -145,7 +145,7 @@ def _is_read(name: str, standard_name: str, kind_of_level: str) -> bool:
 
 
 def _every_base_has_every_step(inventory: Iterable[Entry]) -> bool:
-    """Whether the fields of a kind, of any level, are of each base time at each step."""
+    """Whether the fields of a kind, whatever their level, cover every step from every base time."""
     runs: dict[tuple[Any, ...], set[tuple[Any, Any]]] = {}
     for _, (parameter, kind, _, *others), (date, time, step, *_), experiment in inventory:
         runs.setdefault((parameter, kind, *others, experiment), set()).add(((date, time), step))

@@ -31,7 +31,7 @@ _FILLS = (-32768.0, -32767.0, 32767.0, 9.96921e36, -9999.0, 9999.0, -999.0, 9.99
 
 @dataclass(frozen=True)
 class _Mistake:
-    """A wrong unit: what the values look like, and how they become those of the state, `factor` x value + `offset`."""
+    """A wrong unit: what its values look like, and the conversion to the state's, `factor` x value + `offset`."""
 
     looks_like: str
     factor: float
@@ -169,7 +169,7 @@ def _looks_like(variable: str, field: np.ndarray, least: float, most: float) -> 
 
 
 def _fill(low: float, high: float) -> str:
-    """Words for an extreme value that files use as a fill value, or nothing."""
+    """A remark on an extreme value that files use as a fill value, or nothing."""
     for value in (low, high):
         if any(np.isclose(value, fill, rtol=1e-3) for fill in _FILLS) or abs(value) > 1e12:
             return f": {value:.6g} looks like a fill value"

@@ -162,7 +162,7 @@ def _parts(path: str | Path, grid: Grid, truncation: int | None, options: Option
 
 
 def _to_grid(latitude: np.ndarray, longitude: np.ndarray, grid: Grid) -> Regridder:
-    """The regridding from global axes, of a grid of ours or not, to a grid."""
+    """The regridding from global axes, whether of a known grid or not, to a grid."""
     try:
         return regridder(Grid.from_coordinates(latitude, longitude), grid)
     except ValueError:

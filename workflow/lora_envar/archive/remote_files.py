@@ -96,7 +96,7 @@ def fetch_messages(address: str, wanted: Callable[[str], bool], target: Path, se
 
 
 def _get(address: str, start: int | None = None, end: int | None = None) -> bytes:
-    """Read what is at an address, or its bytes from `start` to `end`."""
+    """Read a file at an address, or its bytes from `start` to `end`."""
     headers = {} if start is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
     with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=TIMEOUT) as answer:
         content = answer.read()
@@ -133,7 +133,7 @@ def tried(action: Callable[[], None], address: str, service: str) -> None:
 
 
 def _says_absent(error: Exception) -> bool:
-    """Whether an error says that there is nothing at an address, and not that it cannot be reached."""
+    """Whether an error says that nothing is at an address, and not that the address cannot be reached."""
     if isinstance(error, FileNotFoundError):
         # fsspec says so of any failure, and of what it was by the cause
         cause = error.__cause__

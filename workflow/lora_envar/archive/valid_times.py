@@ -122,7 +122,7 @@ def on_valid_times(field: xr.DataArray, kinds: dict[Hashable, str | None], sourc
 
 
 def _with_durations(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> dict[Hashable, str | None]:
-    """The kinds, with a duration on an axis of its own as a lead time; elsewhere a duration has to be 0."""
+    """The kinds, in which a duration on an axis of its own is a lead time; any other duration must be 0."""
     kinds = dict(kinds)
     if "step" in kinds.values() or "valid_time" in kinds:
         return kinds
@@ -139,7 +139,7 @@ def _with_durations(field: xr.DataArray, kinds: dict[Hashable, str | None], sour
 
 
 def _valid(field: xr.DataArray, kinds: dict[Hashable, str | None], source: str) -> xr.DataArray:
-    """Valid times of a field, on the dimensions that they depend on."""
+    """Valid times of a field, along the dimensions on which they depend."""
     stamps = _coordinates_of(field, kinds, "time")
     bases = _coordinates_of(field, kinds, "base")
     leads = _coordinates_of(field, kinds, "step")
@@ -192,7 +192,7 @@ def _dates(times: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
 
 
 def _durations(leads: xr.DataArray, name: Hashable, source: str) -> xr.DataArray:
-    """Lead times as timedelta64[ns], as they are or from numbers and units."""
+    """Lead times as timedelta64[ns], given as such or as numbers with units."""
     if np.issubdtype(leads.dtype, np.timedelta64):
         durations = leads.astype("timedelta64[ns]")
     else:

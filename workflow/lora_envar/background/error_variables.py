@@ -194,7 +194,7 @@ class ErrorVariables(nn.Module):
         return control.synthesise(**parts)
 
     def _balanced(self, name: str, balanced: torch.Tensor, control: ControlVariables) -> torch.Tensor:
-        """What Phi_b predicts of a control variable, of chi's gradient."""
+        """The part of a control variable, or of the gradient of chi, that Phi_b predicts."""
         return per_wave(getattr(self, f"balance_{name}"), balanced, control.harmonics)
 
 
@@ -212,7 +212,7 @@ def smoothed(variance: torch.Tensor, grid: Grid) -> torch.Tensor:
 
 
 def _gradient(degree: torch.Tensor) -> torch.Tensor:
-    """|grad| of total wavenumbers, in m-1."""
+    """Size of the gradient of harmonics of these total wavenumbers, in m-1."""
     return (degree * (degree + 1)).double().sqrt() / EARTH_RADIUS
 
 

@@ -130,7 +130,7 @@ def _ranges() -> dict[str, slice]:
 
 
 def _blocks(moments: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
-    """Moments, (T + 1, fields, fields), of each control variable with each, by their names."""
+    """Moments, (T + 1, fields, fields), of every pair of control variables, by their names."""
     ranges = _ranges()
     return {(a, b): moments[:, ranges[a], ranges[b]] for a in ranges for b in ranges}
 

@@ -100,7 +100,7 @@ class LowRankNormal(nn.Module):
         self.up = nn.Parameter(like.new_zeros(size, rank))
 
     def _norms(self) -> torch.Tensor:
-        """The divisors of the added numbers of a control vector: the standard deviation along each column of L."""
+        """Divisors of the control vector's additional numbers: the standard deviation along each column of L."""
         return (1 + self.up.square().sum(0)).sqrt()
 
     def latents(self, control: torch.Tensor) -> torch.Tensor:

@@ -127,7 +127,7 @@ def _time(text: str) -> datetime:
 
 
 def _use_one_thread() -> None:
-    """Compute like the rules: with the same bytes on any number of cores."""
+    """Use one thread, as the rules do, so that results are the same bytes on any number of cores."""
     from ..runtime.step import fix_rounding
 
     fix_rounding()
@@ -137,7 +137,7 @@ def _use_one_thread() -> None:
 
 
 def _grid(kind: str, latitudes: str, longitudes: str) -> "Grid":
-    """A grid from three words."""
+    """The grid that three words describe."""
     from ..fields.grid import Grid
 
     if not (latitudes.isdecimal() and longitudes.isdecimal()):

@@ -105,7 +105,7 @@ def check_store(out: str | Path, title: str) -> None:
 
 
 def _exported_experiment(path: Path) -> str | None:
-    """The experiment that a file of IODA was exported of; None if it is no such file."""
+    """The experiment from which an IODA file was exported; None for any other file."""
     if path.is_dir() or kind_of(path)[0] != NETCDF4:
         return None
     try:
@@ -123,7 +123,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _kind_made_here(path: Path) -> str | None:
-    """Kind of a file that lora-envar has written, in the words of `check_output`; None if it did not."""
+    """Kind of a file written by lora-envar, in the words of `check_output`; None for any other file."""
     kind, _ = kind_of(path)
     if kind == PNG:
         with open(path, "rb") as file:

@@ -71,7 +71,7 @@ def show(source: str | Path, out: str | Path | None, channel: str, time: str | N
 
 
 def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.DataFrame) -> None:
-    """Draw the figure of a kind of netCDF file, known by its variables."""
+    """Draw the figure for a netCDF file, whose kind is recognised by its variables."""
     from ..analysis.increments import read_increments
     from ..fields.state import CHANNELS, channel_index
     from ..files.state_file import StateFile, read_per_channel
@@ -118,7 +118,7 @@ def _draw(source: Path, out: Path, wanted: str, time: str | None, coastline: pd.
 
 
 def _chosen(times: list[datetime], wanted: str | None, source: Path) -> datetime:
-    """The wanted time, or the first."""
+    """The requested time, or the first one."""
     from ..fields.timeline import parse
 
     if wanted is None:
@@ -177,7 +177,7 @@ def weights_summary(path: str | Path) -> str:
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Settings within settings by names with dots."""
+    """Nested settings as one level, their names joined by dots."""
     found: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, dict):

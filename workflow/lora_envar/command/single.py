@@ -91,7 +91,7 @@ def single(
 
 
 def _configuration(paths: Sequence[str]) -> dict[str, Any]:
-    """Files one over the other, as Snakemake reads them."""
+    """The configuration files, each updating the one before, as Snakemake reads them."""
     from snakemake.common.configfile import load_configfile
     from snakemake.exceptions import WorkflowError
     from snakemake.utils import update_config
@@ -112,7 +112,7 @@ def _refuse_doubles(names: Sequence[str], what: str) -> None:
 
 
 def _refuse_missing(files: Iterable[str], configurations: Sequence[str], snakefile: Path) -> None:
-    """Name the files that the run has not made, or not kept, and the command that makes them."""
+    """Refuse to go on without files that the run has not made or kept; name them and the command that makes them."""
     missing = list(dict.fromkeys(path for path in files if not Path(path).exists()))
     if not missing:
         return
@@ -156,7 +156,7 @@ def _respond(
 
 
 def _write(out: Path, figures: Sequence[Path], increments: "Increments", resources: Path) -> None:
-    """The netCDF file and the figures; numbers are printed."""
+    """Write the netCDF file and the figures, and print the numbers."""
     import pandas as pd
 
     from ..analysis.increments import write_increments

@@ -232,7 +232,7 @@ def write_prepbufr(
 
 
 def _boundaries(columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Whether a row begins a report, and whether it begins a level."""
+    """For each row, whether it begins a report, and whether it begins a level."""
     categories = set(columns["category"].tolist())
     unknown = categories - {name.encode() for name in CATEGORIES}
     if unknown:
@@ -326,7 +326,7 @@ def _subset(
 def _level(
     columns: Mapping[str, np.ndarray], values: np.ndarray, programs: np.ndarray, rows: range, place: list[float]
 ) -> dict[str, Any]:
-    """Values of a level by mnemonic; repetitions as lists."""
+    """Values of a level by mnemonic; those that are repeated are lists."""
     start = rows.start
     level: dict[str, Any] = {"CAT": columns["level_category"][start] if columns["level_category"][start] >= 0 else None}
     pressure = columns["pressure"][start]
@@ -431,7 +431,7 @@ def _data_messages(encoded: Iterable[tuple[str, str]], cycle: datetime) -> Itera
 
 
 def _table_messages() -> Iterator[bytes]:
-    """Tables A, B and D in characters; a message without any says that this was all."""
+    """Tables A, B and D as characters; a message without entries ends them."""
 
     def signed(number: int, width: int) -> str:
         return f"{'-' if number < 0 else '+'}{abs(number):>{width}}"

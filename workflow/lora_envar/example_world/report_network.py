@@ -148,7 +148,7 @@ def simulate_reports(truth: np.ndarray, grid: Grid, time: datetime, network: Rep
 
 
 def _rows(places: pd.DataFrame) -> pd.DataFrame:
-    """One row a datum, reports together."""
+    """One row per datum; those of a report follow each other."""
     between = np.sqrt(np.array(LEVELS[1:]) * np.array(LEVELS[:-1]))
     levels = np.sort(np.concatenate([LEVELS, between.round(1)]))[::-1]
     parts = []
@@ -165,7 +165,7 @@ def _rows(places: pd.DataFrame) -> pd.DataFrame:
 
 
 def _above_station(rows: pd.DataFrame, value: np.ndarray) -> np.ndarray:
-    """Whether the height of a level of a sounding is above the station; true of all else."""
+    """Whether the height of a sounding's level is above the station; true for all other data."""
     heights = (rows.variable == "z").to_numpy()
     level = pd.MultiIndex.from_frame(rows[["place", "pressure"]])
     height = pd.Series(value[heights] / GRAVITY, level[heights]).reindex(level).to_numpy()

@@ -54,7 +54,7 @@ def draw_columns(grid: Grid, count: int, arrangement: str, seed: int) -> np.ndar
 
 
 def _without_repeats(grid: Grid, wanted: np.ndarray) -> np.ndarray:
-    """Flat indices of grid points, each at its own: a point that is taken gives way to the nearest that is free."""
+    """Flat indices of grid points, no two alike: a point that is taken is replaced by the nearest free one."""
     latitude, longitude = np.radians(np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
     position = np.stack(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=-1
@@ -160,7 +160,7 @@ def _state_variables(state: np.ndarray, hour: int, grid: Grid, network: Simulate
 
 
 def _type(kind: ObservationType, state: np.ndarray, hour: int, grid: Grid, network: SimulatedNetwork) -> Observations:
-    """A type that follows from several variables, at all levels of the state, or at the surface."""
+    """A type derived from several variables, at all levels of the state or at the surface."""
     levels: Sequence[int | None] = [None] if kind.surface else LEVELS
     places = _places([kind.code] * len(levels), levels, hour, grid, network.columns)
     table = Observations.build(value=np.zeros(len(levels) * len(network.columns)), **places)

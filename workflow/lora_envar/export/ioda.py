@@ -193,7 +193,7 @@ def _seconds(table: Observations) -> np.ndarray:
 
 
 def _write_places(group: netCDF4.Group, places: Observations, seconds: np.ndarray, space: str) -> None:
-    """Where and when locations are, one row of `places` each."""
+    """Write the places and times of locations, one row of `places` each."""
     placed = np.isfinite(places.height)
     # where a height places a datum, its pressure is but that of the standard atmosphere
     pressure = np.where(placed, np.nan, places.pressure * 100.0)
@@ -245,7 +245,7 @@ def _write_variable(dataset: netCDF4.Dataset, ioda: IodaVariable, data: Observat
 
 
 def _put(group: netCDF4.Group, name: str, kind: str, values: np.ndarray, **attributes: str) -> None:
-    """A variable of a group; what is not a number becomes the fill value, as IODA knows no NaN."""
+    """Write a variable of a group; NaN becomes the fill value, since IODA has no NaN."""
     variable = group.createVariable(name, kind, ("Location",), fill_value=FILL[kind], compression="zlib", complevel=1)
     for key, text in attributes.items():
         variable.setncattr_string(key, text)

@@ -113,7 +113,7 @@ def find_cycles(paths: Sequence[str | Path]) -> Cycles:
 
 
 def _what_it_is(path: Path) -> str:
-    """Why a path is not the folder of an experiment, in words."""
+    """The reason why a path is not the folder of an experiment, in words."""
     if path.is_file():
         return "is a file, not a folder of results"
     experiments = [inside.name for inside in sorted(path.iterdir()) if inside.is_dir() and _cycles_in(inside)]
@@ -123,7 +123,7 @@ def _what_it_is(path: Path) -> str:
 
 
 def _planned(folder: Path) -> dict[str, list[datetime]] | None:
-    """When the run that makes an experiment's folder makes which file; None where its record does not say so."""
+    """Times of each kind of file that the run of an experiment makes; None if the run's record does not tell."""
     record = folder.parent / RECORD
     if not record.is_file():
         return None

@@ -53,12 +53,12 @@ def finest_truncation(grid: Grid) -> int:
 
 
 def _sizes(grid: Grid, truncation: int) -> dict[str, Any]:
-    """As torch-harmonics takes them."""
+    """Sizes of a transform as torch-harmonics takes them."""
     return {"lmax": truncation + 1, "mmax": truncation + 1, "grid": _QUADRATURE[grid.kind]}
 
 
 def _scales(grid: Grid, truncation: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What torch-harmonics' analysis and synthesis are multiplied by, (T + 1, 1, 1), so that the basis is orthonormal.
+    """Factors of torch-harmonics' analysis and synthesis, (T + 1, 1, 1), that make the basis orthonormal.
 
     Its harmonics are orthonormal and complex: the integral of the square over the sphere is |a_l0|^2 + 2 sum_m>0
     |a_lm|^2.
@@ -253,7 +253,7 @@ class LinearBalance:
         self._laplacian = (-degree * (degree + 1)).to(harmonics.dtype)
 
     def _sine_of_latitude(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """Coefficients of a field times the sine of latitude, as far as the truncation holds them."""
+        """Coefficients, within the truncation, of a field times the sine of latitude."""
         return self._lower * coefficients[..., self._below] + self._upper * coefficients[..., self._above]
 
     def __call__(self, psi: torch.Tensor) -> torch.Tensor:

@@ -116,7 +116,7 @@ class Regridder:
 
 
 def _nonzero(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Columns and values of what is not zero in the rows of a matrix, each (most of a row, rows)."""
+    """Columns and values of the non-zero entries in the rows of a matrix, each (most of a row, rows)."""
     most = max(1, int((matrix != 0).sum(1).max()))
     columns = matrix.abs().topk(most, dim=1).indices
     return columns.T, matrix.gather(1, columns).T

@@ -25,7 +25,7 @@ Weights: TypeAlias = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Kept:
-    """What is kept of a file, with what tells whether the file or the tensors have changed since."""
+    """The tensors of a file, and marks that show whether the file or the tensors have changed since."""
 
     tensors: dict[str, torch.Tensor]
     settings: dict[str, Any]
@@ -71,14 +71,14 @@ class KeptWeights:
 
 
 def _stamp(path: str | Path) -> tuple[int, ...]:
-    """What a file has another of when it has been written anew."""
+    """Marks of a file that differ once it is written again."""
     with open(path, "rb") as file:  # a network file system looks at a file anew only when it is opened
         status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _versions(tensors: dict[str, torch.Tensor]) -> list[int]:
-    """How often each tensor has been changed in place, by all that torch counts: fused optimisers are not among it."""
+    """How often each tensor has been changed in place, as torch counts it, which leaves out fused optimisers."""
     return [tensor._version for tensor in tensors.values()]
 
 

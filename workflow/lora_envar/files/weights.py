@@ -71,5 +71,5 @@ def load_weights(
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:
-    """Whether all values are: the extremes are not a number if one value is none, and are found in one pass."""
+    """Whether all values are finite: one pass finds the extremes, which are NaN if any value is."""
     return not tensor.numel() or all(extreme.isfinite().item() for extreme in torch.aminmax(tensor))

@@ -45,7 +45,7 @@ def without_weights() -> Iterator[None]:
 
 
 def _without_values(module: nn.Module, name: str, parameter: nn.Parameter) -> Any:
-    """The parameter to be registered in place of one; torch's type hint of hooks says None, its text says this."""
+    """The parameter to register instead (torch's documentation of hooks allows this, its type hint says None)."""
     return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
 

@@ -325,7 +325,7 @@ def train(
 
 
 def _line(course: Course, steps: int, every: int, seconds: float, updates: int) -> str:
-    """How far a training is, how well it does, and how long it will take."""
+    """A line about a training: progress, losses and the time that is left."""
     recent = course.losses[-every:]
     done = len(course.losses)
     words = [f"update {done} of {steps}: loss {sum(recent) / len(recent):.5g}"]

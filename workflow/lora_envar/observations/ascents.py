@@ -77,14 +77,14 @@ def ascent_numbers(table: Observations, rows: np.ndarray) -> np.ndarray:
 
 
 def _continues(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Whether a balloon may go from one point to the next: columns time, latitude, longitude, highest and lowest p."""
+    """Whether a balloon may move from one point to the next; columns: time, latitude, longitude, most and least p."""
     east = (after[2] - before[2] + 180.0) % 360.0 - 180.0
     distance = np.hypot(after[1] - before[1], east * np.cos(np.radians(after[1])))
     return (distance <= LONGEST_LEAP_DEGREES) & (after[3] <= before[4])
 
 
 def _chains(points: np.ndarray) -> np.ndarray:
-    """The ascent of each point, in the order of time: of those that it may continue, that of the likeliest rise."""
+    """The ascent of each point, in order of time: among those that it may continue, the one with the likeliest rise."""
     last: dict[int, np.ndarray] = {}  # of each ascent that may go on
     chosen: list[int] = []
     for point in points:
@@ -97,7 +97,7 @@ def _chains(points: np.ndarray) -> np.ndarray:
 
 
 def _misfit(before: np.ndarray, after: np.ndarray) -> float:
-    """How far the step of ln p from one point to the next is from what a balloon rises in the time."""
+    """Difference between the step of ln p from one point to the next and the rise of a balloon in that time."""
     if not np.isfinite(before[4]):
         return 0.0
     return abs(float(np.log(before[4] / after[3])) - RISE * (after[0] - before[0]))
@@ -135,7 +135,7 @@ def inconsistent_in_the_vertical(table: Observations, candidates: np.ndarray) ->
 
 
 def _of_pairs(error: np.ndarray) -> np.ndarray:
-    """What the errors of neighbours allow as a difference."""
+    """The difference that the errors of neighbours allow."""
     return DEVIATIONS * np.hypot(error[1:], error[:-1])
 
 
@@ -150,7 +150,8 @@ def _not_hydrostatic(
 ) -> np.ndarray:
     """Rows of an ascent to be rejected.
 
-    A height or temperature that makes both layers around it wrong, else the temperatures within a layer.
+    Of a layer that is not hydrostatic, this is the height or temperature that makes the layer beside it wrong, too, or
+    else both temperatures.
 
     Parameters
     ----------

@@ -115,7 +115,7 @@ def _codes(path: FilePath, given: pd.Series) -> np.ndarray:
 
 
 def _numbers(path: FilePath, name: str, given: pd.Series, optional: bool) -> np.ndarray:
-    """A column of numbers; not a number where an optional value is missing."""
+    """A column of numbers; NaN where an optional value is missing."""
     numbers = pd.to_numeric(given, errors="coerce").astype(float)
     low, high, wanted = _RANGES[name]
     wrong = numbers.isna() & given.notna()
@@ -173,7 +173,7 @@ def _check_places(path: FilePath, frame: pd.DataFrame) -> None:
 
 
 def _stations(path: FilePath, given: pd.Series, frame: pd.DataFrame) -> np.ndarray:
-    """Names of stations; data without one get a name for their place."""
+    """Names of stations; data without one are named after their place."""
     whole = pd.api.types.is_float_dtype(given.dtype) and (given.dropna() % 1.0 == 0.0).all()
     if whole:  # numbers, some of which are missing
         given = given.astype("Int64")
@@ -188,7 +188,7 @@ def _stations(path: FilePath, given: pd.Series, frame: pd.DataFrame) -> np.ndarr
 
 
 def _places(frame: pd.DataFrame) -> pd.Series:
-    """A name for the place of each datum, to a tenth of a degree."""
+    """A name for each datum made from its place, to a tenth of a degree."""
     tenths = (frame.latitude * 10.0).round().astype(int)
     numbers = tenths * 3600 + (frame.longitude * 10.0).round().astype(int) % 3600
     names = {place: hashlib.blake2b(str(place).encode(), digest_size=4).hexdigest() for place in numbers.unique()}

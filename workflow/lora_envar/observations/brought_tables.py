@@ -179,7 +179,7 @@ def _observations(path: FilePath, frame: pd.DataFrame, nominal: pd.Series, error
 
 
 def _modelled(frame: pd.DataFrame, pressure: pd.Series, errors: ErrorTable) -> np.ndarray:
-    """Errors for the data that have none of their own, (rows,); not a number elsewhere."""
+    """Errors for data without one of their own, (rows,); NaN elsewhere."""
     found = np.full(len(frame), np.nan)
     without = frame.error.isna().to_numpy()
     rows = frame[without]

@@ -121,7 +121,7 @@ def message_bounds(path: str | PathLike[str], data: mmap.mmap) -> Iterator[tuple
 
 
 def _check_kind(path: str | PathLike[str], data: mmap.mmap, start: int) -> None:
-    """Refuse a file whose first bytes show that it is of another kind, or that has no message at all."""
+    """Refuse a file of another kind, judged by its first bytes, and a file without any message."""
     kind, advice = kind_of(path)
     if advice:
         raise PrepBufrError(f"{path} is {kind}, not BUFR; {advice}")

@@ -94,7 +94,7 @@ def points_around(grid: Grid, latitude: np.ndarray, longitude: np.ndarray) -> tu
 
 
 def _largest_first(index: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points, (points, rows), in the order of their weights, as many as any row needs; weights add up to 1."""
+    """Points, (points, rows), in descending order of their weights, as many as any row needs; weights add up to 1."""
     weight[np.abs(weight) < _NO_WEIGHT] = 0.0
     index[weight == 0.0] = 0  # may point beyond the grid
     order = np.argsort(-weight, axis=0, kind="stable")

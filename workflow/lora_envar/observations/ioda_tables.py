@@ -111,7 +111,7 @@ def _data(dataset: netCDF4.Dataset, name: str, places: pd.DataFrame, short: str)
 
 
 def _numbers(group: netCDF4.Group, name: str) -> np.ndarray:
-    """A variable of a group; not a number where it, or a value of it, is missing."""
+    """A variable of a group; NaN where the variable, or one of its values, is missing."""
     if name not in group.variables:
         return np.full(len(group["latitude"]), np.nan)
     values = np.ma.filled(np.ma.asarray(group[name][:]).astype(float), np.nan)

@@ -177,7 +177,7 @@ def _profiles(
 
 
 def _profile(descriptors: Sequence[int], values: Sequence[Any]) -> pd.DataFrame:
-    """A row for each level of refractivity; none where the profile has no time or a level no place."""
+    """A row per level of refractivity, but for levels without a place; no rows if the profile has no time."""
     header = dict(zip(reversed(descriptors), reversed(values), strict=True))
     time = _time(header)
     level = _starts(descriptors, REFRACTIVITY_LEVEL)
@@ -217,13 +217,13 @@ def _profile(descriptors: Sequence[int], values: Sequence[Any]) -> pd.DataFrame:
 
 
 def _starts(descriptors: Sequence[int], wanted: Sequence[int]) -> np.ndarray:
-    """Where descriptors stand that are those wanted, one after the other."""
+    """Positions at which the wanted sequence of descriptors begins."""
     windows = np.lib.stride_tricks.sliding_window_view(np.asarray(descriptors), len(wanted))
     return np.flatnonzero((windows == wanted).all(axis=1))
 
 
 def _time(header: Mapping[int, Any]) -> datetime | None:
-    """Of a profile; None where it is missing, or no time."""
+    """Time of a profile; None if it is missing or impossible."""
     date = [header[number] for number in DATE if header.get(number) is not None]
     if len(date) < len(DATE):
         return None
@@ -234,7 +234,7 @@ def _time(header: Mapping[int, Any]) -> datetime | None:
 
 
 def _mark(header: Mapping[int, Any]) -> int:
-    """Quality mark of a profile; flags that are missing say nothing."""
+    """Quality mark of a profile; missing flags are ignored."""
     flags = header.get(FLAGS) or 0
 
     def raised(bit: int) -> bool:
@@ -248,7 +248,7 @@ def _mark(header: Mapping[int, Any]) -> int:
 
 
 def _station(header: Mapping[int, Any], time: datetime) -> str:
-    """A name of eight characters that hardly two profiles of a day share."""
+    """A name of eight characters that two profiles of a day are unlikely to share."""
     letter = _LETTERS.get(header.get(CONSTELLATION) or 0, "X")
     second = time.hour * 3600 + time.minute * 60 + time.second
     return f"{letter}{(header.get(TRANSMITTER) or 0) % 100:02d}{second:05d}"

@@ -138,7 +138,7 @@ def check_departures(
 
 
 def _reject_whole_vectors(table: Observations, rejection: np.ndarray) -> None:
-    """Where one component of a vector fails a check of O - B, the others are not used either; in place."""
+    """Reject whole vectors if one component fails a check of O - B; in place."""
     checks = (REASONS["background_check"], REASONS["buddy_check"])
     judged = np.isin(rejection, (*checks, REASONS["used"], REASONS["withheld"]))
     component = judged & (_VECTORS[table.variable] != "")
@@ -181,12 +181,12 @@ def _on_sphere(table: Observations) -> np.ndarray:
 
 
 def _log_pressure(table: Observations) -> np.ndarray:
-    """Ln p; that of 1000 hPa at the surface, where it makes no difference."""
+    """Ln p; at the surface that of 1000 hPa, where it makes no difference."""
     return np.log(np.where(np.isfinite(table.pressure), table.pressure, 1000.0).astype(float))
 
 
 def _frame(table: Observations, rows: np.ndarray) -> pd.DataFrame:
-    """The columns that tell reports apart, for some rows, by the numbers of the rows."""
+    """The columns that tell reports apart, for some rows, indexed by the rows' numbers."""
     names = ("variable", "pressure", "latitude", "longitude", "time", "time_offset", "station", "report_type")
     return pd.DataFrame({name: getattr(table, name)[rows] for name in names}, index=np.flatnonzero(rows))
 

@@ -159,7 +159,7 @@ def _variable(text: str, what: str) -> tuple[str, float | None]:
 
 
 def _departure(text: str, given: str) -> float | None:
-    """O - B; None if it is not given."""
+    """O - B; None if none is given."""
     if not given:
         return None
     if not _DEPARTURE.fullmatch(given):

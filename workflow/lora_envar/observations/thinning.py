@@ -56,7 +56,7 @@ def thin(
 
 
 def _ordered_by_cell(table: Observations, candidates: np.ndarray, size_km: float) -> pd.DataFrame:
-    """The cell of each candidate, those of a cell together, from the nearest in time on."""
+    """The cell of each candidate; those of a cell follow each other, the nearest in time first."""
     names = ("variable", "pressure", "time", "station")
     frame = pd.DataFrame({name: getattr(table, name)[candidates] for name in names}, np.flatnonzero(candidates))
     latitude = table.latitude[candidates].astype(float)
@@ -87,7 +87,7 @@ def _layers(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _distance_in_time(table: Observations, candidates: np.ndarray) -> np.ndarray:
-    """Hours from each row to the valid time; an ascent's are all those of its nearest level, so that it stays whole."""
+    """Hours from each row to the valid time; rows of an ascent share those of its nearest level: it stays whole."""
     distance = np.abs(table.time_offset.astype(float))
     rows = candidates & is_ascent(table)
     numbers = ascent_numbers(table, rows)[rows]

@@ -110,7 +110,7 @@ class WindowOperator:
         return all(operator.linear for operator in self._operators)
 
     def _advance(self, state: torch.Tensor, hour: int) -> torch.Tensor:
-        """From a slot, at an hour since 1970, to the next."""
+        """Advance states from a slot, at an hour since 1970, to the next."""
         batch = state.unsqueeze(0)
         model = self.window.model
         for elapsed in range(0, self.window.slot_hours, model.step_hours):

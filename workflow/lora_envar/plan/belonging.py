@@ -141,7 +141,7 @@ def _within(key: str, sections: Iterable[str]) -> bool:
 
 
 def _is_new(key: str, before: dict[str, Any]) -> bool:
-    """Whether a key is of an experiment or a network that was not there before, and so has no files."""
+    """Whether a key belongs to an experiment or network that is new, and therefore has no files."""
     parts = key.split(".")
     if parts[0] not in ("experiments", "observations", "windows"):
         return False

@@ -106,7 +106,7 @@ def check(config: dict[str, Any]) -> None:
 
 
 def _check_sources(config: dict[str, Any]) -> None:
-    """What sources of archives say of their own settings."""
+    """Check the settings of archives as their sources require."""
     sections = {"archive": config["archive"]}
     if "training" in config:
         sections["training.archive"] = config["training"]["archive"]
@@ -177,7 +177,7 @@ def _check_experiment(
 
 
 def _check_shared_ensemble(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
-    """Members of a filter need one that has them in all cycles, and are no time-lagged ensemble."""
+    """An experiment with a filter's members needs a filter that has them in all cycles, and has no lagged members."""
     method = experiment["method"]
     name = experiment["ensemble_of"]
     if not METHODS[method].ensemble:
@@ -205,7 +205,7 @@ def _check_shared_ensemble(key: str, experiment: dict[str, Any], config: dict[st
 
 
 def _check_cycled_ensemble(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
-    """An ensemble that is cycled has one size, cycles, and errors of the forecast model of a cycle's length."""
+    """A cycled ensemble needs a size, cycles, and errors of the forecast model over one cycle."""
     method = experiment["method"]
     if isinstance(experiment["ensemble_size"], dict):
         raise ConfigurationError(
@@ -242,7 +242,7 @@ def _check_cycled_ensemble(key: str, experiment: dict[str, Any], config: dict[st
 def _check_window(
     key: str, experiment: dict[str, Any], config: dict[str, Any], step: int, archive_step: int
 ) -> timedelta:
-    """From an analysis time to the last of its observations."""
+    """Check the window, from the analysis time to its last observation."""
     if "window" not in experiment:
         return timedelta(0)
     windows = config.get("windows", {})
@@ -276,7 +276,7 @@ def _check_window(
 
 
 def _check_search(config: dict[str, Any], archive: Period, step: int) -> None:
-    """Candidates can be run, and on no day of what they are chosen for."""
+    """Candidates must be able to run, and on no day of the period for which they are chosen."""
     for name, experiment in candidates(config).items():
         _check_experiment(name, experiment, config, archive, step, config["search"]["spin_up_cycles"])
     for name, experiment in config["experiments"].items():
@@ -293,7 +293,7 @@ def _check_search(config: dict[str, Any], archive: Period, step: int) -> None:
 
 
 def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
-    """Members of other days come from an experiment with an ensemble and cycles enough to be an ensemble apart."""
+    """The donor of members must have an ensemble, and enough cycles that members of another day are independent."""
     chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
     wanted = chosen.get("member_source") == "other_days"
     if ("donor" in experiment) != wanted:
@@ -318,7 +318,7 @@ def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -
 
 
 def _check_observations(networks: dict[str, dict[str, Any]], points: int) -> None:
-    """Networks that can be used, and whose files are there."""
+    """Check that the networks can be used and that their files exist."""
     for name, network in networks.items():
         try:
             NETWORKS[network["source"]].check(network, points)
@@ -332,7 +332,7 @@ def _check_observations(networks: dict[str, dict[str, Any]], points: int) -> Non
 
 
 def _check_segments(segments: dict[str, dict[str, Any]]) -> None:
-    """The nature run's forcing is a climatology: from rest on the same day of the year, it is the same run again."""
+    """Refuse segments that start on the same day of the year: forced by a climatology, they would be the same run."""
     seen: dict[str, str] = {}
     for name, segment in segments.items():
         day = f"{parse(segment['start']):%m-%d}"

@@ -65,7 +65,7 @@ def _models() -> str:
 
 
 def _networks() -> str:
-    """A table per kind of network; settings that all checked networks share in one of their own."""
+    """A table per kind of network, and one for the settings that all checked networks share."""
     shared = meanings_of(CheckedSettings)
     tables = []
     for name, network in NETWORKS.items():

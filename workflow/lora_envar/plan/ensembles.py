@@ -56,7 +56,7 @@ class EnsemblePlan:
         return self._from_reanalysis(year_before(time), experiment.last_year)
 
     def _from_reanalysis(self, time: str, count: int) -> list[str]:
-        """Files of the forecasts from the reanalysis that reach `time`, the youngest first."""
+        """Files of forecasts from the reanalysis that are valid at `time`, the youngest first."""
         starts = [shift(time, -self._step * lag) for lag in range(1, count + 1)]
         return [f"results/reanalysis_forecasts/{start}.nc" for start in starts]
 

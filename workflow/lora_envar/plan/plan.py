@@ -165,7 +165,7 @@ class Plan:
         }
 
     def _frame_before(self, experiment: Experiment, start: str, file: str = "analysis") -> list[str]:
-        """The analysis one frame before a start of forecasts, for models of two frames, where there is one."""
+        """The analysis one frame before the start of forecasts, if there is one, for models of two frames."""
         if not self.archive.frame_hours:
             return []
         before = shift(start, -self.archive.frame_hours)
@@ -229,7 +229,7 @@ class Plan:
         }
 
     def _background_error_inputs(self, experiment: Experiment, time: str) -> dict[str, Any]:
-        """What the background error of a cycle is made of, its amplitudes among it."""
+        """Inputs of a cycle's background error, amplitudes included."""
         return {
             **self.ensembles.analysis_inputs(experiment, time),
             **self._amplitudes_before(experiment, time),
@@ -276,7 +276,7 @@ class Plan:
 
     @staticmethod
     def _amplitudes_before(experiment: Experiment, time: str) -> dict[str, str]:
-        """What an adaptive experiment has learned up to the cycle before, from the second cycle on."""
+        """Amplitudes that an adaptive experiment has learned so far, from the second cycle on."""
         if not experiment.adaptive or time == experiment.cycles[0]:
             return {}
         before = experiment.cycles[experiment.cycles.index(time) - 1]
@@ -340,7 +340,7 @@ class Plan:
         return paths
 
     def _needed_blocks(self) -> set[str]:
-        """Names of the archive's blocks that the experiments and what they are built from read."""
+        """Names of the archive's blocks that experiments, and the products that they need, read."""
         paths = set(self.training_set.all_files())
         paths.update(self.trained_models.all_files())
         paths.update(self.verification.gate_files())

@@ -37,7 +37,7 @@ def own_references(families: Mapping[str, Experiment], references: Iterable[str]
 
 
 def _kinship(experiment: Experiment, other: Experiment) -> tuple[bool, ...]:
-    """What an experiment has in common with one that it may be compared with, the most telling first."""
+    """What an experiment has in common with a possible reference, the most important first."""
     static = not other.method.ensemble
     return (
         bool(experiment.without) and _all_but_denied(experiment) == _all_but_denied(other) and not other.without,
@@ -49,5 +49,5 @@ def _kinship(experiment: Experiment, other: Experiment) -> tuple[bool, ...]:
 
 
 def _all_but_denied(experiment: Experiment) -> dict[str, Any]:
-    """What an experiment is, but for its name and the data that it is denied."""
+    """The settings of an experiment without its name and the data that it is denied."""
     return {key: value for key, value in experiment.entry.items() if key not in ("without", "seed")}

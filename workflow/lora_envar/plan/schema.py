@@ -55,12 +55,12 @@ def complete_schema() -> dict[str, Any]:
 
 
 def _underlying() -> list[str]:
-    """Names of the sources that others may be made from."""
+    """Names of the sources from which others may be made."""
     return [name for name, source in SOURCES.items() if not source.derived]
 
 
 def _add_sources(archive: dict[str, Any]) -> None:
-    """To the schema of the section `archive`: each source has its settings, those of what it is made of, no others."""
+    """Extend the schema of `archive`: a source has its own settings and those of its underlying source, no others."""
     shared = list(archive["properties"])
     archive["properties"]["source"] = {"enum": list(SOURCES)}
     archive["allOf"] = []
@@ -80,7 +80,7 @@ def _add_sources(archive: dict[str, Any]) -> None:
 
 
 def _where(values: dict[str, str], rules: dict[str, Any]) -> dict[str, Any]:
-    """Rules of mappings in which some keys have these values."""
+    """Schema rules that apply where some keys have these values."""
     chosen = {key: {"const": value} for key, value in values.items()}
     return {"if": {"properties": chosen, "required": list(values)}, "then": rules}
 
@@ -119,7 +119,7 @@ def _model_schema() -> dict[str, Any]:
 
 
 def _method_schema(method: type[Method]) -> dict[str, Any]:
-    """All settings of a method; what is missing may come from `found_settings`."""
+    """Schema of all settings of a method; missing ones may come from `found_settings`."""
     properties: dict[str, Any] = {}
     for settings in method.settings_classes():
         properties |= schema_of(settings, complete=False)["properties"]
@@ -163,7 +163,7 @@ def check_settings(config: dict[str, Any]) -> None:
 
 
 def _check_names(section: Any, prefix: str) -> None:
-    """YAML reads 1, 1.5, no and 2009-01-01 as numbers, booleans and dates, which are no names of anything."""
+    """Refuse names that YAML reads as numbers, booleans or dates, such as 1, 1.5, no and 2009-01-01."""
     if isinstance(section, dict):
         for key, value in section.items():
             if not isinstance(key, str):
@@ -175,7 +175,7 @@ def _check_names(section: Any, prefix: str) -> None:
 
 
 def _refuse_renamed(config: dict[str, Any]) -> None:
-    """Refuse keys by which the configuration was written before, each with the name that it has now."""
+    """Refuse keys of earlier versions, each with its present name."""
     for old, new in RENAMED.items():
         for found in _matches(config, old.split(".")):
             names = dict(zip(old.split("."), found, strict=True))
@@ -184,7 +184,7 @@ def _refuse_renamed(config: dict[str, Any]) -> None:
 
 
 def _matches(section: Any, pattern: list[str]) -> list[list[str]]:
-    """Keys within nested mappings that fit a pattern, each as its parts."""
+    """Keys within nested mappings that match a pattern, each as a tuple of its parts."""
     if not pattern:
         return [[]]
     if not isinstance(section, dict):
@@ -194,7 +194,7 @@ def _matches(section: Any, pattern: list[str]) -> list[list[str]]:
 
 
 def _relevance(error: ValidationError) -> tuple[bool, int]:
-    """Unknown keys first (a misspelt one is missing under its right name, too), then the least deep error."""
+    """Order of errors: unknown keys first (a misspelt key is missing under its right name, too), then the shallowest."""
     return (error.validator == "additionalProperties", -len(error.absolute_path))
 
 

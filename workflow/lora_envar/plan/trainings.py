@@ -68,7 +68,7 @@ def check_vae(name: str, config: dict[str, Any]) -> None:
 
 
 def _check_gpus(key: str, settings: dict[str, Any]) -> None:
-    """Every GPU gets as many samples of a batch as the others."""
+    """Check that a batch can be divided evenly among the GPUs."""
     gpus = settings.get("gpus", 1)
     if settings["batch"] % gpus:
         raise ConfigurationError(

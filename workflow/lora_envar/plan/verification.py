@@ -104,7 +104,7 @@ class VerificationPlan:
 
     @cached_property
     def _scored_cycles(self) -> dict[str, dict[str, list[str]]]:
-        """Of each experiment, its cycles by the archive's block that they lie in: those of a block go together."""
+        """Cycles of each experiment by the archive's block; those of a block are scored together."""
         cycles: dict[str, dict[str, list[str]]] = {}
         for experiment in self._experiments.values():
             blocks = cycles.setdefault(experiment.name, {})
@@ -178,7 +178,7 @@ class VerificationPlan:
 
     @cached_property
     def _static(self) -> dict[str, tuple[type[Method], str | None]]:
-        """Method and VAE of those that are judged."""
+        """Method and VAE of the background errors that are judged."""
         static: dict[str, tuple[type[Method], str | None]] = {}
         for name, method in METHODS.items():
             if not issubclass(method, VariationalMethod) or method.ensemble:

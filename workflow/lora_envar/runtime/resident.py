@@ -78,7 +78,7 @@ class Resident:
 
 
 def _live(channel: socket.socket) -> NoReturn:
-    """In the forked process: run jobs, and leave."""
+    """In the forked process: run jobs, then exit."""
     try:
         os.setsid()
         status = _run_jobs(channel)
@@ -91,7 +91,7 @@ def _live(channel: socket.socket) -> NoReturn:
 
 
 def _run_jobs(channel: socket.socket) -> int:
-    """Run jobs until there is one that no other may follow; its status."""
+    """Run jobs until one after which no other may follow; return its status."""
     from ..files.kept_weights import keep_weights
 
     keep_weights()
@@ -113,7 +113,7 @@ def _run_jobs(channel: socket.socket) -> int:
 
 
 def _receive_jobs(channel: socket.socket, jobs: Jobs) -> None:
-    """Queue what the server sends; this process ends when it is gone, whatever is being run."""
+    """Queue the server's jobs; once the server is gone, end this process, whatever it is running."""
     while True:
         try:
             header, descriptors, _, _ = socket.recv_fds(channel, LENGTH.size, 3)
@@ -126,12 +126,12 @@ def _receive_jobs(channel: socket.socket, jobs: Jobs) -> None:
 
 
 def _threads() -> set[threading.Thread]:
-    """Threads that Python has started; those of libraries, which may call Python as well, are none."""
+    """Threads started by Python; those of libraries, which may call Python too, are not counted."""
     return {thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread)}
 
 
 def _begin_to_measure() -> float:
-    """Let the largest memory be that from now on; the CPU time so far, in seconds."""
+    """Reset the largest memory, and return the CPU time so far, in seconds."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError as error:
@@ -189,7 +189,7 @@ def _remember() -> Callable[[], None]:
 
 
 def _release_memory() -> None:
-    """Let go of what the last job has left."""
+    """Release the memory that the last job has left."""
     import torch
 
     gc.collect()

@@ -140,7 +140,7 @@ def step(job: "Snakemake") -> Iterator[Stopwatch]:
 
 
 def _one_line(job: "Snakemake", error: BaseException) -> str:
-    """What failed: the rule and its wildcards, and what the error says."""
+    """One line about a failure: the rule, its wildcards and the error."""
     wildcards = " ".join(f"{name}={value}" for name, value in job.wildcards.items())
     what = " ".join(str(error).split())
     if not isinstance(error, _EXPECTED) or not what:

@@ -135,7 +135,7 @@ class _Server:
                 os.close(descriptor)
 
     def _start(self, message: dict[str, Any], data: bytes, descriptors: list[int], connection: socket.socket) -> int:
-        """Let the resident process run a job, or a new child; its pid."""
+        """Start a job in the resident process or in a new child, and return the pid."""
         script = Path(message["cwd"], message["argv"][0]).read_text()
         resident = DEVICE in script and RESIDENT_VARIABLE in message["environment"]
         if resident and self._resident is not None and self._resident.pid not in self.jobs:
@@ -168,7 +168,7 @@ class _Server:
                 self._answer(pid, status)
 
     def _watch(self, resident: Resident) -> None:
-        """Notice that the resident process' job has ended well, or that nobody waits for it any more."""
+        """Handle the end of the resident process' job, or the end of the process that waits for it."""
         connection = self.jobs[resident.pid]
         readable, _, _ = select.select([resident.channel, connection], [], [], 0)
         if resident.channel in readable and resident.is_done():
@@ -181,14 +181,14 @@ class _Server:
             connection.sendall(ANSWER.pack(status))
 
     def _forget_resident(self) -> None:
-        """Leave behind the resident process, which has ended without a job."""
+        """Forget the resident process, which has ended while it had no job."""
         if self._resident is not None:
             self._resident.channel.close()
             os.waitpid(self._resident.pid, 0)
             self._resident = None
 
     def _sockets(self) -> list[socket.socket]:
-        """What a forked process must close, or others would not notice that this one has."""
+        """Sockets that a forked process must close, so that others notice when this process closes them."""
         channels = [self._resident.channel] if self._resident is not None else []
         return [self._listener, *channels, *self.jobs.values()]
 
@@ -202,7 +202,7 @@ class _Server:
 def _run_child(
     message: dict[str, Any], descriptors: list[int], connection: socket.socket, unneeded: list[socket.socket]
 ) -> NoReturn:
-    """In the child: run the script of the process that asked, and leave."""
+    """In the child: run the script of the process that asked, then exit."""
     status = 1
     try:
         os.setsid()

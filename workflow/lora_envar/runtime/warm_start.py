@@ -100,13 +100,13 @@ def hand_over() -> None:
 
 
 def _place() -> str:
-    """Where this process runs: its host, and the container that it is in, if any."""
+    """Host on which this process runs, and its container, if any."""
     container = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
     return f"{socket.gethostname()} in {container}" if container else socket.gethostname()
 
 
 def _ask_for_child(connection: socket.socket) -> int:
-    """Let the server fork a child for this process' script; its pid."""
+    """Ask the server to fork a child for this process' script, and return its pid."""
     message = {"argv": sys.argv, "path": sys.path, "cwd": os.getcwd(), "environment": dict(os.environ)}
     data = json.dumps(message).encode()
     socket.send_fds(connection, [LENGTH.pack(len(data))], [0, 1, 2])
@@ -120,7 +120,7 @@ def _receive_answer(connection: socket.socket) -> int:
 
 
 def _forward_signals(child: int, forwarded: list[int]) -> "dict[int, Any]":
-    """Pass the signals that end a job on to the child, and note them: this process ends when the child has.
+    """Pass signals that end a job on to the child, and note them; this process ends after the child.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def _forward_signals(child: int, forwarded: list[int]) -> "dict[int, Any]":
 
 
 def _end_like(status: int) -> None:
-    """End this process as a process with this wait status ended."""
+    """End this process in the same way as the process with this wait status."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number not in (signal.SIGKILL, signal.SIGSTOP):
@@ -181,7 +181,7 @@ def folder_of(owner: int) -> str:
 
 
 def _connect(owner: int) -> socket.socket:
-    """A connection to the owner's server, which is started if there is none; OSError where that fails."""
+    """Connect to the owner's server, and start one if there is none; OSError if that fails."""
     folder = folder_of(owner)
     with suppress(FileExistsError):
         os.mkdir(folder, 0o700)

@@ -118,7 +118,7 @@ def of_analysis(about: Mapping[str, float], table: Observations) -> dict[str, fl
 
 
 def _departures(used: Observations) -> dict[str, float]:
-    """Departures of used data, in units of the assumed observation error, so that all variables count alike."""
+    """Departures of used data in units of the assumed observation error, which gives all variables the same weight."""
     error = used.error.astype(float)
     ob = used.observation_minus_background / error
     oa = used.observation_minus_analysis / error

@@ -77,7 +77,7 @@ def _device_of(model: ForecastModel) -> torch.device | str:
 
 
 def _starts(model: ForecastModel, archive: Archive, last: int) -> list[datetime]:
-    """Times up to the hour `last` from which forecasts can start; models of two frames need the one before, too."""
+    """Times up to the hour `last` from which forecasts can start; models of two frames also need the time before."""
     available = [time for time in archive.times if hours_since_1970(time) <= last]
     if model.history == 1:
         return available
@@ -86,7 +86,7 @@ def _starts(model: ForecastModel, archive: Archive, last: int) -> list[datetime]
 
 
 def _made_leads(model: ForecastModel, leads: Sequence[int], longest: int) -> list[int]:
-    """Those of some leads, up to the longest, that are whole numbers of the model's steps."""
+    """The leads, up to the longest, that are multiples of the model's step."""
     return [lead for lead in leads if lead <= longest and lead % model.step_hours == 0]
 
 
@@ -330,7 +330,7 @@ def consistency(observation_files: list[str], filtered: bool = False) -> float:
 
 
 def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out: list[int]) -> None:
-    """It explains held-out errors, gives none for no latents, and its latents are white."""
+    """Gates of a VAE: it explains held-out errors, decodes zero latents to zero, and its latents are white."""
     with torch.no_grad():
         errors = vae.variables.normalise(samples_of(samples)(held_out).to(vae.deviation.device))
         mean, log_variance = vae.encode(errors)

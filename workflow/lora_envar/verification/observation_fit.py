@@ -133,7 +133,7 @@ def sums_of(table: Observations) -> pd.DataFrame:
 
 
 def _root(values: pd.Series) -> pd.Series:
-    """Square roots; not numbers of negative values."""
+    """Square roots; NaN for negative values."""
     return values.where(values >= 0) ** 0.5
 
 
@@ -251,7 +251,7 @@ def shown(fits: pd.DataFrame, rejections: pd.DataFrame) -> list[tuple[str, str, 
 
 
 def _pooled(rows: pd.DataFrame, column: str, weights: pd.Series | None = None) -> float:
-    """Root mean square over groups of data; not a number where there are none."""
+    """Root mean square over groups of data; NaN where there are none."""
     weights = rows["count"] if weights is None else weights
     total = weights.sum()
     return float(((rows[column] ** 2 * weights).sum() / total) ** 0.5) if total else float("nan")

@@ -159,12 +159,12 @@ def _read_if_any(paths: Sequence[str | Path]) -> pd.DataFrame:
 
 
 def _of_assimilating(found: list[Claim], about: About) -> list[Claim]:
-    """Comparisons of experiments that use observations: what these are worth altogether is said in a line."""
+    """Comparisons of experiments that use observations; the gain over none is given in a line of its own."""
     return [claim for claim in found if about.networks[claim.experiment] and about.networks[claim.reference]]
 
 
 def _without_observations(means: list[Means], about: About) -> str:
-    """How large errors are without observations, against those of the experiment in question; empty if none was run."""
+    """Errors without observations relative to those of the experiment in question; empty if there is no such run."""
     free = [name for name, network in about.networks.items() if network is None]
     for table in (each.errors for each in means):
         if free and free[0] in table and about.question in table:
@@ -223,7 +223,7 @@ def _hours(row: pd.Series) -> str:
 
 
 def _summary(gates: pd.DataFrame) -> list[dict[str, Any]]:
-    """How many gates of each kind are passed, and what it means where some are not."""
+    """Numbers of gates passed by kind, and the meaning of those that are not passed."""
     rows = []
     for (part, gate), own in gates.groupby(["part", "gate"], sort=False):
         failed = list(own.quantity[~own.passed])

@@ -61,7 +61,7 @@ def anomaly_correlation(
 
 
 def _moments(fields: np.ndarray, weights: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances over the region; xarray's take five times as long, most of an experiment's scores."""
+    """Means and variances over the region; with xarray's, scoring would take several times as long."""
     mean = area_means(fields, weights)
     return mean, area_means(fields**2, weights) - mean**2
 

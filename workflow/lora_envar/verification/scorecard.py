@@ -120,7 +120,7 @@ def draw(paths: list[str | Path], card: pd.DataFrame) -> None:
 
 
 def _matrices(card: pd.DataFrame, leads: list[tuple[str, int]]) -> tuple[np.ma.MaskedArray, np.ndarray]:
-    """Percents of a region, masked where there are none, and what is undecided, each (channels of `SHOWN`, leads)."""
+    """Percents of a region, masked where missing, and whether each is undecided; both (channels of `SHOWN`, leads)."""
     percents = np.full((len(SHOWN), len(leads)), np.nan)
     undecided = np.zeros(percents.shape, dtype=bool)
     for cell in card.assign(channel=channel_of(card)).itertuples():

@@ -179,7 +179,7 @@ def _alike(first: str, second: str, networks: Mapping[str, str | None] | None) -
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
-    """With the column p_adjusted."""
+    """The table with the column p_adjusted."""
     return table.assign(p_adjusted=adjusted(table, [table.reference, channel_of(table).isin(HEADLINE)]))
 
 

@@ -133,7 +133,10 @@ def _half_width(
     lines: list[tuple[np.ndarray, np.ndarray]],
     radius: float,
 ) -> float:
-    """Mean distance in km along lines of `STEP` degrees of a circle, of this radius over the Earth's, to the half."""
+    """Mean distance in km at which the increment falls to half along lines whose points are `STEP` degrees apart.
+
+    `radius` is that of the lines' circle over the Earth's.
+    """
     found = []
     for latitude, longitude in lines:
         table = observation.at(latitude, longitude)

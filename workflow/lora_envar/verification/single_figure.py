@@ -219,7 +219,7 @@ class Neighbourhood:
         return f"{abs(longitude):g}{'E' if longitude >= 0 else 'W'}"
 
     def _coast(self, coastline: pd.DataFrame) -> list[np.ndarray]:
-        """Lines of the coast by longitude east of the observation, cut where they leave on one side for the other."""
+        """Coastlines by longitude east of the observation, cut where they cross from one side to the other."""
         relative = (coastline["longitude"].to_numpy() - self.observation.longitude + 180.0) % 360.0 - 180.0
         cut = (np.diff(coastline["line"]) != 0) | (np.abs(np.diff(relative)) > 180.0)
         points = np.stack([relative, coastline["latitude"].to_numpy()], axis=1)
@@ -227,7 +227,7 @@ class Neighbourhood:
 
 
 def _label(figure: Figure, axes: np.ndarray, near: Neighbourhood, limits: Limits) -> None:
-    """Names of axes, and what colours, lines and arrows mean, beside each row."""
+    """Label axes, and explain colours, lines and arrows beside each row."""
     lines = f"lines: z, 10, 30, ... 90 %\nof {limits['z']:.3g} m2 s-2, dashed < 0"
     meanings = (
         (f"z{near.observation.level}", "z", f"arrows: wind, the\nlongest {limits['wind']:.2g} m s-1"),

@@ -145,7 +145,7 @@ class Twin(ArchiveSource):
 
 
 def _check_steps(model: dict[str, Any], step_hours: int) -> timedelta:
-    """Refuse a model that does not step from state to state; return the time between its frames, or 0 if it has one."""
+    """Refuse models that do not step from state to state; return the time between frames, 0 for a single frame."""
     try:
         check_model(**model)
     except ValueError as error:
