@@ -13,7 +13,14 @@ import xarray as xr
 from archive_files import GRID, STAMPS, TIMES, VALUES, assert_same, dataset, reference, states_from_dataset, write_grib
 from conftest import prepared
 from lora_envar.archive import SOURCES
-from lora_envar.archive.layout import IncompleteError, Options, saturation_pressure, specific_humidity
+from lora_envar.archive.layout import (
+    IncompleteError,
+    Options,
+    saturation_pressure,
+    specific_humidity,
+    stack,
+    standard_dataset,
+)
 from lora_envar.archive.opening import SourceError
 from lora_envar.archive.prepare import read_states
 from lora_envar.fields.grid import Grid
@@ -40,6 +47,15 @@ def test_axes_names_and_units_in_any_layout_give_the_same_states():
         times, grid, states = states_from_dataset(layout, name)
         assert (times, grid) == (TIMES, GRID), name
         np.testing.assert_allclose(states, reference(), rtol=1e-6, err_msg=name)
+
+
+def test_a_field_keeps_the_order_of_its_axes_until_it_is_read(tmp_path):
+    """What xarray transposes before it is read from a file, it reads point by point."""
+    dataset("short").transpose("time", "level", "longitude", "latitude").to_netcdf(tmp_path / "turned.nc")
+    with xr.open_dataset(tmp_path / "turned.nc", cache=False) as turned:
+        standard, _ = standard_dataset([("turned.nc", turned)])
+        assert standard.t.dims == ("time", "level", "longitude", "latitude")
+        np.testing.assert_allclose(stack(standard, "turned.nc", ()), reference(), rtol=1e-6)
 
 
 def test_all_that_lacks_is_named():

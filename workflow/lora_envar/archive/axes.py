@@ -90,9 +90,10 @@ def with_coordinates(dataset: xr.Dataset) -> xr.Dataset:
 def standard_axes(
     field: xr.DataArray, source: str, options: Options, times: np.ndarray | None, notes: list[str]
 ) -> xr.DataArray | None:
-    """Bring a field to (time, level, latitude, longitude), without level if it has none; None for other kinds.
+    """Bring a field to the axes time, level (if it has levels), latitude and longitude; None for other kinds.
 
-    Its attributes ``member`` and ``expver`` give the ensemble member and the experiment, if they are known.
+    The axes keep their order, since a field that xarray transposes before it is read is read point by point. The
+    attributes ``member`` and ``expver`` give the ensemble member and the experiment, if they are known.
 
     Parameters
     ----------
@@ -147,8 +148,7 @@ def standard_axes(
     field = field.drop_vars([c for c in field.coords if c not in field.dims])
     if "level" in field.dims:
         field = _ascending(field.assign_coords(level=_hectopascals(field.level, source)), "level")
-    field = _whole_globe(field, source).transpose("time", ..., "latitude", "longitude")
-    return field.assign_attrs(member=member, expver=experiment)
+    return _whole_globe(field, source).assign_attrs(member=member, expver=experiment)
 
 
 def _one_member(

@@ -32,8 +32,9 @@ def standard_dataset(
 ) -> tuple[xr.Dataset, list[str]]:
     """The fields of the state that datasets have together, by short name, and notes on what was done to get them.
 
-    The axes are time, level (always the 13 of the state), latitude from the north, longitude from 0 eastward; units are
-    those of the state. Missing levels are not a number. Relative humidity is converted if there is no specific one.
+    The axes are time, level (always the 13 of the state), latitude from the north, longitude from 0 eastward, in the
+    order of the files; units are those of the state. Missing levels are not a number. Relative humidity is converted if
+    there is no specific one.
 
     Parameters
     ----------
@@ -114,11 +115,11 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     """
     shape = tuple(standard.sizes[axis] for axis in ("time", "latitude", "longitude"))
     absent = np.full((shape[0], len(LEVELS), *shape[1:]), np.nan, np.float32)
-    upper = {name: standard[name].values if name in standard else absent for name in UPPER_AIR}
+    upper = {name: _values(standard[name]) if name in standard else absent for name in UPPER_AIR}
     states = np.empty((shape[0], len(CHANNELS), *shape[1:]), np.float32)
     for index, name in enumerate(SURFACE):
         if name in standard:
-            states[:, index] = standard[name].values
+            states[:, index] = _values(standard[name])
         else:
             states[:, index] = surface_estimate(name, upper) if name in derive else np.nan
     for index, name in enumerate(UPPER_AIR):
@@ -129,6 +130,11 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     derived = tuple(name for name in derive if name not in standard)
     refuse_implausible(states, standard.time.values, source, derived)
     return states
+
+
+def _values(field: xr.DataArray) -> np.ndarray:
+    """Values of a field, (time, level if any, lat, lon). They are transposed in memory, see `axes.standard_axes`."""
+    return field.compute().transpose("time", ..., "latitude", "longitude").values
 
 
 def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: bool) -> None:

@@ -194,7 +194,7 @@ def _matches(section: Any, pattern: list[str]) -> list[list[str]]:
 
 
 def _relevance(error: ValidationError) -> tuple[bool, int]:
-    """Order of errors: unknown keys first (a misspelt one is missing under its right name, too), then the least deep."""
+    """Order of errors: unknown keys first (a misspelt one is also missing under its right name), then shallow ones."""
     return (error.validator == "additionalProperties", -len(error.absolute_path))
 
 
