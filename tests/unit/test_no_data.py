@@ -16,8 +16,8 @@ from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, select, summary
 from lora_envar.observations.table import REASONS, attribute, read_observations, write_observations
 from lora_envar.observations.window import Window, WindowOperator
+from lora_envar.verification.cycling_gates import consistency, convergence, cycling_gates, with_data
 from lora_envar.verification.figures import observation_maps
-from lora_envar.verification.gates import consistency, cycling_gates
 from lora_envar.verification.observation_fit import fit, interpolate, rejections, shown
 from lora_envar.verification.results import cost
 from lora_envar.verification.score import score_all
@@ -94,20 +94,25 @@ def analyses(folder, used):
     for cycle, count in enumerate(used):
         path = folder / "results" / "a" / name(TIME + timedelta(hours=6 * cycle)) / "observations.nc"
         said = {"used": count, "cost_at_analysis": 0.75 * count, "evaluations": 10 * (count > 0)}
+        said |= {"gradient_at_background": 100.0, "gradient_at_analysis": 0.01 * count} if count else {}
         write_observations(path, NOTHING, said)
         paths.append(path)
     return paths
 
 
 def test_gates_are_those_of_the_cycles_with_data(tmp_path, capsys):
-    assert consistency(analyses(tmp_path, [40, 0, 20])) == pytest.approx(1.5)
+    used = with_data(analyses(tmp_path, [40, 0, 20]))
     assert "warning: 1 of 3 analyses used no data" in capsys.readouterr().out
-    assert np.isnan(consistency(analyses(tmp_path, [0, 0])))
+    assert consistency(used) == pytest.approx(1.5)
+    assert convergence(used) == pytest.approx(0.003)
+    none = with_data(analyses(tmp_path, [0, 0]))
+    assert np.isnan(consistency(none))
+    assert np.isnan(convergence(none))
 
 
 def test_a_filter_is_consistent_where_departures_are_as_expected(tmp_path):
     paths = []
-    for count, value in ((40, 1.2), (0, float("nan")), (20, 0.8)):
+    for count, value in ((40, 1.2), (20, 0.8)):
         path = tmp_path / f"{count}.nc"
         write_observations(path, NOTHING, {"used": count, "consistency": value, "evaluations": 0})
         paths.append(path)
@@ -125,6 +130,7 @@ def test_cycling_gates_and_costs_cope(tmp_path, used, passed):
     ]
     gates = cycling_gates(score_all("a", entries, GRID, zero), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
     assert gates[gates.gate == "consistency"].passed.tolist() == [passed]
+    assert gates[gates.gate == "convergence"].passed.tolist() == [passed]
     assert (
         cost({"a": files}, {}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
     )

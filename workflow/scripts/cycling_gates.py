@@ -5,7 +5,7 @@ from lora_envar.runtime.step import step
 with step(snakemake) as clock:
     with clock.imports():
         from lora_envar.files.tables import write_table
-        from lora_envar.verification.gates import cycling_gates
+        from lora_envar.verification.cycling_gates import cycling_gates
         from lora_envar.verification.score import read_scores
 
     scores = read_scores(snakemake.input.scores)

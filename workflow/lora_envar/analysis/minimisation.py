@@ -50,9 +50,9 @@ class MinimiserSettings:
         It stops when the norm of the gradient has fallen by this factor.
     """
 
-    iterations: int = 25
-    history: int = 20
-    gradient_reduction: float = 0.03
+    iterations: int = 40
+    history: int = 40
+    gradient_reduction: float = 0.005
 
 
 class Curvature:

@@ -42,7 +42,8 @@ def _shared(make: Callable[[Grid, int], _Tables], grid: Grid, truncation: int, l
     tables = _in_use.get(key)
     if tables is None:
         made = make(grid, truncation)
-        tables = _in_use[key] = _Tables(made.analysis.to(like), made.synthesis.to(like))
+        tables = _Tables(made.analysis.to(like), made.synthesis.to(like))
+        _in_use[key] = tables
     return tables
 
 

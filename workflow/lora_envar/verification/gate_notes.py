@@ -62,6 +62,10 @@ NOTES = {
         "Innovations are larger or smaller than the assumed errors predict: the amplitude of the background error "
         "or R is wrong."
     ),
+    "convergence": (
+        "The minimisation stops before its minimum: what it leaves may be as large as the differences between methods. "
+        "Raise minimiser.iterations."
+    ),
     "close to": (
         "The learned model is worse than the fitted one that it should match: its training or its "
         "amplitude is at fault, and it is a weak reference for other methods."

@@ -27,9 +27,7 @@ from ..fields.timeline import from_hours, hours_since_1970
 from ..files.state_file import Archive
 from ..forecast import forecasts, frames
 from ..forecast.model import ForecastModel
-from ..observations.table import attribute
 from . import ROLLOUT_HOURS, learned
-from .score import after_spin_up, channel_of
 
 #: channels that are looked at
 GATED = ("z500", "t850", "u500", "q700", "t2m")
@@ -303,32 +301,6 @@ def judge_by_place(gates: Gates, comparison: learned.Comparison) -> None:
         gates.add(comparison.model, "balance", quantity, difference, -0.15, 0.15)
 
 
-def consistency(observation_files: list[str], filtered: bool = False) -> float:
-    """The mean of 2 J / p at the minima of the analyses that used data; not a number if none did.
-
-    For a filter, which minimises nothing: squared departures over the value that spread and errors predict.
-
-    Parameters
-    ----------
-    observation_files : list of paths
-        Tables of the analyses of one experiment.
-    filtered : bool
-        Whether they come from a filter.
-    """
-    with_data = [path for path in observation_files if attribute(path, "used") > 0]
-    if len(with_data) < len(observation_files):
-        count = len(observation_files) - len(with_data)
-        print(
-            f"warning: {count} of {len(observation_files)} analyses used no data, so they are left out of the gate of "
-            "consistency"
-        )
-    if not with_data:
-        return float("nan")
-    if filtered:
-        return float(np.mean([attribute(path, "consistency") for path in with_data]))
-    return float(np.mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in with_data]))
-
-
 def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out: list[int]) -> None:
     """Gates of a VAE: it explains held-out errors, decodes zero latents to zero, and its latents are white."""
     with torch.no_grad():
@@ -342,49 +314,3 @@ def _vae_gates(gates: Gates, part: str, vae: VAE, samples: TrainingSet, held_out
     gates.add(part, "centred", "rms of D(0) / sd of errors", grid.mean(zero**2).mean().sqrt().item(), high=0.5)
     moment = (mean**2 + log_variance.exp()).mean().item()
     gates.add(part, "white latents", "second moment of encoded samples", moment, 0.9, 1.1)
-
-
-def cycling_gates(
-    scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], tables: dict[str, list[str]]
-) -> Gates:
-    """Whether analyses beat backgrounds, do not drift and match their control, and whether 2 J / p is near 1.
-
-    Parameters
-    ----------
-    methods : dict
-        Experiment -> method.
-    first : dict
-        Experiment -> first scored cycle.
-    tables : dict
-        Experiment that assimilates -> files of the tables of observations of its scored analyses.
-    """
-    gates = Gates()
-    chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
-    chosen = after_spin_up(chosen, first)
-    chosen = chosen.assign(channel=channel_of(chosen))
-    table = chosen.pivot_table(index=["experiment", "channel"], columns=["kind", "valid_time"], values="value")
-    mean = chosen.pivot_table(index=["experiment", "channel"], columns="kind", values="value")
-    for name, files in tables.items():
-        for channel in GATED:
-            row = mean.loc[name, channel]
-            gates.add(
-                name, "analysis below background", f"{channel}, RMSE ratio", row.analysis / row.background, high=0.97
-            )
-            series = table.loc[(name, channel), "analysis"].dropna()
-            half = len(series) // 2
-            drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
-            gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
-        filtered = METHODS[methods[name]].cycled_ensemble
-        quantity = "2 J / p at the minimum, p the number of data"
-        if filtered:
-            quantity = "squared departures / what spread and errors predict"
-        gates.add(name, "consistency", quantity, consistency(files, filtered), 0.5, 2.0)
-    for name, method in methods.items():
-        wanted = METHODS[method].control
-        controls = [other for other, kind in methods.items() if kind == wanted]
-        for control in controls[:1]:
-            for channel in GATED:
-                pair = table.loc[[(name, channel), (control, channel)], "analysis"].dropna(axis=1).mean(axis=1)
-                ratio = pair.iloc[0] / pair.iloc[1]
-                gates.add(name, f"close to {control}", f"{channel}, analysis RMSE ratio", ratio, high=1.1)
-    return gates

@@ -72,11 +72,11 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     ratios = blocks.widening * (ratios - ratio)
     difference = means[0] - means[1]
     spread = np.quantile(blocks.widening * (differences - difference), [0.025, 0.975], axis=0)
-    low, high = np.quantile(ratios, [0.025, 0.975], axis=0)
+    limits = np.quantile(ratios, [0.025, 0.975], axis=0)
     p_value = (1 + (np.abs(ratios) >= np.abs(ratio)).sum(axis=0)) / (1 + samples)
     if size < LEAST_CYCLES:
         spread = np.full_like(spread, np.nan)
-        low = high = np.full_like(low, np.nan)
+        limits = np.full_like(limits, np.nan)
         p_value = np.ones_like(p_value)
     return pd.DataFrame(
         {
@@ -84,8 +84,8 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
             "ci_low": difference + spread[0],
             "ci_high": difference + spread[1],
             "percent": 100.0 * np.expm1(ratio),
-            "percent_low": 100.0 * np.expm1(ratio + low),
-            "percent_high": 100.0 * np.expm1(ratio + high),
+            "percent_low": 100.0 * np.expm1(ratio + limits[0]),
+            "percent_high": 100.0 * np.expm1(ratio + limits[1]),
             "p_value": p_value,
             "n": size,
             "block_cycles": blocks.length,

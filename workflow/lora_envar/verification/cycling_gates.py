@@ -1,0 +1,112 @@
+"""Gates of cycled experiments: whether their analyses can be compared at all."""
+
+import numpy as np
+import pandas as pd
+
+from ..analysis import METHODS
+from ..observations.table import attribute
+from .gates import GATED, Gates
+from .score import after_spin_up, channel_of
+
+#: by how much of what it was at the background the gradient may be left at the analysis. With more, as many iterations
+#: again change winds by some percent in the example, and variances of parts that are estimated from the innovations by
+#: some ten
+CONVERGED = 0.01
+
+
+def cycling_gates(
+    scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], tables: dict[str, list[str]]
+) -> Gates:
+    """Whether analyses beat backgrounds, converge, do not drift and match their control, and 2 J / p is near 1.
+
+    Parameters
+    ----------
+    methods : dict
+        Experiment -> method.
+    first : dict
+        Experiment -> first scored cycle.
+    tables : dict
+        Experiment that assimilates -> files of the tables of observations of its scored analyses.
+    """
+    gates = Gates()
+    chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
+    chosen = after_spin_up(chosen, first)
+    chosen = chosen.assign(channel=channel_of(chosen))
+    table = chosen.pivot_table(index=["experiment", "channel"], columns=["kind", "valid_time"], values="value")
+    mean = chosen.pivot_table(index=["experiment", "channel"], columns="kind", values="value")
+    for name, files in tables.items():
+        for channel in GATED:
+            row = mean.loc[name, channel]
+            gates.add(
+                name, "analysis below background", f"{channel}, RMSE ratio", row.analysis / row.background, high=0.97
+            )
+            series = table.loc[(name, channel), "analysis"].dropna()
+            half = len(series) // 2
+            drift = series.iloc[half:].mean() / series.iloc[:half].mean() if half else np.nan
+            gates.add(name, "no drift", f"{channel}, analysis RMSE, second half / first half", drift, high=1.1)
+        filtered = METHODS[methods[name]].cycled_ensemble
+        quantity = "2 J / p at the minimum, p the number of data"
+        if filtered:
+            quantity = "squared departures / what spread and errors predict"
+        used = with_data(files)
+        gates.add(name, "consistency", quantity, consistency(used, filtered), 0.5, 2.0)
+        if not filtered:
+            quantity = "norm of the gradient at the analysis / at the background"
+            gates.add(name, "convergence", quantity, convergence(used), high=CONVERGED)
+    for name, method in methods.items():
+        wanted = METHODS[method].control
+        controls = [other for other, kind in methods.items() if kind == wanted]
+        for control in controls[:1]:
+            for channel in GATED:
+                pair = table.loc[[(name, channel), (control, channel)], "analysis"].dropna(axis=1).mean(axis=1)
+                ratio = pair.iloc[0] / pair.iloc[1]
+                gates.add(name, f"close to {control}", f"{channel}, analysis RMSE ratio", ratio, high=1.1)
+    return gates
+
+
+def with_data(observation_files: list[str]) -> list[str]:
+    """Those of the tables of analyses of which some data were used; the others are counted in a warning."""
+    chosen = [path for path in observation_files if attribute(path, "used") > 0]
+    without = len(observation_files) - len(chosen)
+    if without:
+        print(
+            f"warning: {without} of {len(observation_files)} analyses used no data, so they are left out of the gates "
+            "of minimisations"
+        )
+    return chosen
+
+
+def consistency(observation_files: list[str], filtered: bool = False) -> float:
+    """The mean of 2 J / p at the minima of analyses; not a number without any.
+
+    For a filter, which minimises nothing: squared departures over the value that spread and errors predict.
+
+    Parameters
+    ----------
+    observation_files : list of paths
+        Tables of analyses of one experiment, from `with_data`.
+    filtered : bool
+        Whether they come from a filter.
+    """
+    if filtered:
+        return _mean([attribute(path, "consistency") for path in observation_files])
+    return _mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in observation_files])
+
+
+def convergence(observation_files: list[str]) -> float:
+    """The mean of the gradient's norm at analyses over that at their backgrounds; not a number without any.
+
+    Parameters
+    ----------
+    observation_files : list of paths
+        Tables of analyses of one experiment, from `with_data`.
+    """
+    ends = [
+        attribute(path, "gradient_at_analysis") / attribute(path, "gradient_at_background")
+        for path in observation_files
+    ]
+    return _mean(ends)
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
