@@ -1,12 +1,10 @@
 """A run with `warm_start: resident`: one process for all steps that ask for a device, and the bytes of plain jobs."""
 
 import contextlib
-import shutil
 from pathlib import Path
 from time import sleep
 
 from test_run import digests
-from tiny import Run
 
 
 def processes_of_the_server(owner):
@@ -22,8 +20,7 @@ def processes_of_the_server(owner):
 
 def test_a_resident_process_runs_all_steps_of_some_cycles_with_the_same_bytes(finished, tmp_path):
     """In a copy: files that are made anew are newer than what was made of them."""
-    run = Run(tmp_path)
-    shutil.copytree(finished.folder, run.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("resources"))
+    run = finished.copied(tmp_path)
     before = digests(run.folder)
     targets = []
     for experiment in ("lora_envar", "full_finetuning", "adaptive"):

@@ -134,8 +134,7 @@ def run_shown(run, command, how):
 @pytest.fixture(scope="module")
 def tiny_world(finished, tmp_path_factory):
     """A copy of the finished run, to which a command may do what it does."""
-    run = Run(tmp_path_factory.mktemp("shown"))
-    shutil.copytree(finished.folder, run.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("resources"))
+    run = finished.copied(tmp_path_factory.mktemp("shown"))
     (run.folder / "config").mkdir()
     shutil.copy2(run.folder / "tiny.yaml", run.folder / "config" / "config.yaml")
     reports = run.folder / "results" / "observations" / "reports" / "prepbufr" / "20090226T06.prepbufr"

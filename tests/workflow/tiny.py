@@ -1,6 +1,7 @@
 """Running Snakemake on the project as a user would, in a folder of its own; and a world small enough for a test."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -41,6 +42,12 @@ class Run:
         self.write(config)
         done = self.snakemake(*targets, "--cores", 2, "--configfile", "tiny.yaml")
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def copied(self, folder):
+        """A copy of the run, in which files may be made anew."""
+        copy = Run(folder)
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("resources"))
+        return copy
 
     def process(self, arguments, **environment):
         """Arguments of `subprocess` that start it."""
