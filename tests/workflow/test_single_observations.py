@@ -15,6 +15,7 @@ from lora_envar.analysis.increments import read_increments
 from lora_envar.background.gaussian import load_gaussian
 from lora_envar.background.genbe import GenBE
 from lora_envar.background.pretraining import load_background_error
+from lora_envar.background.settings import VAESettings
 from lora_envar.background.vae import VAE
 from lora_envar.fields.grid import Grid
 from lora_envar.fields.state import channel_index
@@ -116,14 +117,14 @@ def test_the_increment_is_the_column_of_the_run_s_own_b(finished, name):
     config = yaml.safe_load((finished.folder / "tiny.yaml").read_text())
     grid = Grid.from_settings(config["error_grid"])
     background = finished.folder / "results" / "background"
-    amplitude = config["methods"]["vae_var"]["residual_amplitude"]
+    settings = VAESettings(**config["methods"]["vae_var"])
     model = {
         "3dvar": lambda: GenBE.load(background / "genbe.safetensors", grid),
         "3dvar_spectral": lambda: load_gaussian(background / "gaussian.safetensors", grid),
         "vae_var": lambda: load_background_error(
             VAE.load(background / "spectral" / "vae.safetensors"),
             background / "spectral" / "residual.safetensors",
-            amplitude,
+            settings,
         ),
     }[name]()
     weight = {**config["methods"][name], **config["experiments"][name].get("settings", {})}["background_weight"]

@@ -17,6 +17,7 @@ from ..networks.swin import NetworkSettings, count_parameters, without_weights
 from ..networks.training import Course, Draws, TrainingSettings, Validation, train
 from ..networks.workers import ALONE, Workers
 from .error_variables import ErrorVariables
+from .settings import VAESettings
 from .spectral import SpectralField, covariance_root, estimate_covariance
 from .training_set import TrainingSet
 from .vae import FORMS, VAE, SpectralVAE, VAEBackgroundError
@@ -257,8 +258,9 @@ def save_residual(path: str | Path, covariance: torch.Tensor, **provenance: Any)
     save_weights(path, {"root": covariance_root(covariance).float()}, {"provenance": provenance})
 
 
-def load_background_error(vae: VAE, path: str | Path, residual_amplitude: float) -> VAEBackgroundError:
+def load_background_error(vae: VAE, path: str | Path, settings: VAESettings) -> VAEBackgroundError:
     """Load a VAE's error model with the residual of a file; an amplitude of 0 leaves the residual out, as published."""
+    vae.autocast = settings.precision == "bfloat16"
     root = load_weights(path)[0]["root"].to(vae.deviation.device)
     harmonics = SphericalHarmonics(vae.grid, root.shape[0] - 1, device=vae.deviation.device)
-    return VAEBackgroundError(vae, SpectralField(root, harmonics), residual_amplitude)
+    return VAEBackgroundError(vae, SpectralField(root, harmonics), settings.residual_amplitude)

@@ -13,6 +13,9 @@ COVARIANCES = ("genbe", "localised")
 NORMALISATIONS = ("member", "amplitude", "spread")
 
 
+#: of the networks of a VAE in an analysis
+PRECISIONS = ("float32", "bfloat16")
+
 #: in place of a number
 ADAPTIVE = "adaptive"
 
@@ -91,13 +94,19 @@ class LETKFSettings:
     inflation: float = setting("factor applied to the background perturbations; 1 means no inflation", minimum=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VAESettings(BackgroundWeight):
     """Settings of analyses of all methods with a VAE."""
 
     residual_amplitude: float = setting(
         "factor applied to the residual, the covariance that decoded samples lack; 0 is the published method",
         minimum=0,
+    )
+    precision: str = setting(
+        "numbers in which an analysis runs the decoder's network: `float32`, or `bfloat16` where the device has it, "
+        "which is faster for large networks; all else is float32",
+        default="float32",
+        choices=PRECISIONS,
     )
 
 

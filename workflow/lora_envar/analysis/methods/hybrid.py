@@ -42,5 +42,5 @@ class HybridVAE(VAEMethod):
         from ...background.pretraining import load_background_error
 
         vae = self.vae(inputs)
-        static = load_background_error(vae, inputs.files["residual"], self.settings.residual_amplitude)
+        static = load_background_error(vae, inputs.files["residual"], self.settings)
         return localised_hybrid(static, inputs.members(), self.settings, inputs.error_grid, vae.truncation)

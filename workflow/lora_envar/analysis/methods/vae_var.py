@@ -29,7 +29,7 @@ class VAEMethod(VariationalMethod):
         """The VAE of this cycle, and its residual."""
         from ...background.pretraining import load_background_error
 
-        return load_background_error(self.vae(inputs), inputs.files["residual"], self.settings.residual_amplitude)
+        return load_background_error(self.vae(inputs), inputs.files["residual"], self.settings)
 
 
 class VAEVar(VAEMethod):
