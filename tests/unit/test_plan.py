@@ -113,6 +113,15 @@ def test_members_of_a_filter_are_its_backgrounds_of_the_cycle(config):
     assert inputs["cycled_members"] == path
     assert "samples" not in inputs
     assert "cycled_members" not in plan.analysis_inputs("adapted", FIRST)
+    control = {**adapted, "settings": {"member_source": "other_days"}}
+    plan = Plan(config | {"experiments": config["experiments"] | {"control": control}})
+    half = len(plan.experiments["letkf"].cycles) // 2
+    for time, other in ((FIRST, shift(FIRST, 6 * half)), (shift(FIRST, 6 * half), FIRST)):
+        assert (
+            plan.finetune_inputs("control", time)["cycled_members"] == f"results/letkf/{other}/background_ensemble.nc"
+        )
+        assert plan.members_valid("control", time) == other
+    assert plan.members_valid("adapted", FIRST) == FIRST
     for own in ("shared", "adapted"):
         assert re.fullmatch(plan.later_cycles_pattern(with_ensemble=False), own)
         assert not re.fullmatch(plan.later_cycles_pattern(with_ensemble=True), own)

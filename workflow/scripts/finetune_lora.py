@@ -18,12 +18,12 @@ with step(snakemake) as clock:
     method = METHODS[snakemake.params.method]
     settings = settings_from(method.FinetuneSettings, snakemake.params.settings)
     vae = VAE.load(snakemake.input.vae, device())
+    valid = parse(snakemake.params.valid)
     if "cycled_members" in snakemake.input.keys():
-        members = read_cycled_members(snakemake.input.cycled_members, parse(time), vae.grid, device())
+        members = read_cycled_members(snakemake.input.cycled_members, valid, vae.grid, device())
     elif settings.member_source == "nmc":
         members = TrainingSet(snakemake.input.samples).draw(snakemake.params.ensemble_size, seed, time)
     else:
-        valid = parse(snakemake.params.valid)
         members = read_members(snakemake.input.samples, valid, snakemake.input.last_year, device())
     about = {"settings": snakemake.params.settings, "rank": snakemake.params.rank, "seed": seed, "time": time}
     checkpoint = Checkpoint(snakemake.output[0], about, snakemake.input, checkpoint_minutes())

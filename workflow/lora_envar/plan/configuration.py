@@ -188,10 +188,10 @@ def _check_shared_ensemble(key: str, experiment: dict[str, Any], config: dict[st
             f"{key}.ensemble_of: {name!r} is not an experiment that cycles an ensemble; name one with method letkf"
         )
     chosen = {**config["methods"].get(method, {}), **experiment.get("settings", {})}
-    if chosen.get("member_source", "own") != "own":
+    if chosen.get("member_source", "own") == "nmc":
         raise ConfigurationError(
-            f"{key}.ensemble_of: not allowed with member_source: {chosen['member_source']}; set member_source: own, "
-            "which stands for the members of the cycle"
+            f"{key}.ensemble_of: not allowed with member_source: nmc; set member_source: own for the members of the "
+            "cycle, or other_days"
         )
     if experiment.get("background") == "single_step":
         raise ConfigurationError(f"{key}.ensemble_of: not allowed with background: single_step; use ensemble_size")
@@ -295,12 +295,12 @@ def _check_search(config: dict[str, Any], archive: Period, step: int) -> None:
 def _check_donor(key: str, experiment: dict[str, Any], config: dict[str, Any]) -> None:
     """The donor of members must have an ensemble, and enough cycles that members of another day are independent."""
     chosen = {**config["methods"].get(experiment["method"], {}), **experiment.get("settings", {})}
-    wanted = chosen.get("member_source") == "other_days"
-    if ("donor" in experiment) != wanted:
-        source = "member_source: other_days in the settings"
-        raise ConfigurationError(
-            f"{key}.donor: missing; {source} needs it" if wanted else f"{key}.donor: not allowed without {source}"
-        )
+    wanted = chosen.get("member_source") == "other_days" and "ensemble_of" not in experiment
+    source = "member_source: other_days in the settings"
+    if wanted and "donor" not in experiment:
+        raise ConfigurationError(f"{key}.donor: missing; {source} needs it")
+    if "donor" in experiment and not wanted:
+        raise ConfigurationError(f"{key}.donor: not allowed without {source}, or with ensemble_of")
     if not wanted:
         return
     donor = config["experiments"].get(experiment["donor"], {})

@@ -76,12 +76,13 @@ class EnsemblePlan:
     def valid(self, experiment: Experiment, time: str) -> tuple[Experiment, str]:
         """Whose members are finetuned on, and when they are valid.
 
-        Members of other days are the donor's of half a period later, on a circle of the cycles with a whole ensemble.
+        Members of other days are the donor's, or the filter's, of half a period later, on a circle of the cycles with a
+        whole ensemble.
         """
         if experiment.member_source != "other_days":
             return experiment, time
-        donor = self._experiments[experiment.entry["donor"]]
-        younger = 0 if donor.single_step else donor.lags
+        donor = self._experiments[experiment.ensemble_of or experiment.entry["donor"]]
+        younger = 0 if donor.single_step or experiment.ensemble_of else donor.lags
         whole = donor.cycles[younger:]
         since = parse(time) - parse(whole[0])
         index = since // timedelta(hours=self._step) + len(whole) // 2
@@ -95,9 +96,9 @@ class EnsemblePlan:
         }
         if experiment.member_source == "nmc":
             return inputs | {"samples": TRAINING_SET, "last_year": []}
-        if experiment.ensemble_of:
-            return inputs | {"cycled_members": self.cycled_file(experiment.ensemble_of, time)}
         donor, valid = self.valid(experiment, time)
+        if experiment.ensemble_of:
+            return inputs | {"cycled_members": self.cycled_file(experiment.ensemble_of, valid)}
         return inputs | {
             "samples": self.own_files(donor, valid),
             "last_year": self.last_year_files(donor, valid),
