@@ -18,6 +18,7 @@ from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
 
 from ..analysis.amplitudes import COMMON
@@ -240,6 +241,7 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
         panels += [(reference, family) for family in own.family.unique()]
         panels += [None] * (-len(panels) % PANELS_ABREAST)
     rows = len(panels) // PANELS_ABREAST
+    densities = 100.0 * np.sort(table["columns"].unique()) / points
     figure, axes = plt.subplots(
         rows,
         PANELS_ABREAST,
@@ -254,9 +256,8 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
             axis.set_axis_off()
             continue
         chosen = table[(table.reference == panel[0]) & (table.family == panel[1])]
-        for index, (world, own) in enumerate(chosen.groupby("world", sort=False)):
-            own = own.sort_values("columns")
-            colour = colours[world]
+        for index, (world, colour) in enumerate(colours.items()):
+            own = chosen[chosen.world == world].sort_values("columns")
             share = 100.0 * own["columns"] / points * (1.0 + 0.06 * (index - 1))  # so that intervals stay apart
             inside = own[["percent", "percent_low", "percent_high"]].clip(-SHOWN_PERCENT, SHOWN_PERCENT)
             axis.vlines(share, inside.percent_low, inside.percent_high, color=colour, linewidth=1.2)
@@ -265,7 +266,8 @@ def gain_curves(path: str | Path, table: pd.DataFrame, points: int) -> None:
                 axis.plot(share[beyond], inside.percent[beyond], marker, color=colour, markersize=6)
         axis.axhline(0.0, color="grey", linewidth=0.8)
         axis.set(xscale="log", ylim=(-1.07 * SHOWN_PERCENT, 1.07 * SHOWN_PERCENT))
-        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set_xticks(densities, [f"{density:.2g}" for density in densities])
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.set_title(f"{panel[1]}\nagainst {panel[0]}", fontsize=8)
         axis.tick_params(labelsize=8)
     for axis in axes[:, 0]:
