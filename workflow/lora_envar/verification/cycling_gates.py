@@ -8,9 +8,8 @@ from ..observations.table import attribute
 from .gates import GATED, Gates
 from .score import after_spin_up, channel_of
 
-#: by how much of what it was at the background the gradient may be left at the analysis. With more, as many iterations
-#: again change winds by some percent in the example, and variances of parts that are estimated from the innovations by
-#: some ten
+#: largest share of the gradient at the background that may be left at the analysis. Where more is left in the example,
+#: further iterations change winds by several percent, and variances that are estimated from innovations by tens
 CONVERGED = 0.01
 
 
@@ -65,7 +64,7 @@ def cycling_gates(
 
 
 def with_data(observation_files: list[str]) -> list[str]:
-    """Those of the tables of analyses of which some data were used; the others are counted in a warning."""
+    """Tables of analyses that used some data; a warning counts the others."""
     chosen = [path for path in observation_files if attribute(path, "used") > 0]
     without = len(observation_files) - len(chosen)
     if without:
