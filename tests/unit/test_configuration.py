@@ -286,10 +286,14 @@ def test_members_of_a_filter_need_one_that_has_them(config, changes, message):
     check_schema(config)
     if message is None:
         check(config)
-        lora = {**config["experiments"]["latent_lora"], "settings": {"member_source": "nmc"}, "ensemble_of": "letkf"}
-        config["experiments"]["shared"] = {key: lora[key] for key in lora if key != "ensemble_size"}
-        other_days = {**lora, "settings": {"member_source": "other_days"}}
-        config["experiments"]["other"] = {key: other_days[key] for key in lora if key != "ensemble_size"}
+        lora = {**config["experiments"]["latent_lora"], "ensemble_of": "letkf"}
+        del lora["ensemble_size"]
+        config["experiments"]["shared"] = {**lora, "settings": {"member_source": "other_days"}}
+        check(config)
+        config["experiments"]["shared"]["donor"] = "latent_lora"
+        with pytest.raises(ConfigurationError, match=r"shared\.donor: not allowed without .*, or with ensemble_of"):
+            check(config)
+        config["experiments"]["shared"] = {**lora, "settings": {"member_source": "nmc"}}
         message = r"shared\.ensemble_of: not allowed with member_source: nmc"
     with pytest.raises(ConfigurationError, match=message):
         check(config)

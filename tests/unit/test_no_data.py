@@ -112,11 +112,11 @@ def test_gates_are_those_of_the_cycles_with_data(tmp_path, capsys):
 
 def test_a_filter_is_consistent_where_departures_are_as_expected(tmp_path):
     paths = []
-    for count, value in ((40, 1.2), (20, 0.8)):
+    for count, value in ((40, 1.2), (0, float("nan")), (20, 0.8)):
         path = tmp_path / f"{count}.nc"
         write_observations(path, NOTHING, {"used": count, "consistency": value, "evaluations": 0})
         paths.append(path)
-    assert consistency(paths, filtered=True) == pytest.approx(1.0)
+    assert consistency(with_data(paths), filtered=True) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="cost_at_analysis"):
         consistency(paths)
 

@@ -132,6 +132,11 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign():
     assert [str(Cell(value, 0, 0, 1)) for value in (-0.04, 0.04, 0.06)] == ["0.0", "0.0", "+0.1"]
 
 
+def test_a_cell_says_its_interval_or_that_there_is_none():
+    assert Cell(-1.0, -2.0, 0.5, 0.1).words == "-2.0 to +0.5 %, adjusted p = 0.1"
+    assert Cell(-1.0, float("nan"), float("nan"), 1.0).words == "no interval, adjusted p = 1"
+
+
 def test_every_gate_says_what_it_means():
     """Those that the code adds, by the names in it."""
     import re

@@ -151,6 +151,14 @@ def standard_axes(
     return _whole_globe(field, source).assign_attrs(member=member, expver=experiment)
 
 
+def in_order(field: xr.DataArray) -> np.ndarray:
+    """Values of a field of `standard_axes`, (time, level, latitude, longitude), as far as it has these axes.
+
+    They are read in the order of their file, and transposed in memory.
+    """
+    return field.compute().transpose("time", ..., "latitude", "longitude", missing_dims="ignore").values
+
+
 def _one_member(
     field: xr.DataArray, kinds: dict[Hashable, str | None], source: str, options: Options, notes: list[str]
 ) -> tuple[xr.DataArray, int | None] | None:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from ..files.atomic import atomic_write
 from ..files.netcdf import provenance
+from .axes import in_order
 from .completeness import IncompleteError, refuse_incomplete
 from .layout import standard_dataset
 from .opening import SourceError, open_datasets
@@ -69,17 +70,13 @@ def write_source(
 
 
 def _append(file: netCDF4.Dataset, name: str, field: xr.DataArray) -> None:
-    """Append a field, one time after another, since all times may not fit into memory.
-
-    Each is read as it is stored and then transposed, latitude before longitude: transposed by xarray, it would be read
-    point by point.
-    """
+    """Append a field, latitude before longitude, one time after another, since all may not fit into memory."""
     others = [str(dimension) for dimension in field.dims if dimension not in ("time", *_HORIZONTAL)]
     dimensions = ("time", *others, *_HORIZONTAL)
     variable = file.createVariable(name, np.result_type(field.dtype, np.float32), dimensions, fill_value=np.nan)
     variable.setncatts({str(key): value for key, value in field.attrs.items()})
     for index in range(field.sizes["time"]):
-        variable[index] = field.isel(time=index).compute().transpose(*dimensions[1:]).values
+        variable[index] = in_order(field.isel(time=index))
 
 
 def write_parts(

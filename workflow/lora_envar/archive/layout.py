@@ -15,7 +15,7 @@ import xarray as xr
 from ..fields.constants import GAS_CONSTANT, GRAVITY, LAPSE_RATE, VAPOUR_GAS_CONSTANT
 from ..fields.grid import Field, Grid
 from ..fields.state import CHANNELS, LEVELS, SURFACE, UPPER_AIR, VARIABLES
-from .axes import on_levels
+from .axes import in_order, on_levels
 from .completeness import IncompleteError as IncompleteError
 from .completeness import describe_channels as describe_channels
 from .experiments import FINAL, PRELIMINARY, final_over_preliminary
@@ -115,11 +115,11 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     """
     shape = tuple(standard.sizes[axis] for axis in ("time", "latitude", "longitude"))
     absent = np.full((shape[0], len(LEVELS), *shape[1:]), np.nan, np.float32)
-    upper = {name: _values(standard[name]) if name in standard else absent for name in UPPER_AIR}
+    upper = {name: in_order(standard[name]) if name in standard else absent for name in UPPER_AIR}
     states = np.empty((shape[0], len(CHANNELS), *shape[1:]), np.float32)
     for index, name in enumerate(SURFACE):
         if name in standard:
-            states[:, index] = _values(standard[name])
+            states[:, index] = in_order(standard[name])
         else:
             states[:, index] = surface_estimate(name, upper) if name in derive else np.nan
     for index, name in enumerate(UPPER_AIR):
@@ -130,11 +130,6 @@ def stack(standard: xr.Dataset, source: str, derive: tuple[str, ...], partial: b
     derived = tuple(name for name in derive if name not in standard)
     refuse_implausible(states, standard.time.values, source, derived)
     return states
-
-
-def _values(field: xr.DataArray) -> np.ndarray:
-    """Values of a field, (time, level if any, lat, lon). They are transposed in memory, see `axes.standard_axes`."""
-    return field.compute().transpose("time", ..., "latitude", "longitude").values
 
 
 def _refuse_holes(states: np.ndarray, times: np.ndarray, source: str, partial: bool) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -20,10 +20,6 @@ torch.backends.opt_einsum.enabled = False
 _QUADRATURE = {"gaussian": "legendre-gauss", "equiangular": "equiangular"}
 
 
-#: grid, truncation, type and device
-_Key: TypeAlias = tuple[Grid, int, torch.dtype, torch.device]
-
-
 @dataclass(frozen=True)
 class _Tables:
     """Matrices of a transform, for sums over latitude."""
@@ -33,7 +29,7 @@ class _Tables:
 
 
 #: tables in use, so that those of a job's error models are made and held once
-_in_use: WeakValueDictionary[tuple[Callable[[Grid, int], _Tables], *_Key], _Tables] = WeakValueDictionary()
+_in_use: WeakValueDictionary[tuple[Any, ...], _Tables] = WeakValueDictionary()
 
 
 def _shared(make: Callable[[Grid, int], _Tables], grid: Grid, truncation: int, like: torch.Tensor) -> _Tables:

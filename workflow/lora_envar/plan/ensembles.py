@@ -82,7 +82,7 @@ class EnsemblePlan:
         if experiment.member_source != "other_days":
             return experiment, time
         donor = self._experiments[experiment.ensemble_of or experiment.entry["donor"]]
-        younger = 0 if donor.single_step or experiment.ensemble_of else donor.lags
+        younger = 0 if donor.single_step else donor.lags
         whole = donor.cycles[younger:]
         since = parse(time) - parse(whole[0])
         index = since // timedelta(hours=self._step) + len(whole) // 2

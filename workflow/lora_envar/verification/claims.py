@@ -51,7 +51,7 @@ class Cell:
     @property
     def words(self) -> str:
         """The interval and the p-value."""
-        return f"{interval(self.low, self.high)} %, adjusted p = {self.p:.2g}"
+        return f"{interval(self.low, self.high, ' %')}, adjusted p = {self.p:.2g}"
 
 
 @dataclass(frozen=True)

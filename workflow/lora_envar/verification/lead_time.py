@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..fields.state import HEADLINE
 from .replicates import grouped
-from .resampling import LEAST_CYCLES, blocks_for, resampling_weights
+from .resampling import LEAST_CYCLES, blocks_for, resampled
 from .score import after_spin_up, channel_of
 
 COLUMNS = ["experiment", "reference", "channel", "lead_hours", "gained_hours", "gained_low", "gained_high", "starts"]
@@ -84,32 +84,32 @@ def _pair(mean: pd.DataFrame, pair: tuple[str, str], samples: int, seed: int) ->
         if len(starts) < 2:
             continue
         series = [each.loc[starts].to_numpy() for each in both]
-        hours = gained(series[0].mean(0), series[1].mean(0), leads)
-        limits = _limits(series[0], series[1], leads, samples, seed)
+        hours, limits = _gained_with_limits(series[0], series[1], leads, samples, seed)
         for lead, here, (low, high) in zip(leads, hours, limits, strict=True):
             found.append([*pair, channel, int(lead), here, low, high, len(starts)])
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def _limits(first: np.ndarray, second: np.ndarray, leads: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """95 % intervals of the hours gained, (leads, 2), of errors (starts, leads); NaN where there is none.
+def _gained_with_limits(
+    first: np.ndarray, second: np.ndarray, leads: np.ndarray, samples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The hours gained, (leads,), of errors (starts, leads), and their 95 % intervals, (leads, 2), or NaN.
 
     Starts are resampled in blocks, and intervals widened, as those of the ratio of both errors are.
     """
     size = len(first)
-    limits = np.full((len(leads), 2), np.nan)
-    if size < LEAST_CYCLES:
-        return limits
     means = first.mean(axis=0), second.mean(axis=0)
     hours = gained(means[0], means[1], leads)
+    limits = np.full((len(leads), 2), np.nan)
+    if size < LEAST_CYCLES:
+        return hours, limits
     blocks = blocks_for(first / means[0] - second / means[1])
-    for length in np.unique(blocks.length):
-        weights = resampling_weights(size, length, samples, np.random.default_rng([seed, size, length]))
+    for chosen, weights in resampled(blocks, size, samples, seed):
         drawn = np.array([gained(weight @ first, weight @ second, leads) for weight in weights])
-        for index in np.flatnonzero(blocks.length == length):
+        for index in np.flatnonzero(chosen):
             known = drawn[:, index][np.isfinite(drawn[:, index])]
             # an interval of what remains of many samples would be too narrow
             if len(known) > 0.95 * samples:
                 spread = np.quantile(known - hours[index], [0.025, 0.975])
                 limits[index] = hours[index] + blocks.widening[index] * spread
-    return limits
+    return hours, limits

@@ -7,6 +7,7 @@ share that is known for a process of first order with the autocorrelation of the
 blocks is uncertain, so that quantiles of Student's t take the place of normal ones.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,13 @@ def blocks_for(series: np.ndarray) -> Blocks:
     # mean and autocorrelation are found from the same few blocks
     freedom = np.maximum(np.minimum(size / length, effective) - 2, 1.5)
     return Blocks(length, stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975) / np.sqrt(share))
+
+
+def resampled(blocks: Blocks, size: int, samples: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Resampling weights of series by the length of their blocks: which series have it, and (samples, size)."""
+    for length in np.unique(blocks.length):
+        random = np.random.default_rng([seed, size, length])
+        yield blocks.length == length, resampling_weights(size, length, samples, random)
 
 
 def resampling_weights(size: int, block: int, samples: int, random: np.random.Generator) -> np.ndarray:

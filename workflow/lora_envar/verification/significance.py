@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
-from .resampling import LEAST_CYCLES, blocks_for, resampling_weights
+from .resampling import LEAST_CYCLES, blocks_for, resampled
 from .score import analysis_rmse, channel_of
 
 #: of the table of `compare`
@@ -63,9 +63,7 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     blocks = blocks_for(first / means[0] - second / means[1])
     ratios = np.empty((samples, first.shape[1]))
     differences = np.empty_like(ratios)
-    for length in np.unique(blocks.length):
-        weights = resampling_weights(size, length, samples, np.random.default_rng([seed, size, length]))
-        chosen = blocks.length == length
+    for chosen, weights in resampled(blocks, size, samples, seed):
         drawn = weights @ first[:, chosen], weights @ second[:, chosen]
         ratios[:, chosen] = np.log(drawn[0] / drawn[1])
         differences[:, chosen] = drawn[0] - drawn[1]
@@ -94,9 +92,9 @@ def compare_series(first: np.ndarray, second: np.ndarray, samples: int, seed: in
     )
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float, high: float, unit: str = "") -> str:
     """The limits of an interval in percent, as pages show them."""
-    return "no interval" if np.isnan(low) else f"{low:+.1f} to {high:+.1f}"
+    return "no interval" if np.isnan(low) else f"{low:+.1f} to {high:+.1f}{unit}"
 
 
 def compare(
