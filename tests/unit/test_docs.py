@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -245,11 +246,36 @@ def test_the_image_is_made_of_what_is_there():
     assert [name for line in copied for name in line.split() if not (ROOT / name).exists()] == []
 
 
-def test_forms_and_workflows_of_the_repository_are_yaml():
-    paths = sorted((ROOT / ".github").rglob("*.yml"))
-    assert len(paths) == 4
-    for path in paths:
-        assert isinstance(yaml.safe_load(path.read_text()), dict), path
+#: the schema of each file that a service reads, by check-jsonschema's name for it
+SCHEMAS = {
+    "CITATION.cff": "vendor.citation-file-format",
+    ".github/workflows/ci.yml": "vendor.github-workflows",
+    ".github/ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
+    ".github/ISSUE_TEMPLATE/bug.yml": "vendor.github-issue-forms",
+    ".github/ISSUE_TEMPLATE/question.yml": "vendor.github-issue-forms",
+}
+
+
+def meets(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_file_that_a_service_reads_meets_its_schema(name):
+    done = meets(SCHEMAS[name], ROOT / name)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_workflow_with_an_unknown_key_does_not(tmp_path):
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    workflow["jobs"]["tests"]["stepz"] = []
+    (tmp_path / "ci.yml").write_text(yaml.safe_dump(workflow))
+    assert meets("vendor.github-workflows", tmp_path / "ci.yml").returncode == 1
+
+
+def test_all_files_of_the_repository_for_a_service_have_a_schema():
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / ".github").rglob("*.yml")} < SCHEMAS.keys()
     assert "bash .ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
 
 
