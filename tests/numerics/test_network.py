@@ -1,5 +1,8 @@
 """The network: periodic in longitude, closed at the poles, and of the paper's size."""
 
+from copy import deepcopy
+
+import pytest
 import torch
 from conftest import small_network
 from lora_envar.background.error_variables import ErrorVariables
@@ -31,6 +34,29 @@ def test_shifted_windows_do_not_join_the_poles():
     attention(x)[0, 0].sum().backward()
     assert x.grad[0, -2:].abs().max() == 0.0
     assert x.grad[0, :2, -2:].abs().max() > 0.0, "but east and west are joined"
+
+
+@pytest.mark.parametrize("frozen", (True, False), ids=("frozen", "trained"))
+def test_attention_in_bfloat16_is_that_in_float64_within_rounding(frozen):
+    """On a CPU it is written out: results and gradients, those of the bias included."""
+    torch.manual_seed(1)
+    attention = WindowAttention(32, 2, (8, 16), (4, 4), shifted=True)
+    torch.nn.init.normal_(attention.relative_bias)
+    attention.requires_grad_(not frozen)
+    x = torch.randn(2, 8, 16, 32)
+    weight = torch.randn(2, 8, 16, 32)
+
+    def with_gradients(dtype: torch.dtype, half: bool) -> list[torch.Tensor]:
+        layer = deepcopy(attention).to(dtype)
+        fields = x.to(dtype, copy=True).requires_grad_(True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            result = layer(fields)
+        (result * weight).sum().backward()
+        return [result.detach(), fields.grad, *([] if frozen else [layer.relative_bias.grad])]
+
+    for half, exact in zip(with_gradients(torch.float32, True), with_gradients(torch.float64, False), strict=True):
+        off = (half - exact).norm() / exact.norm()
+        assert 0 < off < 0.02
 
 
 def test_the_paper_s_sizes_are_met_without_allocating():

@@ -185,7 +185,7 @@ class WindowAttention(nn.Module):
         bias = self.relative_bias[self.relative_index].view(size, size, self.heads).permute(2, 0, 1)[None]
         if self.pole_mask is not None:
             bias = (bias + self.pole_mask).repeat(x.shape[0], 1, 1, 1)
-        attended = functional.scaled_dot_product_attention(query, key, value, bias.to(query.dtype))
+        attended = _attend(query, key, value, bias)
         x = self._join(self.output(attended.transpose(1, 2).flatten(2)), x.shape[0])
         if any(self.shift):
             x = x.roll(self.shift, (1, 2))
@@ -209,6 +209,19 @@ class WindowAttention(nn.Module):
         lat, lon = self.tokens
         x = windows.view(batch, lat // rows, lon // columns, rows, columns, -1)
         return x.transpose(2, 3).reshape(batch, lat, lon, -1)
+
+
+def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """Scaled dot-product attention; its arguments are those of torch's function of that name.
+
+    In bfloat16 on a CPU it is written out, with weights in float32: the gradient of torch's fused kernel takes ten times
+    as long there.
+    """
+    dtype = query.dtype
+    if query.device.type != "cpu" or dtype != torch.bfloat16:
+        return functional.scaled_dot_product_attention(query, key, value, bias.to(dtype))
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
+    return scores.softmax(-1).to(dtype) @ value
 
 
 class Block(nn.Module):
