@@ -14,9 +14,10 @@ from lora_envar.fields.timeline import name
 from lora_envar.files.provenance import group
 from lora_envar.forecast.model import ForecastModel
 from lora_envar.observations.quality import DepartureChecks, QualitySettings, select, summary
-from lora_envar.observations.table import REASONS, attribute, read_observations, write_observations
+from lora_envar.observations.table import REASONS, read_observations, write_observations
 from lora_envar.observations.window import Window, WindowOperator
-from lora_envar.verification.cycling_gates import consistency, convergence, cycling_gates, with_data
+from lora_envar.verification.cycling_gates import cycling_gates, with_data
+from lora_envar.verification.diagnostics import diagnose
 from lora_envar.verification.figures import observation_maps
 from lora_envar.verification.observation_fit import fit, interpolate, rejections, shown
 from lora_envar.verification.results import cost
@@ -59,7 +60,6 @@ def test_without_data_the_analysis_is_the_background(table, tmp_path):
     assert result.attributes() == {"used": 0, "cost_at_background": 0.0, "cost_at_analysis": 0.0, "evaluations": 0}
     write_observations(tmp_path / "observations.nc", result.observations, result.attributes())
     assert len(read_observations(tmp_path / "observations.nc")) == len(table)
-    assert attribute(tmp_path / "observations.nc", "used") == 0.0
     coastline = pd.read_csv(ROOT / "resources" / "coastline.csv")
     observation_maps(tmp_path / "map.png", "nothing", read_observations(tmp_path / "observations.nc"), coastline)
     assert (tmp_path / "map.png").stat().st_size > 1000
@@ -95,45 +95,31 @@ def analyses(folder, used):
         path = folder / "results" / "a" / name(TIME + timedelta(hours=6 * cycle)) / "observations.nc"
         said = {"used": count, "cost_at_analysis": 0.75 * count, "evaluations": 10 * (count > 0)}
         said |= {"gradient_at_background": 100.0, "gradient_at_analysis": 0.01 * count} if count else {}
-        write_observations(path, NOTHING, said)
+        write_observations(path, fitted().select(np.zeros(count, dtype=int)), said)
         paths.append(path)
     return paths
 
 
 def test_gates_are_those_of_the_cycles_with_data(tmp_path, capsys):
-    used = with_data(analyses(tmp_path, [40, 0, 20]))
+    used = with_data(diagnose("a", analyses(tmp_path, [40, 0, 20]), []).cycles)
     assert "warning: 1 of 3 analyses used no data" in capsys.readouterr().out
-    assert consistency(used) == pytest.approx(1.5)
-    assert convergence(used) == pytest.approx(0.003)
-    none = with_data(analyses(tmp_path, [0, 0]))
-    assert np.isnan(consistency(none))
-    assert np.isnan(convergence(none))
-
-
-def test_a_filter_is_consistent_where_departures_are_as_expected(tmp_path):
-    paths = []
-    for count, value in ((40, 1.2), (0, float("nan")), (20, 0.8)):
-        path = tmp_path / f"{count}.nc"
-        write_observations(path, NOTHING, {"used": count, "consistency": value, "evaluations": 0})
-        paths.append(path)
-    assert consistency(with_data(paths), filtered=True) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="cost_at_analysis"):
-        consistency(paths)
+    assert used.consistency.tolist() == pytest.approx([1.5, 1.5])
+    assert used.gradient_reduction.tolist() == pytest.approx([0.004, 0.002])
+    assert len(with_data(diagnose("a", analyses(tmp_path, [0, 0]), []).cycles)) == 0
 
 
 @pytest.mark.parametrize(("used", "passed"), [([40, 0], True), ([0, 0], False)])
 def test_cycling_gates_and_costs_cope(tmp_path, used, passed):
-    files = analyses(tmp_path, used)
+    diagnostics = diagnose("a", analyses(tmp_path, used), []).cycles
     zero = np.zeros((69, *GRID.shape), dtype="f4")
     entries = [
         (TIME + timedelta(hours=6 * c), kind, 0, zero + 1, zero) for c in (0, 1) for kind in ("analysis", "background")
     ]
-    gates = cycling_gates(score_all("a", entries, GRID, zero), {"a": "3dvar"}, {"a": name(TIME)}, {"a": files}).table()
+    scores = score_all("a", entries, GRID, zero)
+    gates = cycling_gates(scores, {"a": "3dvar"}, {"a": name(TIME)}, diagnostics).table()
     assert gates[gates.gate == "consistency"].passed.tolist() == [passed]
     assert gates[gates.gate == "convergence"].passed.tolist() == [passed]
-    assert (
-        cost({"a": files}, {}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (count > 0) for count in used) / 2
-    )
+    assert cost(diagnostics, {}, tmp_path).loc[group("a"), "evaluations"] == sum(10 * (n > 0) for n in used) / 2
 
 
 @pytest.mark.parametrize("tables", [[NOTHING], [REJECTED], [NOTHING, REJECTED, fitted()]])

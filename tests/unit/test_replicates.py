@@ -94,15 +94,8 @@ def test_the_page_says_what_the_tables_say(tmp_path):
     folder.mkdir(parents=True)
     for index, seconds in enumerate((2.0, 4.0)):
         (folder / f"{index}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
-    import netCDF4
-
-    for index, evaluations in enumerate((10, 30)):
-        path = tmp_path / "results" / "a_seed_1" / str(index)
-        path.mkdir(parents=True)
-        with netCDF4.Dataset(path / "observations.nc", "w") as dataset:
-            dataset.evaluations = evaluations
-    tables = {name: sorted((tmp_path / "results").rglob("*.nc")) for name in ("a_seed_1", "b_seed_1")}
-    costs = cost(tables, {"b_seed_1": "a_seed_1"}, tmp_path)
+    diagnostics = pd.DataFrame({"experiment": ["a_seed_1", "a_seed_1", "b_seed_1"], "evaluations": [10, 30, 5]})
+    costs = cost(diagnostics, {"b_seed_1": "a_seed_1"}, tmp_path)
     assert costs.loc["a"].to_dict() == {"evaluations": 20, "finetuning": 0, "analysis": 3, "forecast": 0, "filter": 0}
     assert costs.loc["b", "filter"] == 3, "what its members cost, it costs too"
     names = [

@@ -72,7 +72,7 @@ rule cycling_gates:
     """Whether the cycled experiments pass their gates."""
     input:
         scores="results/scores.csv",
-        observations=plan.verification.scored_table_files(),
+        diagnostics=plan.verification.diagnostics[:1],
     output:
         "results/cycling_gates.csv",
     log:
@@ -88,7 +88,6 @@ rule cycling_gates:
         runtime=60,
     params:
         methods=plan.methods,
-        tables=plan.verification.scored_tables(),
         first_scored=plan.verification.first_scored_cycles(),
     script:
         "../scripts/cycling_gates.py"

@@ -102,7 +102,7 @@ rule write_results:
     input:
         scores="results/scores.csv",
         comparison="results/comparison.csv",
-        observations=plan.verification.analysed_table_files(),
+        diagnostics=plan.verification.diagnostics[:1],
         ensembles=plan.verification.of_diagnosed("ensemble.csv"),
         fits=plan.verification.diagnostics[1:],
     output:
@@ -123,7 +123,7 @@ rule write_results:
         benchmarks="benchmarks",
         logs="logs",
         references=config["verification"]["references"],
-        tables=plan.verification.analysed_tables(),
+        methods=plan.methods,
         filters=plan.verification.filters(),
         first_scored=plan.verification.first_scored_cycles(),
     script:

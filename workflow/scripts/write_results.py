@@ -7,6 +7,7 @@ with step(snakemake) as clock:
         from lora_envar.files.atomic import atomic_write
         from lora_envar.files.tables import read_table
         from lora_envar.verification import ABOUT_SIGNIFICANCE, costs
+        from lora_envar.verification.diagnostics import assimilated, read_diagnostics
         from lora_envar.verification.means import mean_errors
         from lora_envar.verification.observation_fit import shown
         from lora_envar.verification.results import cost, ensembles, nothing_to_compare, page, table_sections
@@ -15,6 +16,7 @@ with step(snakemake) as clock:
     first_scored = snakemake.params.first_scored
     comparison = read_table(snakemake.input.comparison, dtype={"level": "Int64"})
     scores = read_scores(snakemake.input.scores)
+    analyses = assimilated(read_diagnostics(snakemake.input.diagnostics), snakemake.params.methods)
     about = [
         ABOUT_SIGNIFICANCE if len(comparison) else nothing_to_compare(snakemake.params.references),
         f"Made by the rule `write_results` from `{snakemake.input.comparison}`; seconds are of the machine it ran on.",
@@ -25,7 +27,7 @@ with step(snakemake) as clock:
         snakemake.params.title,
         mean_errors(scores, first_scored),
         comparison,
-        cost(snakemake.params.tables, snakemake.params.filters, snakemake.params.benchmarks),
+        cost(analyses, snakemake.params.filters, snakemake.params.benchmarks),
         about,
         ensembles(snakemake.input.ensembles, first_scored),
     )

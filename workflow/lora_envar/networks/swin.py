@@ -214,8 +214,8 @@ class WindowAttention(nn.Module):
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Scaled dot-product attention; its arguments are those of torch's function of that name.
 
-    In bfloat16 on a CPU it is written out, with weights in float32: the gradient of torch's fused kernel takes ten times
-    as long there.
+    In bfloat16 on a CPU it is written out, with weights in float32: the gradient of torch's fused kernel takes ten
+    times as long there.
     """
     dtype = query.dtype
     if query.device.type != "cpu" or dtype != torch.bfloat16:

@@ -262,12 +262,3 @@ def read_observations(path: str | PathLike[str]) -> Observations:
 def _texts(characters: np.ndarray) -> np.ndarray:
     """Characters of shape (rows, 8) as texts, shape (rows,)."""
     return np.ascontiguousarray(characters).view("S8").ravel()
-
-
-def attribute(path: str | PathLike[str], name: str) -> float:
-    """Read a number that `write_observations` wrote as an attribute."""
-    try:
-        with netCDF4.Dataset(path) as dataset:
-            return float(dataset.getncattr(name))
-    except (OSError, AttributeError) as error:
-        raise ValueError(f"{path}: the attribute {name} cannot be read ({error}); make the file again") from error

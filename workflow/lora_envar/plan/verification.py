@@ -255,31 +255,14 @@ class VerificationPlan:
         return [experiment for experiment in self._experiments.compared if experiment.method.assimilates]
 
     @staticmethod
-    def tables_of(experiment: Experiment, first: str = "") -> list[str]:
-        """Tables of observations of an experiment's analyses, from a time on."""
-        return [f"results/{experiment.name}/{time}/observations.nc" for time in experiment.cycles if time >= first]
-
-    def analysed_tables(self) -> dict[str, list[str]]:
-        """Tables of observations of all analyses, by experiment."""
-        return {experiment.name: self.tables_of(experiment) for experiment in self.assimilating}
+    def tables_of(experiment: Experiment) -> list[str]:
+        """Tables of observations of an experiment's analyses."""
+        return [f"results/{experiment.name}/{time}/observations.nc" for time in experiment.cycles]
 
     def filters(self) -> dict[str, str]:
         """The experiment whose members it takes, of every experiment that takes another's."""
         chosen = {experiment.name: experiment.ensemble_of for experiment in self.assimilating}
         return {name: other for name, other in chosen.items() if other}
-
-    def scored_tables(self) -> dict[str, list[str]]:
-        """Those of scored cycles."""
-        first = self.first_scored_cycles()
-        return {experiment.name: self.tables_of(experiment, first[experiment.name]) for experiment in self.assimilating}
-
-    def analysed_table_files(self) -> list[str]:
-        """All of `analysed_tables`."""
-        return [path for paths in self.analysed_tables().values() for path in paths]
-
-    def scored_table_files(self) -> list[str]:
-        """All of `scored_tables`."""
-        return [path for paths in self.scored_tables().values() for path in paths]
 
     def amplitudes(self) -> dict[str, list[str]]:
         """What the experiments that calibrate themselves have found, a file a cycle."""

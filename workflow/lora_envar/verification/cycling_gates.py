@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import METHODS
-from ..observations.table import attribute
+from .diagnostics import assimilated
 from .gates import GATED, Gates
 from .score import after_spin_up, channel_of
 
@@ -14,7 +14,7 @@ CONVERGED = 0.01
 
 
 def cycling_gates(
-    scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], tables: dict[str, list[str]]
+    scores: pd.DataFrame, methods: dict[str, str], first: dict[str, str], diagnostics: pd.DataFrame
 ) -> Gates:
     """Whether analyses beat backgrounds, converge, do not drift and match their control, and 2 J / p is near 1.
 
@@ -24,8 +24,8 @@ def cycling_gates(
         Experiment -> method.
     first : dict
         Experiment -> first scored cycle.
-    tables : dict
-        Experiment that assimilates -> files of the tables of observations of its scored analyses.
+    diagnostics : DataFrame
+        Of all cycles, with `diagnostics.COLUMNS`.
     """
     gates = Gates()
     chosen = scores[(scores.region == "global") & (scores.metric == "rmse") & (scores.kind != "forecast")]
@@ -33,7 +33,7 @@ def cycling_gates(
     chosen = chosen.assign(channel=channel_of(chosen))
     table = chosen.pivot_table(index=["experiment", "channel"], columns=["kind", "valid_time"], values="value")
     mean = chosen.pivot_table(index=["experiment", "channel"], columns="kind", values="value")
-    for name, files in tables.items():
+    for name, analyses in after_spin_up(assimilated(diagnostics, methods), first).groupby("experiment", sort=False):
         for channel in GATED:
             row = mean.loc[name, channel]
             gates.add(
@@ -47,11 +47,11 @@ def cycling_gates(
         quantity = "2 J / p at the minimum, p the number of data"
         if filtered:
             quantity = "squared departures / what spread and errors predict"
-        used = with_data(files)
-        gates.add(name, "consistency", quantity, consistency(used, filtered), 0.5, 2.0)
+        used = with_data(analyses)
+        gates.add(name, "consistency", quantity, used.consistency.mean(), 0.5, 2.0)
         if not filtered:
             quantity = "norm of the gradient at the analysis / at the background"
-            gates.add(name, "convergence", quantity, convergence(used), high=CONVERGED)
+            gates.add(name, "convergence", quantity, used.gradient_reduction.mean(), high=CONVERGED)
     for name, method in methods.items():
         wanted = METHODS[method].control
         controls = [other for other, kind in methods.items() if kind == wanted]
@@ -63,49 +63,13 @@ def cycling_gates(
     return gates
 
 
-def with_data(observation_files: list[str]) -> list[str]:
-    """Tables of analyses that used some data; a warning counts the others."""
-    chosen = [path for path in observation_files if attribute(path, "used") > 0]
-    without = len(observation_files) - len(chosen)
+def with_data(analyses: pd.DataFrame) -> pd.DataFrame:
+    """The analyses that used some data, of the diagnostics of an experiment; a warning counts the others."""
+    chosen = analyses[analyses.used > 0]
+    without = len(analyses) - len(chosen)
     if without:
         print(
-            f"warning: {without} of {len(observation_files)} analyses used no data, so they are left out of the gates "
-            "of minimisations"
+            f"warning: {without} of {len(analyses)} analyses used no data, so they are left out of the gates of "
+            "minimisations"
         )
     return chosen
-
-
-def consistency(observation_files: list[str], filtered: bool = False) -> float:
-    """The mean of 2 J / p at the minima of analyses; not a number without any.
-
-    For a filter, which minimises nothing: squared departures over the value that spread and errors predict.
-
-    Parameters
-    ----------
-    observation_files : list of paths
-        Tables of analyses of one experiment, from `with_data`.
-    filtered : bool
-        Whether they come from a filter.
-    """
-    if filtered:
-        return _mean([attribute(path, "consistency") for path in observation_files])
-    return _mean([2 * attribute(path, "cost_at_analysis") / attribute(path, "used") for path in observation_files])
-
-
-def convergence(observation_files: list[str]) -> float:
-    """The mean of the gradient's norm at analyses over that at their backgrounds; not a number without any.
-
-    Parameters
-    ----------
-    observation_files : list of paths
-        Tables of analyses of one experiment, from `with_data`.
-    """
-    ends = [
-        attribute(path, "gradient_at_analysis") / attribute(path, "gradient_at_background")
-        for path in observation_files
-    ]
-    return _mean(ends)
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")

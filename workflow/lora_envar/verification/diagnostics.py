@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
 
+from ..analysis import METHODS
 from ..fields.timeline import parse
+from ..files.tables import read_table
 from ..observations.table import Observations, read_observations
 from .observation_fit import counts_of, fit_of_sums, rejections_of_counts, status_of, sums_of
 
@@ -38,6 +40,16 @@ QUANTITIES = {
     "adapter_distance": "rms difference of increments from the pretrained model's, over these",
 }
 COLUMNS = ["experiment", "valid_time", *QUANTITIES]
+
+
+def read_diagnostics(paths: Sequence[str]) -> pd.DataFrame:
+    """The table of all experiments' diagnostics, with `COLUMNS`; empty if there is no file, since nothing is fitted."""
+    return read_table(*paths) if paths else pd.DataFrame(columns=COLUMNS)
+
+
+def assimilated(diagnostics: pd.DataFrame, methods: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of experiments that use observations, from the method of each."""
+    return diagnostics[[METHODS[methods[name]].assimilates for name in diagnostics.experiment]]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import pandas as pd
 from ..fields.state import HEADLINE
 from ..files.provenance import group
 from ..files.tables import markdown_table, read_table
-from ..observations.table import attribute
 from . import SIGNIFICANCE, study
 from .costs import job_seconds
 from .means import Means, common_times, units_of
@@ -29,24 +28,21 @@ STAGES = {
 }
 
 
-def cost(tables: dict[str, list[str]], filters: dict[str, str], benchmarks: str | Path) -> pd.DataFrame:
+def cost(diagnostics: pd.DataFrame, filters: dict[str, str], benchmarks: str | Path) -> pd.DataFrame:
     """Mean seconds per cycle of each stage, and gradient evaluations per analysis, by group of experiments.
 
     Parameters
     ----------
-    tables : dict
-        Experiment -> files of the tables of observations of its analyses.
+    diagnostics : DataFrame
+        Of the experiments that assimilate, see `diagnostics.assimilated`.
     filters : dict
         Experiment -> the experiment whose members it takes, which it cannot do without; of those that do.
     benchmarks : path
         Snakemake's; jobs without one count as nothing.
     """
     rows = []
-    for name, own in tables.items():
-        row: dict[str, Any] = {
-            "experiment": group(name),
-            "evaluations": sum(attribute(path, "evaluations") for path in own) / len(own),
-        }
+    for name, own in diagnostics.groupby("experiment", sort=False):
+        row: dict[str, Any] = {"experiment": group(name), "evaluations": own.evaluations.mean()}
         row |= _stage_seconds(name, benchmarks)
         row["filter"] = sum(_stage_seconds(filters[name], benchmarks).values()) if name in filters else 0.0
         rows.append(row)
