@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 # there is a process of pytest per core: more threads would wait for each other
@@ -106,6 +107,12 @@ def finished(tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("run"))
     run.make(tiny_configuration(run.folder))
     return run
+
+
+def needs_signal(number: signal.Signals) -> None:
+    """Skip a test of a signal that processes started here would ignore, as under nohup or in the background."""
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"{number.name} is ignored here, as under nohup or in the background")
 
 
 @pytest.fixture

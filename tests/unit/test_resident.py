@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs_signal
 from lora_envar.runtime import warm_start
 from lora_envar.runtime.resident import DEVICE
 from lora_envar.runtime.timings import BEFORE_VARIABLE, Stopwatch
@@ -163,8 +163,7 @@ def test_a_step_that_always_crashes_is_tried_twice_and_fails_as_a_plain_one(tmp_
     [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP), (signal.SIGINT, 130)],
 )
 def test_a_signal_for_the_job_ends_it_as_a_plain_one(tmp_path, run, number, status):
-    if signal.getsignal(number) is signal.SIG_IGN:
-        pytest.skip(f"{number.name} is ignored here, as under nohup")
+    needs_signal(number)
     job = start_step(tmp_path, run, STEP)
     assert wait_until((tmp_path / "begun").exists, 60)
     job.send_signal(number)
@@ -177,6 +176,7 @@ def test_a_signal_for_the_job_ends_it_as_a_plain_one(tmp_path, run, number, stat
 
 
 def test_a_plain_run_after_a_crash_ends_with_a_signal_too(tmp_path, run):
+    needs_signal(signal.SIGINT)
     body = f"""
 again = os.path.exists("tried")
 open("tried", "w").close()

@@ -9,7 +9,7 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs_signal
 from lora_envar.runtime.timings import COLUMNS, Stopwatch, Timings
 
 SCRIPT = """
@@ -99,6 +99,7 @@ def test_a_step_that_exits_by_itself_says_nothing_more(tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_a_signal_ends_a_step_quietly(tmp_path, number, status):
+    needs_signal(number)
     process = started(tmp_path, "import time; time.sleep(100)")
     log = tmp_path / "step.log"
     for _ in range(600):
