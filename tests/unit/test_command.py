@@ -1,5 +1,9 @@
 """The command: a file in, a file or one clear line out."""
 
+import os
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -34,6 +38,17 @@ def test_decode_says_what_is_rejected_and_why(prepbufr, tmp_path, capsys):
     assert len(read_observations(out)) == 2
     assert main(["show", str(out)]) == 0
     assert out.with_suffix(".png").read_bytes()[:4] == PNG
+
+
+def test_a_package_without_the_files_beside_it_says_how_to_install_it(tmp_path):
+    """As with `pip install .`, which takes the package alone."""
+    shutil.copytree(ROOT / "workflow" / "lora_envar", tmp_path / "lora_envar")
+    command = [sys.executable, "-c", "import sys; from lora_envar.command import main; sys.exit(main(['schema']))"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "config.schema.yaml" in done.stderr
+    assert done.stderr.endswith("install it from a clone, by pip install -e .\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_states_are_shown(small_grid, tmp_path, capsys):

@@ -69,8 +69,9 @@ def perturbations(members: torch.Tensor, variables: ErrorVariables, normalisatio
     normalisation : str
         ``member``: the paper's. Every perturbation is divided by its own standard deviation per channel, then the batch
         brought to zero mean and unit variance per channel; all amplitude is lost. ``amplitude``: perturbations are
-        f divided by one number, so that over all channels their variance is 1; what differs between places,
-        channels and members stays. ``spread``: f alone, so that the spread of the day stays too.
+        f divided by one number, so that over all channels the sum of their squares over K - 1, with K members, is 1;
+        what differs between places, channels and members stays. ``spread``: f times (K / (K - 1))^(1/2), whose mean
+        square is the variance of the day.
 
     Raises
     ------

@@ -24,7 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"lora-envar {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        said = " ".join(str(error).split())
+        if not RESOURCES.is_dir():
+            said += "; the files that ship with the workflow are missing: install it from a clone, by pip install -e ."
+        print(f"lora-envar {options.command}: {said}", file=sys.stderr)
         return 1
     return 0
 
