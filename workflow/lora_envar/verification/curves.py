@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..fields.state import CHANNELS, LEVELS, UPPER_AIR
 from .diagnostics import QUANTITIES
-from .figures import PALETTE, save
+from .figures import PALETTE, save, time_axis
 from .score import analysis_rmse, channel_of
 
 #: paths of a figure, one per format
@@ -72,8 +72,8 @@ def diagnostics_over_time(paths: Paths, table: pd.DataFrame) -> None:
         if OVER_TIME[quantity]:
             axis.set_yscale("log")
         axis.set_title(QUANTITIES[quantity], fontsize=9)
-        axis.tick_params(labelsize=8)
-        axis.tick_params(axis="x", rotation=25)
+        axis.tick_params(labelsize=8, which="both", labelbottom=axis in axes.flat[len(shown) - 3 :])
+        time_axis(axis, 8)
     for axis in axes.flat[len(shown) :]:
         axis.set_axis_off()
     _legend(figure, lines)
@@ -219,7 +219,7 @@ def relative_errors(
         axis.set_ylim(*np.clip(axis.get_ylim(), -CUT * largest, CUT * largest))
         axis.set_ylabel(f"{channel}: RMSE, %", fontsize=9)
         axis.tick_params(labelsize=8)
-        axis.tick_params(axis="x", rotation=25)
+        time_axis(axis, 8)
     _legend(figure, _of_pairs(lines, references))
     save(figure, *paths)
     return pd.concat(drawn, ignore_index=True)[["experiment", "reference", "channel", "valid_time", "percent"]]

@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
@@ -64,6 +65,15 @@ def save(figure: Figure, *paths: str | Path) -> None:
         with atomic_write(path) as temporary:
             figure.savefig(temporary, format=kind, dpi=110, metadata=_METADATA[kind])
     plt.close(figure)
+
+
+def time_axis(axis: Axes, size: int) -> None:
+    """Label the abscissa with dates that are short enough for a small panel: days, and the month where it changes."""
+    locator = AutoDateLocator(maxticks=8)
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axis.tick_params(labelsize=size, axis="x")
+    axis.xaxis.get_offset_text().set_fontsize(size)
 
 
 def maps(
@@ -222,7 +232,7 @@ def amplitude_curves(paths: Sequence[str | Path], table: pd.DataFrame) -> None:
         axis.axhline(1.0, color="grey", linewidth=0.7, linestyle=":")
         axis.set(yscale="log", ylabel="variance over what was fitted")
         axis.set_title(experiment, fontsize=10)
-        axis.tick_params(labelsize=7, axis="x", rotation=25)
+        time_axis(axis, 7)
     lines = [Line2D([], [], **look) for look in looks.values()]
     figure.legend(lines, list(looks), loc="outside upper center", ncols=min(8, len(looks)), fontsize=8)
     for axis in axes.flat[len(experiments) :]:
