@@ -103,8 +103,8 @@ class VAESettings(BackgroundWeight):
         minimum=0,
     )
     precision: str = setting(
-        "numbers in which an analysis runs the decoder's network: `float32`, or `bfloat16` where the device has it, "
-        "which is faster for large networks; all else is float32",
+        "number format in which an analysis runs the decoder's network: `float32`, or `bfloat16` where the device has "
+        "it, which is faster for large networks; all else is float32",
         default="float32",
         choices=PRECISIONS,
     )

@@ -17,16 +17,19 @@ class PrepBufrSettings(CheckedSettings):
     """Settings of `prepbufr`."""
 
     path: str | None = setting(
-        "file of a cycle, with `%Y`, `%m`, `%d` and `%H` standing for its time; or", default=None, schema=TEXT
+        "file of a cycle, with `%Y`, `%m`, `%d` and `%H` standing for its time; give either `path` or `url`, or else "
+        "`stations` with `gross_error_share`",
+        default=None,
+        schema=TEXT,
     )
-    url: str | None = setting("address of that file, written in the same way; or", default=None, schema=TEXT)
+    url: str | None = setting("address of that file, written in the same way", default=None, schema=TEXT)
     stations: str | None = setting(
-        "table of places whose reports are simulated from the archive, with noise from the error table, together with",
+        "table of places whose reports are simulated from the archive, with noise from the error table",
         default=None,
         schema=TEXT,
     )
     gross_error_share: float | None = setting(
-        "the share of simulated data with a gross error",
+        "share of simulated data with a gross error",
         default=None,
         schema={"type": "number", "minimum": 0, "maximum": 1},
     )
