@@ -72,7 +72,7 @@ rule fit_gaussian:
 
 
 rule fit_genbe:
-    """The static background error of `3dvar`, in the manner of GEN_BE."""
+    """The static background error of `3dvar` and `hybrid`, in the manner of GEN_BE."""
     input:
         "results/background/nmc_training_set.nc",
     output:

@@ -6,11 +6,11 @@
     mass    = R_mass Phi_b + E_mass s_mass^(1/2) v_3     t2m, msl, z, t
     q       =                E_q s_q^(1/2) v_4           specific humidity
 
-E are vertical modes: the eigenvectors of each variable's sampled vertical covariance, of its unbalanced part where
-there is a balanced one. s are the modes' sampled variances per total wavenumber, R regression matrices per total
-wavenumber. Every number comes from the samples. The regression on linearly balanced geopotential is that of
-Derber and Bouttier (1999): a regression on psi itself would have to change sign between the hemispheres. Horizontal
-correlations are homogeneous, those of winds with mass are not, since f is not.
+E are vertical modes: the eigenvectors of each variable's sampled vertical correlations, times standard deviations;
+where a variable has a balanced part, they are those of the unbalanced part. s are the modes' sampled variances per
+total wavenumber, R regression matrices per total wavenumber. Every number comes from the samples. The regression on
+linearly balanced geopotential is that of Derber and Bouttier (1999): a regression on psi itself would have to change
+sign between the hemispheres. Horizontal correlations are homogeneous, those of winds with mass are not, since f is not.
 """
 
 from collections.abc import Iterable

@@ -84,18 +84,21 @@ _COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
         "f4",
         {"long_name": "height of the station above the sea, missing where not known", "units": "m"},
     ),
-    "value": ("f4", {"long_name": "observed value, in the units of the state"}),
-    "error": ("f4", {"long_name": "standard deviation of the observation error, in the units of the state"}),
+    "value": ("f4", {"long_name": "observed value, in the units of the variable"}),
+    "error": (
+        "f4",
+        {"long_name": "standard deviation of the observation error, in the units of the variable"},
+    ),
     "station": ("S8", {"long_name": "identifier of the station", "standard_name": "platform_id"}),
     "report_type": ("i2", {"long_name": "report type, NCEP's code, 0 for simulated", "references": _REPORT_TYPES}),
     "quality": ("i1", {"long_name": "quality mark of the report, NCEP's code, 0 for simulated"}),
-    "observation_minus_background": ("f4", {"long_name": "O - B, in the units of the state"}),
-    "observation_minus_analysis": ("f4", {"long_name": "O - A, in the units of the state"}),
+    "observation_minus_background": ("f4", {"long_name": "O - B, in the units of the variable"}),
+    "observation_minus_analysis": ("f4", {"long_name": "O - A, in the units of the variable"}),
     "background_error": (
         "f4",
         {
             "long_name": "standard deviation of the background's error there as the analysis assumed it, of a few "
-            "random samples, in the units of the state"
+            "random samples, in the units of the variable"
         },
     ),
     "rejection": ("i1", {"long_name": "why the datum was not used"}),

@@ -7,8 +7,8 @@ NOTES = {
         "scores of longer forecasts mean nothing; shorter leads are not affected."
     ),
     "damps noise": (
-        "The model makes noise in an analysis grow: increments at the smallest scales pollute the next "
-        "background. All experiments are affected alike."
+        "The model makes noise grow that is added to a state: increments at the smallest scales then pollute the "
+        "next background. All experiments are affected alike."
     ),
     "long forecast": (
         "A long forecast drifts, or loses or gains variance. This matters for forecasts of that length, but hardly "
