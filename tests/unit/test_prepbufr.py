@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from lora_envar.example_world import prepbufr_writer
-from lora_envar.example_world.prepbufr_writer import CATEGORIES, SEQUENCES, categories_of_one_level, write_prepbufr
+from lora_envar.example_world.prepbufr_tables import CATEGORIES, SEQUENCES, categories_of_one_level
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
 from lora_envar.fields.constants import GRAVITY
 from lora_envar.observations import prepbufr
 from lora_envar.observations.prepbufr import (
