@@ -5,22 +5,9 @@ import copy
 import pytest
 import yaml
 from conftest import LETKF, ROOT
-from lora_envar.analysis import METHODS
-from lora_envar.archive import SOURCES
-from lora_envar.background.ensemble import NORMALISATIONS
-from lora_envar.background.hybrid import COVARIANCES
-from lora_envar.background.lora import TARGETS
-from lora_envar.background.vae import FORMS
-from lora_envar.example_world.twin import ARRANGEMENTS
-from lora_envar.fields.grid import Grid
-from lora_envar.forecast import MODELS
-from lora_envar.observations import NETWORKS
-from lora_envar.plan.alignment import step_of
 from lora_envar.plan.completion import ConfigurationError, with_found_settings, with_single_vae, without_dropped
 from lora_envar.plan.configuration import check
-from lora_envar.plan.documentation import filled
-from lora_envar.plan.schema import check_schema, check_settings, complete_schema
-from lora_envar.settings import schema_of
+from lora_envar.plan.schema import check_schema, check_settings
 from snakemake.utils import update_config
 
 
@@ -42,11 +29,6 @@ def test_shipped_configurations_pass(name):
     check(config)
 
 
-@pytest.mark.parametrize("value", [True, False, "resident"])
-def test_warm_starts_have_three_kinds(config, value):
-    check_schema({**config, "warm_start": value})
-
-
 def test_the_overlay_of_the_letkf_passes(config):
     update_config(config, yaml.safe_load((ROOT / "config" / "letkf.yaml").read_text()))
     check_schema(config)
@@ -57,49 +39,6 @@ def test_the_overlay_of_the_letkf_passes(config):
         "letkf_20",
         "letkf_125",
     }
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "named"),
-    [
-        ("archive.sorce", "example", "did you mean source?"),
-        ("minimiser.iteration", 5, "did you mean iterations?"),
-        ("observations.quasi_uniform_700.colums", 5, "did you mean columns?"),
-        ("experiments.2", {}, "YAML reads this name as type int"),
-        ("experiments.Mine", {"method": "vae_var"}, "this name is not allowed"),
-        ("methods.hybrid.ensemble_covariance", "localized", "known: genbe, localised"),
-        ("experiments.latent_lora.ensemble_size", 0, "ensemble"),
-        ("experiments.latent_lora.rank", 0, "rank"),
-        ("observations.quasi_uniform_700.columns", 0, "columns"),
-        ("observations.quasi_uniform_700.error_fraction", -0.1, "error_fraction"),
-        ("methods.latent_lora.normalisation", "keys", "normalisation"),
-        ("archive.start", "01.02.2009", "2022-01-31T18"),
-        ("nmc.held_out", 1.5, "held_out"),
-        ("warm_start", "residant", "known: True, False, resident"),
-    ],
-)
-def test_the_schema_names_the_key(config, path, value, named):
-    with pytest.raises(ConfigurationError, match=rf"^{path}: ") as refused:
-        check_schema(change(config, path, value))
-    assert named in str(refused.value)
-    assert len(str(refused.value)) < 300, "one line, not the schema"
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "now"),
-    [
-        ("tuning", {"period": []}, "search"),
-        ("search.search", {}, "search.candidates"),
-        ("tuned_settings", "mine.yaml", "found_settings"),
-        ("experiments.latent_lora.ensemble", 8, "experiments.latent_lora.ensemble_size"),
-        ("methods.latent_lora.members", "own", "methods.latent_lora.member_source"),
-        ("search.candidates.hybrid.ensemble", 8, "search.candidates.hybrid.ensemble_size"),
-    ],
-)
-def test_a_key_that_has_another_name_now_is_refused_with_it(config, path, value, now):
-    with pytest.raises(ConfigurationError) as refused:
-        check_schema(change(config, path, value))
-    assert str(refused.value) == f"{path}: this key is now {now}; rename it"
 
 
 @pytest.mark.parametrize(
@@ -166,73 +105,6 @@ def test_members_of_other_days_need_a_donor(config, changes, message):
         message = r"latent_lora has 24 cycles, .* three times its ensemble size, 30"
     with pytest.raises(ConfigurationError, match=message):
         check(config)
-
-
-@pytest.mark.parametrize(
-    ("window", "changes", "message"),
-    [
-        ("none", {}, r"vae_var\.window: 'none' is unknown; windows has half"),
-        ("half", {}, None),
-        ("half", {"slots": 3}, r"windows\.half: 3 slots of 6 h are longer than cycling\.step_hours \(12 h\)"),
-        ("half", {"slot_hours": 3}, r"half\.slot_hours: 3 h is not a multiple of the 6 h between .*vae_var\.period"),
-    ],
-)
-def test_windows_are_checked(config, window, changes, message):
-    model = {"name": "emulator", "weights": "any.safetensors"}
-    config["windows"] = {"half": {"slots": 2, "slot_hours": 6, "model": model, "checkpoint": True, **changes}}
-    config["cycling"]["step_hours"] = 12
-    for experiment in config["experiments"].values():
-        experiment["period"] = ["2009-04-26T00", "2009-05-05T12"]
-    config["search"]["period"] = ["2009-04-12T00", "2009-04-18T12"]
-    config["experiments"]["vae_var"]["window"] = window
-    check_schema(config)
-    if message is None:
-        check(config)
-        config["experiments"]["vae_var"]["period"] = ["2009-04-26T00", "2009-05-21T00"]
-        message = r"vae_var\.period\[1\] plus its window: 2009-05-21T06 is outside"
-    with pytest.raises(ConfigurationError, match=message):
-        check(config)
-
-
-@pytest.mark.parametrize("key", ["archive.start", "archive.end", "nmc.start", "nmc.end"])
-def test_times_that_are_not_whole_hours_are_refused(config, key):
-    """Minutes would be lost in the names of files."""
-    section, last = key.split(".")
-    holder = config[section]
-    holder[last] = holder[last] + ("T00:30" if "T" not in holder[last] else ":30")
-    with pytest.raises(ConfigurationError, match=rf"{key}: .*:30 is not a whole hour"):
-        check(config)
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "message"),
-    [
-        ("archive.finer.end", "2009-05-06T00", None),
-        ("archive.finer.end", "2009-06-01T00", r"archive\.finer\.end: 2009-06-01T00 is outside the archive"),
-        (
-            "archive.finer.end",
-            "2009-05-05T20",
-            r"latent_lora_4d\.period\[1\] plus its window: 2009-05-05T23 is outside",
-        ),
-        ("archive.finer.start", "2009-04-25T00", r"period\[0\] less cycling\.first_guess_hours"),
-        ("experiments.3dvar.period", ["2009-04-20T00", "2009-04-30T00"], r"3dvar\.period: shares days with archive"),
-        ("archive.finer.step_hours", 2, r"six_hours\.slot_hours: 1 h is not a multiple of the 2 h"),
-        ("windows.six_hours.measured_in.start", "2009-04-20T00", r"measured_in: shares days with archive\.finer"),
-        ("windows.six_hours.measured_in.start", "2009-04-25", None),
-    ],
-)
-def test_a_finer_period_holds_its_experiments(config, path, value, message):
-    overlay = yaml.safe_load((ROOT / "config" / "four_dimensional.yaml").read_text())
-    update_config(config, overlay)
-    config["experiments"] = {name: config["experiments"][name] for name in ("3dvar", "latent_lora_4d")}
-    config["verification"]["references"] = []
-    changed = change(config, path, value)
-    check_schema(changed)
-    if message is None:
-        check(changed)
-    else:
-        with pytest.raises(ConfigurationError, match=message):
-            check(changed)
 
 
 @pytest.mark.parametrize(
@@ -318,40 +190,6 @@ def test_a_forecast_model_s_errors_are_of_the_length_of_a_cycle(config):
         check(config)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("relaxation", 1.5), ("additive_error", -0.1), ("inflation", 0.9), ("vertical_localisation", 0)]
-)
-def test_settings_of_the_letkf_have_bounds(config, name, value):
-    config["methods"]["letkf"] = {**LETKF, name: value}
-    with pytest.raises(ConfigurationError, match=rf"methods\.letkf\.{name}: {value} is "):
-        check_schema(config)
-    config["methods"]["letkf"] = {**LETKF, "horizontal_localisation": None, "vertical_localisation": None}
-    check_schema(config)
-
-
-def test_segments_of_the_example_differ_in_their_day_of_the_year(config):
-    """The forcing is a climatology: runs from rest on the same day of the year are the same run."""
-    with pytest.raises(ConfigurationError, match="day of the year"):
-        check(change(config, "example.segments.archive.start", "2009-01-01"))
-
-
-def test_every_key_is_explained():
-    """Every key of the schema stands in config/README.md."""
-    schema = complete_schema()
-    text = (ROOT / "config" / "README.md").read_text()
-
-    def keys(node):
-        for name, child in node.get("properties", {}).items():
-            yield name
-            yield from keys(child)
-            if isinstance(child.get("additionalProperties"), dict):
-                yield from keys(child["additionalProperties"])
-
-    nodes = [schema, *schema["$defs"].values()]
-    missing = sorted({key for node in nodes for key in keys(node) if f"`{key}`" not in text})
-    assert not missing, f"config/README.md does not explain {missing}"
-
-
 def test_environments_ask_for_what_pyproject_asks_for():
     import tomllib
 
@@ -370,22 +208,6 @@ def test_environments_ask_for_what_pyproject_asks_for():
                 if name in ("python", "pip"):
                     continue
                 assert requirement.specifier == wanted[name], f"{path.name}: {text}, pyproject: {name}{wanted[name]}"
-
-
-def test_a_lead_lies_on_a_step_of_the_forecast_model(config):
-    """The example's model of 6 h cannot make forecasts of 9 h, though an archive every 3 h could judge them."""
-    config["forecast_model"]["weights"] = str(ROOT / config["forecast_model"]["weights"])
-    assert step_of(config["forecast_model"]) == 6
-    config["archive"]["step_hours"] = 3
-    config["verification"]["forecast"]["lead_hours"] = [9]
-    with pytest.raises(ConfigurationError, match=r"lead_hours: 9 h is not a multiple of the step of .*emulator.*, 6 h"):
-        check(config)
-
-
-def test_the_step_of_a_model_that_is_missing_is_not_guessed(tmp_path):
-    assert step_of({"name": "emulator", "weights": str(tmp_path / "none.safetensors")}) is None
-    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
-    assert step_of({"name": "emulator", "weights": str(tmp_path / "cut.safetensors")}) is None
 
 
 @pytest.mark.parametrize(
@@ -420,12 +242,6 @@ def test_keys_of_another_model_or_source_are_dropped(config):
     assert config["forecast_model"] == {"name": "emulator", "weights": "some"}
     assert "member" not in config["archive"]
     assert config["windows"]["six_hours"]["model"] == {"name": "emulator"}
-
-
-def test_the_archive_holds_the_long_forecast_of_the_gates(config):
-    config["verification"]["rollout_hours"] = 24 * 100
-    with pytest.raises(ConfigurationError, match=r"plus 2400 h \(verification.rollout_hours\): .* is outside"):
-        check(config)
 
 
 def test_a_single_vae_need_not_be_named(config):
@@ -464,47 +280,3 @@ def test_settings_of_experiments_and_candidates_fit_the_schema_too(config, path,
     with pytest.raises(ConfigurationError) as refused:
         check_settings(change(config, path, value))
     assert message in str(refused.value)
-
-
-def test_every_enumeration_is_that_of_its_registry():
-    """A value that the schema accepts has an effect, and what exists can be chosen."""
-    schema = complete_schema()
-    properties, definitions = schema["properties"], schema["$defs"]
-    methods = properties["methods"]["properties"]
-    assert set(methods) == {name for name, method in METHODS.items() if method.assimilates}
-    for name, entry in methods.items():
-        assert list(entry["properties"]) == METHODS[name].setting_names()
-    lora = methods["lora_envar"]["properties"]
-    assert {*lora["targets"]["enum"], "latents", "scale"} == set(TARGETS)
-    assert set(lora["normalisation"]["enum"]) == set(NORMALISATIONS)
-    assert set(methods["hybrid"]["properties"]["ensemble_covariance"]["enum"]) == set(COVARIANCES)
-    assert set(definitions["vae"]["properties"]["latents"]["enum"]) == set(FORMS)
-    assert set(definitions["model"]["properties"]["name"]["enum"]) == set(MODELS)
-    assert set(definitions["archive"]["properties"]["source"]["enum"]) == set(SOURCES)
-    simulated = schema_of(NETWORKS["simulated"].Settings)["properties"]
-    assert set(simulated["arrangement"]["enum"]) == set(ARRANGEMENTS)
-    for kind in definitions["grid"]["properties"]["kind"]["enum"]:
-        assert Grid(kind, 16, 32).latitude.shape == (16,)
-
-
-def test_the_page_of_keys_is_that_of_the_registries():
-    page = ROOT / "config" / "README.md"
-    text = page.read_text()
-    assert filled(text) == text, "run: python -m lora_envar.plan.documentation config/README.md"
-
-
-@pytest.mark.parametrize(
-    ("section", "value", "named"),
-    [
-        ("forecast_model", {"name": "fengwu", "weights": "w", "mean": "m"}, "forecast_model.deviation: missing"),
-        ("forecast_model", {"name": "emulator", "weights": "w", "mean": "m"}, "forecast_model.mean"),
-        ("forecast_model", {"name": "pangu", "weights": "w"}, "'pangu' is unknown; known: emulator, exported"),
-        ("archive.source", "era6", "'era6' is unknown; known: arco, cds, ecmwf, example, files, gfs, ncar"),
-        ("methods.hybrid", {"beta": 1.0}, "methods.hybrid.beta: there is no such key"),
-        ("methods.4dvar", {}, "methods.4dvar: there is no such key; did you mean 3dvar? methods has 3dvar, "),
-    ],
-)
-def test_what_is_declared_is_what_may_be_configured(config, section, value, named):
-    with pytest.raises(ConfigurationError) as refused:
-        check_schema(change(config, section, value))
-    assert named in str(refused.value)

@@ -18,7 +18,7 @@ from lora_envar.observations.quality import QualitySettings, select
 from lora_envar.observations.reports import Decoding, at_times, outside_of_windows
 from lora_envar.observations.reports import decode as decode_with
 from lora_envar.observations.table import CODES, REASONS, read_observations, write_observations
-from test_prepbufr import CYCLE, T, messages, table
+from prepbufr_files import CYCLE, T, messages, table
 
 ERRORS = ROOT / "resources" / "observation_errors.csv"
 DECODING = Decoding(ERRORS, categories=["ADPUPA", "ADPSFC", "AIRCFT"])

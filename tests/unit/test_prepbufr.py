@@ -1,12 +1,10 @@
 """PrepBUFR: what is written is read, events and drift mean what NCEP says, and no damage passes for data."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 from lora_envar.example_world import prepbufr_writer
-from lora_envar.example_world.prepbufr_writer import CATEGORIES, SEQUENCES, categories_of_one_level, write_prepbufr
-from lora_envar.fields.constants import GRAVITY
+from lora_envar.example_world.prepbufr_tables import CATEGORIES
+from lora_envar.example_world.prepbufr_writer import write_prepbufr
 from lora_envar.observations import prepbufr
 from lora_envar.observations.prepbufr import (
     COLUMNS,
@@ -17,100 +15,7 @@ from lora_envar.observations.prepbufr import (
     iterate_prepbufr,
     read_prepbufr,
 )
-from pybufrkit.decoder import Decoder, generate_bufr_message
-
-CYCLE = datetime(2022, 8, 24, 6, tzinfo=UTC)
-T, U, V = (VARIABLES.index(name) for name in "tuv")
-
-#: bits of a value that are lost by dividing and multiplying: a few units in the last place of the largest, 1e5
-ROUNDING = 1e-10
-
-
-def table(rows: list[dict]) -> Reports:
-    """Reports of rows that say only what matters."""
-    default = {
-        "category": b"ADPUPA",
-        "report_type": 120,
-        "station": b"72000",
-        "latitude": 40.0,
-        "longitude": 250.0,
-        "time_offset": -0.5,
-        "elevation": 100.0,
-        "level_category": 1,
-        "pressure": 500.0,
-        "variable": T,
-        "value": 253.15,
-        "error": np.nan,
-        "quality": 2,
-        "virtual": False,
-    }
-    columns = {name: np.array([(default | row)[name] for row in rows]) for name in COLUMNS}
-    return Reports(cycle=CYCLE, **columns)
-
-
-def random_reports(category: str, seed: int = 0, reports: int = 12) -> Reports:
-    """Reports of a category with all it can hold, at the precision of the fields, some of it missing."""
-    random = np.random.default_rng(seed)
-    members = SEQUENCES[category][1]
-    held = " ".join(members if "CAT" in members else SEQUENCES["PRSLEVEL"][1])
-    rows = []
-    # mass and wind are reports of their own, each with pressure
-    for report_type, names in ((120, "pqtz"), (220, "puv")) * (reports // 2):
-        names = [name for name in names if f"<{'W' if name in 'uv' else name.upper()}___INFO>" in held]
-        number = len({row["station"] for row in rows})
-        place = {
-            "category": category.encode(),
-            "report_type": report_type,
-            "station": f"{category[:2]}{number:03d}".encode(),
-            "latitude": random.integers(-9000000, 9000000) / 1e5,
-            "longitude": random.integers(0, 36000000) / 1e5,
-            "time_offset": random.integers(-300000, 300000) / 1e5,
-            "elevation": [float(random.integers(-400, 5000)), np.nan][number % 5 == 1],
-        }
-        for level in range(1 if category in categories_of_one_level() else 2 + number):
-            if category == "ADPUPA" and level:  # the balloon drifts
-                place["latitude"] = round(place["latitude"] * 0.999, 5)
-                place["time_offset"] = round(place["time_offset"] + 0.02, 5)
-            pressure = np.nan if number % 6 == 2 else random.integers(1, 10500) / 10
-            wind_mark, wind_error = random.integers(0, 16), random.integers(1, 99) / 10
-            for name in names:
-                if np.isnan(pressure) if name == "p" else random.random() < 0.2:
-                    continue
-                value, error = {
-                    "p": (pressure * 100.0, random.integers(1, 999)),
-                    "q": (random.integers(0, 30000) * 1e-6, np.nan),
-                    "t": (random.integers(-2731, 800) / 10 + 273.15, random.integers(1, 99) / 10),
-                    "z": (random.integers(-1000, 60000) * GRAVITY, np.nan),
-                    "u": (random.integers(-4000, 4000) / 10, wind_error),
-                    "v": (random.integers(-4000, 4000) / 10, wind_error),
-                }[name]
-                quality = wind_mark if name in "uv" else random.integers(0, 16)
-                datum = {
-                    "level_category": level % 7,
-                    "pressure": pressure,
-                    "variable": VARIABLES.index(name),
-                    "value": value,
-                    "error": np.nan if number % 4 == 3 else error,
-                    "quality": MISSING_MARK if number % 4 == 2 else quality,
-                }
-                rows.append(place | datum)
-    return table(rows)
-
-
-def joined(parts) -> Reports:
-    return Reports(CYCLE, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS})
-
-
-def assert_same(found: Reports, expected: Reports):
-    assert len(found) == len(expected)
-    for name in COLUMNS:
-        one, other = getattr(found, name), getattr(expected, name)
-        if one.dtype.kind == "f":
-            # columns of single precision hold 24 bits
-            bound = ROUNDING if one.dtype == np.float64 else 2.0**-24 * np.nanmax(np.abs(other), initial=1.0)
-            np.testing.assert_allclose(one, other, rtol=0, atol=bound, err_msg=name)
-        else:
-            np.testing.assert_array_equal(one, other, err_msg=name)
+from prepbufr_files import CYCLE, ROUNDING, T, U, V, assert_same, joined, messages, random_reports, table
 
 
 @pytest.fixture(scope="module")
@@ -122,15 +27,6 @@ def everything(tmp_path_factory):
         patch.setattr(prepbufr_writer, "MESSAGE_BYTES", 500)
         write_prepbufr(path, CYCLE, reports)
     return path, reports
-
-
-def messages(path) -> list[bytes]:
-    data, parts = path.read_bytes(), []
-    while data:
-        length = int.from_bytes(data[4:7], "big")
-        parts.append(data[:length])
-        data = data[length:]
-    return parts
 
 
 # --- what is written is read ------------------------------------------------------------------------------------------
@@ -367,137 +263,3 @@ def test_progress_is_told(everything, monkeypatch):
     lines = []
     read_prepbufr(everything[0], progress=lines.append)
     assert lines and all(str(everything[0]) in line for line in lines)
-
-
-# --- other decoders ---------------------------------------------------------------------------------------------------
-
-
-def slowly(path) -> Reports:
-    """The same by pybufrkit's own decoding, walking over descriptors and values one by one."""
-    names = {1194: "SID", 6240: "XOB", 5002: "YOB", 4215: "DHR", 10199: "ELV", 55007: "TYP", 8193: "CAT"}
-    names |= {7245: "POB", 7246: "PQM", 7250: "POE", 13245: "QOB", 13246: "QQM", 12245: "TOB", 12246: "TQM"}
-    names |= {12247: "TPC", 12250: "TOE", 10007: "ZOB", 10246: "ZQM", 11003: "UOB", 11004: "VOB", 11240: "WQM"}
-    names |= {11245: "WOE", 6241: "XDR", 5241: "YDR", 4218: "HRDR"}
-    types = {int(number[3:]): name for name, (number, _) in SEQUENCES.items() if name in CATEGORIES}
-    rows = []
-
-    def level_of(header, level, category):
-        place = header | {key: value for key, value in level.items() if value is not None}
-        for variable, letter in zip(VARIABLES, "PQTZUV", strict=True):
-            value = level.get(f"{letter}OB")
-            if value is None:
-                continue
-            kind = "W" if letter in "UV" else letter
-            error, mark = level.get(f"{kind}OE"), level.get(f"{kind}QM")
-            elevation, pressure, code = header["ELV"], level.get("POB"), level["CAT"]
-            factor, offset = {"P": (100.0, 0.0), "Q": (1e-6, 0.0), "T": (1.0, 273.15), "Z": (9.80665, 0.0)}.get(
-                letter, (1.0, 0.0)
-            )
-            rows.append(
-                {
-                    "category": category,
-                    "report_type": header["TYP"],
-                    "station": header["SID"].rstrip(),
-                    "latitude": place.get("YDR", place["YOB"]),
-                    "longitude": place.get("XDR", place["XOB"]) % 360,
-                    "time_offset": place.get("HRDR", place["DHR"]),
-                    "elevation": np.nan if elevation is None else elevation,
-                    "level_category": -1 if code is None else code,
-                    "pressure": np.nan if pressure is None else pressure,
-                    "variable": VARIABLES.index(variable),
-                    "value": value * factor + offset,
-                    "error": np.nan if error is None else error * (100 if letter == "P" else 1),
-                    "quality": MISSING_MARK if mark is None else mark,
-                    "virtual": letter == "T" and level["virtual"],
-                }
-            )
-
-    for message in generate_bufr_message(Decoder(compiled_template_cache_max=32), path.read_bytes()):
-        if message.data_category.value == 11:
-            continue
-        category, data = types[message.data_category.value].encode(), message.template_data.value
-        for descriptors, values in zip(
-            data.decoded_descriptors_all_subsets, data.decoded_values_all_subsets, strict=True
-        ):
-            header, level = {}, None
-            for descriptor, value in zip(descriptors, values, strict=True):
-                name = names.get(descriptor.id)
-                if name == "CAT":
-                    if level is not None:
-                        level_of(header, level, category)
-                    level = {"virtual": False}
-                if name == "TPC" and value == 8:
-                    level["virtual"] = True
-                if name:
-                    (header if level is None else level).setdefault(name, value)
-            if level is not None:
-                level_of(header, level, category)
-    return table(rows)
-
-
-def test_real_reports_are_those_that_pybufrkit_decodes(shared_data, tmp_path):
-    excerpt = shared_data / "rap_adpsfc_excerpt.prepbufr"
-    found = read_prepbufr(excerpt)
-    assert found.cycle == CYCLE and found.counts == {"ADPSFC": 3845}
-    # the tables and a few of the 30 messages, for it takes its time
-    (tmp_path / "part").write_bytes(b"".join([*messages(excerpt)[:4], *messages(excerpt)[4::15]]))
-    assert_same(read_prepbufr(tmp_path / "part"), slowly(tmp_path / "part"))
-
-
-def test_written_reports_are_those_that_pybufrkit_decodes(tmp_path):
-    reports = joined([random_reports(category, 3, 6) for category in CATEGORIES])
-    events = np.stack([np.where(reports.variable == T, 260.15, np.nan)] * 2)
-    virtual = (reports.variable == T) & (np.arange(len(reports)) % 3 == 0)
-    reports = Reports(CYCLE, **{name: virtual if name == "virtual" else getattr(reports, name) for name in COLUMNS})
-    write_prepbufr(tmp_path / "file", CYCLE, reports, events)
-    expected = slowly(tmp_path / "file")
-    assert expected.virtual.sum() == virtual.sum() > 5
-    assert_same(expected, reports)
-    assert_same(read_prepbufr(tmp_path / "file"), expected)
-
-
-def test_real_reports_are_those_that_earth2bufr_decodes(shared_data):
-    earth2bufr = pytest.importorskip("earth2bufr")
-    path = shared_data / "rap_adpsfc_excerpt.prepbufr"
-    (batch,) = earth2bufr.read_bufr(path)
-    found = read_prepbufr(path)
-    names = [column.name for column in batch.schema]
-    for number, (variable, mnemonic, factor, offset) in enumerate(
-        (
-            ("p", "P", 100.0, 0.0),
-            ("q", "Q", 1e-6, 0.0),
-            ("t", "T", 1.0, 273.15),
-            ("z", "Z", GRAVITY, 0.0),
-            ("u", "W", 1.0, 0.0),
-            ("v", "W", 1.0, 0.0),
-        )
-    ):
-        # INFO sequences follow each other in the columns DRF1BIT_2 to DRF1BIT_6; the stack is their first list
-        info = batch.column(names.index(f"DRF1BIT_{min(number, 4) + 2}"))
-        stacks = [entry[0].as_py()["DRF8BIT"] if len(entry) else [] for entry in _stacks_only(info)]
-        observed = "UOB" if variable == "u" else "VOB" if variable == "v" else f"{mnemonic}OB"
-        newest = [stack[0] if stack else {observed: None} for stack in stacks]
-        kept = np.array([event[observed] is not None for event in newest])
-        values = np.array([event[observed] for event in newest if event[observed] is not None])
-        marks = np.array([event[f"{mnemonic}QM"] for event in newest if event[observed] is not None])
-        chosen = found.variable == number
-        assert chosen.sum() == kept.sum() > 1000
-        np.testing.assert_allclose(found.value[chosen], values * factor + offset, rtol=0, atol=ROUNDING)
-        np.testing.assert_array_equal(found.quality[chosen], marks)
-        for name, column, places in (
-            ("latitude", "YOB", 5),
-            ("time_offset", "DHR", 5),
-            ("report_type", "TYP", 0),
-            ("level_category", "CAT", 0),
-        ):
-            expected = batch.column(names.index(column)).to_numpy(zero_copy_only=False)[kept]
-            np.testing.assert_allclose(getattr(found, name)[chosen], expected, rtol=0, atol=10.0 ** -(places + 3))
-
-
-def _stacks_only(info):
-    """Entries of a list of structures; each structure is made a dict of its event stack alone."""
-    import pyarrow
-
-    field = info.type.value_type.field(0)
-    stacks = pyarrow.StructArray.from_arrays([info.values.field(0)], fields=[field])
-    return pyarrow.ListArray.from_arrays(info.offsets, stacks)
