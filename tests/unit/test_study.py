@@ -150,3 +150,16 @@ def test_without_pairs_the_table_is_empty():
         {"real": scores({"a": (0, np.ones((4, 10)))})}, {"a": Member("a", 1)}, {"a": "20090101T00"}, ["b"], 9, 1
     )
     assert table.empty and tuple(table.columns) == COLUMNS
+
+
+def test_a_pair_without_common_cycles_or_seeds_is_passed_over_with_a_warning(capsys):
+    base = 10 + np.random.default_rng(1).standard_normal((20, 10))
+    early_and_late = scores({"ours": (0, base), "static": (20, base), "theirs_seed_1": (0, base)})
+    members = {name: Member(name, 700) for name in ("ours", "static", "theirs")}
+    first = dict.fromkeys(early_and_late.experiment.unique(), "20090101T00")
+    table = study({"real": early_and_late}, members, first, ["static", "ours"], 100, 1)
+    assert table.empty and tuple(table.columns) == COLUMNS
+    said = capsys.readouterr().out
+    assert "warning: ours and static are not compared, because they have 0 cycles in common" in said
+    assert compare(early_and_late, ["static", "ours"], 100, 1).empty
+    assert "warning: theirs and ours are not compared" in capsys.readouterr().out

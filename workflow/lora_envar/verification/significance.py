@@ -137,7 +137,7 @@ def compare(
             if reference == experiment or reference not in wide or not _alike(experiment, reference, networks):
                 continue
             first, second, seeds = paired(wide, experiment, reference)
-            if len(first) < 2:
+            if too_short(first, experiment, reference):
                 continue
             series = [frame[channels.index].to_numpy() for frame in (first, second)]
             table = compare_series(series[0], series[1], samples, seed)
@@ -167,6 +167,17 @@ def paired(wide: pd.DataFrame, experiment: str, reference: str) -> tuple[pd.Data
     seeds = pair.index.unique("seed").size
     pair = pair.groupby("valid_time").mean()
     return pair["a"], pair["b"], seeds
+
+
+def too_short(pair: pd.DataFrame, experiment: str, reference: str) -> bool:
+    """Whether two experiments have fewer than two cycles in common, which a warning says; `pair` is of these cycles."""
+    if len(pair) >= 2:
+        return False
+    print(
+        f"warning: {experiment} and {reference} are not compared, because they have {len(pair)} cycles in common; "
+        "replicates (seeds) are compared with replicates of the same seed"
+    )
+    return True
 
 
 def _alike(first: str, second: str, networks: Mapping[str, str | None] | None) -> bool:

@@ -14,7 +14,7 @@ from scipy.stats import false_discovery_control
 
 from ..fields.state import HEADLINE
 from .score import after_spin_up, analysis_rmse
-from .significance import by_cycle, compare_series, interval, paired
+from .significance import by_cycle, compare_series, interval, paired, too_short
 
 #: below which a difference of a single variable counts, after adjustment for all of the table
 SIGNIFICANCE = 0.01
@@ -93,18 +93,21 @@ def study(
                 other = next(
                     (each for each in present if members[each] == Member(reference, own.columns) and each != name), None
                 )
-                if other is not None:
-                    *pair, seeds = paired(wide, name, other)
-                    rows.append(
-                        {
-                            "world": world,
-                            "family": own.family,
-                            "columns": own.columns,
-                            "reference": reference,
-                            **_compared(pair[0], pair[1], samples, seed),
-                            "seeds": seeds,
-                        }
-                    )
+                if other is None:
+                    continue
+                *pair, seeds = paired(wide, name, other)
+                if too_short(pair[0], name, other):
+                    continue
+                rows.append(
+                    {
+                        "world": world,
+                        "family": own.family,
+                        "columns": own.columns,
+                        "reference": reference,
+                        **_compared(pair[0], pair[1], samples, seed),
+                        "seeds": seeds,
+                    }
+                )
     table = pd.DataFrame(rows)
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
