@@ -1,11 +1,13 @@
 """Trainings in several processes, and processes that read ahead."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +112,23 @@ def test_the_processes_end_with_the_job_that_started_them(tmp_path):
     job.wait()
     for pid in pids:
         assert wait_until(lambda pid=pid: not alive(pid), 60), "a process is left behind"
+
+
+def noting(folder, workers):
+    """Leave a file."""
+    (Path(folder) / str(workers.rank)).touch()
+
+
+def test_the_machine_need_not_know_its_own_name(tmp_path):
+    """As in a container."""
+    renamed = ["unshare", "--uts", "sh", "-c", 'hostname nowhere && exec "$@"', "sh"]
+    if shutil.which("unshare") is None or subprocess.run([*renamed, "true"], capture_output=True).returncode:
+        pytest.skip("needs the right to rename the machine for a process")
+    script = f"""
+from lora_envar.networks.launching import in_processes
+from test_workers import noting
+in_processes(2, noting, folder={str(tmp_path)!r})
+"""
+    paths = {"PYTHONPATH": os.pathsep.join([*sys.path, os.path.dirname(__file__)])}
+    subprocess.run([*renamed, sys.executable, "-c", script], env={**os.environ, **paths}, timeout=120, check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}

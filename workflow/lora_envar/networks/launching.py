@@ -42,7 +42,9 @@ def in_processes(count: int, function: Callable[..., None], **arguments: Any) ->
     with tempfile.TemporaryDirectory() as folder:
         call = Path(folder) / "call.json"
         call.write_text(json.dumps({"module": function.__module__, "name": function.__name__, "arguments": arguments}))
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        # the processes are on one machine, whose own name may not be known where they run, as in a container
+        where = ["--standalone", "--local-addr=localhost", f"--nproc-per-node={count}"]
+        command = [sys.executable, "-m", "torch.distributed.run", *where]
         threads = {"OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // count))}
         # a process reads its end of the pipe to know when this one has gone
         with subprocess.Popen(
