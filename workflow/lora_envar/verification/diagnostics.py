@@ -49,7 +49,8 @@ def read_diagnostics(paths: Sequence[str]) -> pd.DataFrame:
 
 def assimilated(diagnostics: pd.DataFrame, methods: Mapping[str, str]) -> pd.DataFrame:
     """The rows of experiments that use observations, from the method of each."""
-    return diagnostics[[METHODS[methods[name]].assimilates for name in diagnostics.experiment]]
+    assimilating = [name for name, method in methods.items() if METHODS[method].assimilates]
+    return diagnostics[diagnostics.experiment.isin(assimilating)]
 
 
 @dataclass(frozen=True)

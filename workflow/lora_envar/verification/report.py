@@ -94,6 +94,7 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
     errors = mean_errors(scores, dict(about.first))
     found = claims(comparison, about.question, about.references)
     gates = pd.concat([read_table(files["model_gates"]), read_table(files["cycling_gates"])], ignore_index=True)
+    gates = gates.astype({"passed": bool})  # an empty table has no type
     forecast_model = read_table(files["forecast"])
     html = _template().render(
         version=__version__,
@@ -167,7 +168,7 @@ def _without_observations(means: list[Means], about: About) -> str:
     """Errors without observations relative to those of the experiment in question; empty if there is no such run."""
     free = [name for name, network in about.networks.items() if network is None]
     for table in (each.errors for each in means):
-        if free and free[0] in table and about.question in table:
+        if free and about.question not in free and {free[0], about.question} <= set(table):
             pair = table.loc["z500", [free[0], about.question]]
             return (
                 f"Without observations (<code>{free[0]}</code>) the error of z500 is {pair.iloc[0]:.3g} m² s⁻², "

@@ -46,7 +46,8 @@ def cost(diagnostics: pd.DataFrame, filters: dict[str, str], benchmarks: str | P
         row |= _stage_seconds(name, benchmarks)
         row["filter"] = sum(_stage_seconds(filters[name], benchmarks).values()) if name in filters else 0.0
         rows.append(row)
-    return pd.DataFrame(rows).groupby("experiment", sort=False).mean()
+    columns = ["experiment", "evaluations", *dict.fromkeys(STAGES.values()), "filter"]
+    return pd.DataFrame(rows, columns=columns).groupby("experiment", sort=False).mean()
 
 
 def _stage_seconds(name: str, benchmarks: str | Path) -> dict[str, float]:
