@@ -10,24 +10,19 @@ Errors are those of all channels, each over its standard deviation.
 
 import argparse
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from lora_envar.fields.timeline import name, parse
 from lora_envar.files.state_file import Archive, StateFile, read_state
+from lora_envar.verification.ensemble import spanned_share
 
 SPIN_UP = 10
 #: cycles of a day, and lagged members
 DAY = 4
 MEMBERS = 8
-
-
-def spanned(error: np.ndarray, directions: list[np.ndarray]) -> float:
-    """The share of an error's square that lies in the span of some directions."""
-    basis, _ = np.linalg.qr(np.stack(directions, axis=1))
-    return float(((basis.T @ error) ** 2).sum() / (error @ error))
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -50,17 +45,17 @@ def about(run: Path) -> dict[str, float | str]:
     backgrounds = np.stack([read_state(run / time / "background.nc", grid) for time in times]).astype(float)
     increments = np.stack([read_state(run / time / "analysis.nc", grid) for time in times]) - backgrounds
     errors = backgrounds - np.stack([truth.read(parse(time)) for time in times])
-    area = np.sqrt(grid.area_weights)[:, None]
-    weight = area / errors[SPIN_UP:].std(axis=(0, 2, 3), keepdims=True)[0]
+    deviation = errors[SPIN_UP:].std(axis=(0, 2, 3), keepdims=True)[0]
+    weight = np.sqrt(grid.area_weights)[:, None] / deviation
     found: dict[str, list[float]] = {}
     for index in range(SPIN_UP, len(times)):
-        error = (errors[index] * weight).ravel()
-        day = (increments[index - DAY : index].sum(axis=0) * weight).ravel()
-        row = {"correlation": correlation(error, day), "spanned by the last day": spanned(error, [day])}
+        day = increments[index - DAY : index].sum(axis=0)
+        angle = correlation((errors[index] * weight).ravel(), (day * weight).ravel())
+        row = {"correlation": angle, "spanned by the last day": angle**2}
         members = lagged(run, times[index])
         if len(members) == MEMBERS:
-            differences = [((older - newer) * weight).ravel() for newer, older in pairwise(members)]
-            row |= {f"by {count} differences": spanned(error, differences[:count]) for count in (3, 7)}
+            error, ensemble = (torch.from_numpy(field / deviation) for field in (errors[index], np.stack(members)))
+            row |= {f"by {count - 1} differences": spanned_share(error, ensemble[:count], grid) for count in (4, 8)}
         for column, value in row.items():
             found.setdefault(column, []).append(value)
     return {"experiment": run.name} | {column: float(np.mean(values)) for column, values in found.items()}

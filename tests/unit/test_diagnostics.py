@@ -95,10 +95,6 @@ def test_a_row_per_cycle_says_what_the_analysis_said(tmp_path):
     assert np.isnan(row.adapter_norm)
 
 
-def test_a_filter_says_its_own_consistency():
-    assert of_analysis({"evaluations": 0, "consistency": 1.2}, consistent())["consistency"] == 1.2
-
-
 def test_an_analysis_without_data_says_what_it_can():
     empty = consistent().select(np.zeros(SIZE, bool))
     assert of_analysis({"evaluations": 0, "cost_at_analysis": 0.0, "cost_at_background": 0.0}, empty) == {

@@ -3,6 +3,7 @@
 import io
 from datetime import UTC, datetime, timedelta
 
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +61,8 @@ def test_without_data_the_analysis_is_the_background(table, tmp_path):
     assert result.attributes() == {"used": 0, "cost_at_background": 0.0, "cost_at_analysis": 0.0, "evaluations": 0}
     write_observations(tmp_path / "observations.nc", result.observations, result.attributes())
     assert len(read_observations(tmp_path / "observations.nc")) == len(table)
+    with netCDF4.Dataset(tmp_path / "observations.nc") as dataset:
+        assert dataset.used == 0.0
     coastline = pd.read_csv(ROOT / "resources" / "coastline.csv")
     observation_maps(tmp_path / "map.png", "nothing", read_observations(tmp_path / "observations.nc"), coastline)
     assert (tmp_path / "map.png").stat().st_size > 1000
@@ -105,7 +108,20 @@ def test_gates_are_those_of_the_cycles_with_data(tmp_path, capsys):
     assert "warning: 1 of 3 analyses used no data" in capsys.readouterr().out
     assert used.consistency.tolist() == pytest.approx([1.5, 1.5])
     assert used.gradient_reduction.tolist() == pytest.approx([0.004, 0.002])
-    assert len(with_data(diagnose("a", analyses(tmp_path, [0, 0]), []).cycles)) == 0
+    assert (used.consistency.mean(), used.gradient_reduction.mean()) == pytest.approx((1.5, 0.003))
+    none = with_data(diagnose("a", analyses(tmp_path, [0, 0]), []).cycles)
+    assert np.isnan(none.consistency.mean())
+    assert np.isnan(none.gradient_reduction.mean())
+
+
+def test_a_filter_is_consistent_where_departures_are_as_expected(tmp_path):
+    paths = []
+    for cycle, (count, value) in enumerate(((40, 1.2), (0, float("nan")), (20, 0.8))):
+        path = tmp_path / name(TIME + timedelta(hours=6 * cycle)) / "observations.nc"
+        about = {"used": count, "consistency": value, "evaluations": 0}
+        write_observations(path, fitted().select(np.zeros(count, dtype=int)), about)
+        paths.append(path)
+    assert with_data(diagnose("a", paths, []).cycles).consistency.mean() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("used", "passed"), [([40, 0], True), ([0, 0], False)])

@@ -95,16 +95,22 @@ def waiting(folder, workers):
     time.sleep(600)
 
 
-def test_the_processes_end_with_the_job_that_started_them(tmp_path):
+def a_job(function, folder) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of a job that runs a function of this module in two processes."""
     script = textwrap.dedent(
         f"""
         from lora_envar.networks.launching import in_processes
-        from test_workers import waiting
-        in_processes(2, waiting, folder={str(tmp_path)!r})
+        from test_workers import {function.__name__}
+        in_processes(2, {function.__name__}, folder={str(folder)!r})
         """
     )
     paths = [*sys.path, os.path.dirname(__file__)]
-    job = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+    return [sys.executable, "-c", script], {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def test_the_processes_end_with_the_job_that_started_them(tmp_path):
+    command, environment = a_job(waiting, tmp_path)
+    job = subprocess.Popen(command, env=environment)
     files = [tmp_path / "0", tmp_path / "1"]
     assert wait_until(lambda: all(file.exists() and file.read_text() for file in files), 60)
     pids = [int(file.read_text()) for file in files]
@@ -124,11 +130,6 @@ def test_the_machine_need_not_know_its_own_name(tmp_path):
     renamed = ["unshare", "--uts", "sh", "-c", 'hostname nowhere && exec "$@"', "sh"]
     if shutil.which("unshare") is None or subprocess.run([*renamed, "true"], capture_output=True).returncode:
         pytest.skip("needs the right to rename the machine for a process")
-    script = f"""
-from lora_envar.networks.launching import in_processes
-from test_workers import noting
-in_processes(2, noting, folder={str(tmp_path)!r})
-"""
-    paths = {"PYTHONPATH": os.pathsep.join([*sys.path, os.path.dirname(__file__)])}
-    subprocess.run([*renamed, sys.executable, "-c", script], env={**os.environ, **paths}, timeout=120, check=True)
+    command, environment = a_job(noting, tmp_path)
+    subprocess.run([*renamed, *command], env=environment, timeout=120, check=True)
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}

@@ -254,11 +254,6 @@ class VerificationPlan:
         """The experiments that use observations."""
         return [experiment for experiment in self._experiments.compared if experiment.method.assimilates]
 
-    @staticmethod
-    def tables_of(experiment: Experiment) -> list[str]:
-        """Tables of observations of an experiment's analyses."""
-        return [f"results/{experiment.name}/{time}/observations.nc" for time in experiment.cycles]
-
     def filters(self) -> dict[str, str]:
         """The experiment whose members it takes, of every experiment that takes another's."""
         chosen = {experiment.name: experiment.ensemble_of for experiment in self.assimilating}
@@ -381,6 +376,6 @@ class VerificationPlan:
         adapted = experiment.method.finetuned_file == "adapters"
         folders = [f"results/{experiment.name}/{time}" for time in experiment.cycles]
         return {
-            "observations": self.tables_of(experiment),
+            "observations": [f"{folder}/observations.nc" for folder in folders],
             "adapters": [f"{folder}/adapters.safetensors" for folder in folders] if adapted else [],
         }

@@ -197,8 +197,7 @@ def relative_errors(
     errors = analysis_rmse(scores).pivot_table(index="valid_time", columns=["experiment", "channel"], values="value")
     lines = looks(list(references))
     figure, axes = plt.subplots(2, 3, figsize=(15, 7), layout="constrained", sharex=True)
-    columns = ["experiment", "reference", "channel", "valid_time", "percent"]
-    drawn = [pd.DataFrame(columns=columns)] if not references else []
+    drawn = []
     for axis, channel in zip(axes.flat, RELATIVE, strict=True):
         largest = 1.0
         for index, (name, reference) in enumerate(references.items()):
@@ -223,7 +222,8 @@ def relative_errors(
         time_axis(axis, 8)
     _legend(figure, _of_pairs(lines, references))
     save(figure, *paths)
-    return pd.concat(drawn, ignore_index=True)[columns]
+    columns = ["experiment", "reference", "channel", "valid_time", "percent"]
+    return pd.concat(drawn, ignore_index=True)[columns] if drawn else pd.DataFrame(columns=columns)
 
 
 def profiles(paths: Paths, comparison: pd.DataFrame, references: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from ..files.provenance import group
 from ..files.tables import read_table
 from . import ABOUT_SIGNIFICANCE, costs, denials, learned
 from .claims import Claim, claims, headlines
+from .diagnostics import read_diagnostics
 from .gate_notes import note
 from .means import Means, forecast_errors, mean_errors, units_of
 from .observation_fit import shown
@@ -90,7 +91,7 @@ def write_report(path: str | Path, files: Mapping[str, Any], about: About, run_c
     """
     scores = grouped(read_table(files["scores"], dtype={"level": "Int64"}))
     comparison = read_table(files["comparison"], dtype={"level": "Int64"})
-    diagnostics = _read_if_any(files["diagnostics"])
+    diagnostics = read_diagnostics(files["diagnostics"])
     errors = mean_errors(scores, dict(about.first))
     found = claims(comparison, about.question, about.references)
     gates = pd.concat([read_table(files["model_gates"]), read_table(files["cycling_gates"])], ignore_index=True)
@@ -153,10 +154,6 @@ def _scorecards(paths: Sequence[str], about: About) -> list[tuple[list[str], Fig
         (Path(path).stem.split("_against_"), Figure.read(path, f"scorecards/{Path(path).stem}.csv")) for path in paths
     ]
     return sorted(cards, key=lambda card: card[0][0] != about.question)
-
-
-def _read_if_any(paths: Sequence[str | Path]) -> pd.DataFrame:
-    return pd.concat(map(read_table, paths), ignore_index=True) if paths else pd.DataFrame()
 
 
 def _of_assimilating(found: list[Claim], about: About) -> list[Claim]:
